@@ -1,0 +1,362 @@
+import { Backoff } from '../common/backoff.js';
+import { type Clock, systemClock } from '../common/clock.js';
+import { type Random, systemRandom } from '../common/random.js';
+import { ChangeSignal, sleep } from '../common/wait.js';
+import { ChukchaError, errorCode } from '../protocol/chukcha-error.js';
+import { groupNameDefault, type ListedChunk } from '../protocol/http-api.js';
+import { readBytesDefault } from '../protocol/limits.js';
+import { parseChunkName } from '../protocol/names.js';
+import type { OwnerPosition, Position } from '../protocol/position.js';
+import type { Client } from './client.js';
+import { type FinishedChunk, OwnerCursor, type ReadPlan } from './owner-cursor.js';
+import { ReadBuffers } from './read-buffers.js';
+
+export interface ConsumerOptions {
+  readonly category: string;
+  /** The group that the messages are read and acknowledged for. @default "default" */
+  readonly group?: string;
+  /**
+   * Where to go on, from an earlier consumer's `position`. Without it the consumer starts at the oldest
+   * message that the group has not acknowledged.
+   */
+  readonly position?: Position;
+  /** When true, the iteration ends behind what was there when it began. @default false */
+  readonly untilEnd?: boolean;
+  /**
+   * Whether the group is registered, so that messages wait for it, and chunks that are sealed and processed
+   * are acknowledged, which frees them. @default true
+   */
+  readonly acknowledge?: boolean;
+  /** The most bytes of a batch; a larger message comes whole all the same. @default 1048576 */
+  readonly batchBytesMax?: number;
+  /** How long a node holds a read while there is nothing new, in milliseconds. @default 25000 */
+  readonly pollMs?: number;
+  /**
+   * How long the node may be away or busy before the iteration throws, in milliseconds.
+   * @default for ever
+   */
+  readonly giveUpAfterMs?: number;
+  /** Called before each new try. */
+  readonly onRetry?: (error: ChukchaError, delayMs: number) => void;
+  /** @default the system's */
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** Some whole messages of one chunk. */
+export interface ConsumerBatch {
+  readonly category: string;
+  readonly chunk: string;
+  /** Where the batch starts in the chunk. */
+  readonly offset: number;
+  /** Messages, each ended by `\n`. Valid until `ack`: the buffer is used again then. */
+  readonly bytes: Buffer;
+  /** The batch is processed. A chunk that is sealed and processed is acknowledged to the node in the background. */
+  ack(): void;
+}
+
+/** How long `close` waits for acknowledgements that are under way. One that is lost is given again by the next run. */
+const closeMsMax = 5_000;
+
+/** Below the 30 s for which common proxies hold a silent connection. */
+const pollMsDefault = 25_000;
+
+/** How long to wait before asking again for a chunk that was listed, but is not there. */
+const missingChunkMs = 200;
+
+interface ReadyBatch {
+  readonly cursor: OwnerCursor;
+  readonly batch: ConsumerBatch;
+}
+
+/**
+ * Reads a category for a group, as an async iterator of batches: the messages of each owner in order,
+ * those of several owners in turns. The next batch of an owner is read while the last one is processed,
+ * and not before, so memory is bounded by two batches for each owner.
+ *
+ *     const consumer = new Consumer(client, { category: 'logs' });
+ *     for await (const batch of consumer) {
+ *       await process(batch.bytes);
+ *       batch.ack();
+ *     }
+ *
+ * Delivery is at least once: what was not acknowledged comes again from the position that a later
+ * consumer starts with. The iteration throws `cluster_changed` when the node's messages are not those that
+ * the position belongs to, and what a node answers that no later try would change.
+ */
+export class Consumer implements AsyncIterable<ConsumerBatch> {
+  readonly #client: Client;
+  readonly #options: ConsumerOptions;
+  readonly #group: string;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #buffers: ReadBuffers;
+  readonly #stop = new AbortController();
+  readonly #changed = new ChangeSignal();
+  readonly #cursors = new Map<string, OwnerCursor>();
+  readonly #reading = new Set<OwnerCursor>();
+  readonly #acking = new Map<string, Promise<void>>();
+  readonly #ready: ReadyBatch[] = [];
+  #cluster: string | undefined;
+  /** With `untilEnd`: the place behind the last message of each owner when the iteration began. */
+  #targets: ReadonlyMap<string, OwnerPosition> | undefined;
+  #listVersion: string | undefined;
+  #listCallCount = 0;
+  #listCallTaken = 0;
+  #failure: unknown;
+
+  constructor(client: Client, options: ConsumerOptions) {
+    this.#client = client;
+    this.#options = options;
+    this.#group = options.group ?? groupNameDefault;
+    this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? systemRandom;
+    this.#buffers = new ReadBuffers(options.batchBytesMax ?? readBytesDefault);
+    this.#cluster = options.position?.cluster;
+  }
+
+  /** Everything before it was acknowledged by `ack`. `undefined` before the first listing. */
+  position(): Position | undefined {
+    if (this.#cluster === undefined) return undefined;
+    const owners: Record<string, OwnerPosition> = { ...this.#options.position?.owners };
+    for (const cursor of this.#cursors.values()) owners[cursor.owner] = cursor.processedTo;
+    return { cluster: this.#cluster, owners };
+  }
+
+  /** May be called once. Leaving the loop closes the consumer. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<ConsumerBatch, void, void> {
+    try {
+      await this.#start();
+      while (!this.#stop.signal.aborted) {
+        if (this.#failure !== undefined) throw this.#failure;
+        const ready = this.#ready.shift();
+        if (ready !== undefined) {
+          this.#startRead(ready.cursor);
+          yield ready.batch;
+        } else if (this.#isAtTargets()) {
+          return;
+        } else {
+          await this.#changed.wait({ clock: this.#clock, signal: this.#stop.signal });
+        }
+      }
+    } catch (error) {
+      if (!this.#stop.signal.aborted) throw error;
+    } finally {
+      await this.close();
+    }
+  }
+
+  /** Ends the iteration and waits for acknowledgements that are under way; idempotent. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    this.#changed.notify();
+    const acks = Promise.all(this.#acking.values());
+    const limit = new AbortController();
+    await Promise.race([acks, sleep(this.#clock, closeMsMax, limit.signal).catch(() => undefined)]);
+    limit.abort();
+  }
+
+  async #start(): Promise<void> {
+    const { category, untilEnd = false } = this.#options;
+    const { signal } = this.#stop;
+    if (this.#options.acknowledge !== false) {
+      await this.#trying(() => this.#client.registerGroup(category, this.#group, { signal }));
+    }
+    await this.#list('now');
+    if (untilEnd) this.#targets = this.#listedEnds();
+    for (const cursor of this.#cursors.values()) this.#startRead(cursor);
+    if (!untilEnd) void this.#followList();
+  }
+
+  /** Lists again and again, each time held by the node until the list has changed. */
+  async #followList(): Promise<void> {
+    try {
+      while (!this.#stop.signal.aborted) {
+        await this.#list('when changed');
+        for (const cursor of this.#cursors.values()) this.#startRead(cursor);
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  async #list(when: 'now' | 'when changed'): Promise<void> {
+    const { category, pollMs = pollMsDefault } = this.#options;
+    const { signal } = this.#stop;
+    this.#listCallCount += 1;
+    const call = this.#listCallCount;
+    const listing = await this.#trying(() => {
+      const wait = when === 'now' || this.#listVersion === undefined ? {} : { version: this.#listVersion, waitMs: pollMs };
+      return this.#client.listChunks(category, { group: this.#group, signal, ...wait });
+    });
+    // Of two calls at a time the older one may bring the older list; what it had anew comes with the next.
+    if (call < this.#listCallTaken) return;
+    this.#listCallTaken = call;
+    this.#listVersion = listing.version;
+    this.#checkCluster(listing.cluster);
+    this.#takeListing(listing.chunks);
+  }
+
+  #checkCluster(cluster: string): void {
+    this.#cluster ??= cluster;
+    if (this.#cluster === cluster) return;
+    throw new ChukchaError(
+      'cluster_changed',
+      `${this.#client.server} has the messages of ${cluster}, but the position belongs to ${this.#cluster}: ` +
+        'name the server that the position came from, or start with an empty state directory (--state) to read everything.',
+    );
+  }
+
+  #takeListing(chunks: readonly ListedChunk[]): void {
+    const byOwner = groupByOwner(chunks);
+    for (const owner of byOwner.keys()) {
+      if (this.#cursors.has(owner)) continue;
+      const start = this.#options.position?.owners[owner] ?? { index: 0, offset: 0 };
+      this.#cursors.set(owner, new OwnerCursor(owner, start));
+    }
+    for (const cursor of this.#cursors.values()) {
+      cursor.update(byOwner.get(cursor.owner) ?? []);
+      this.#ackFinished(cursor);
+    }
+    this.#changed.notify();
+  }
+
+  #listedEnds(): ReadonlyMap<string, OwnerPosition> {
+    const ends = new Map<string, OwnerPosition>();
+    for (const cursor of this.#cursors.values()) {
+      const end = cursor.listedEnd();
+      if (end !== undefined) ends.set(cursor.owner, end);
+    }
+    return ends;
+  }
+
+  /** With `untilEnd`: whether everything that was there at the beginning was handed out. */
+  #isAtTargets(): boolean {
+    if (this.#targets === undefined) return false;
+    return [...this.#cursors.values()].every((cursor) => this.#isAtTarget(cursor));
+  }
+
+  #isAtTarget(cursor: OwnerCursor): boolean {
+    const target = this.#targets?.get(cursor.owner);
+    return target !== undefined && (cursor.hasReadTo(target) || cursor.plan() === undefined);
+  }
+
+  #startRead(cursor: OwnerCursor): void {
+    if (this.#reading.has(cursor) || this.#ready.some((ready) => ready.cursor === cursor)) return;
+    if (this.#stop.signal.aborted || this.#isAtTarget(cursor)) return;
+    const plan = cursor.plan();
+    if (plan === undefined) return;
+    this.#reading.add(cursor);
+    void this.#read(cursor, plan);
+  }
+
+  async #read(cursor: OwnerCursor, plan: ReadPlan): Promise<void> {
+    try {
+      await this.#readPlan(cursor, plan);
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#reading.delete(cursor);
+    this.#startRead(cursor);
+    this.#changed.notify();
+  }
+
+  async #readPlan(cursor: OwnerCursor, plan: ReadPlan): Promise<void> {
+    const { category, batchBytesMax = readBytesDefault, pollMs = pollMsDefault } = this.#options;
+    const answer = await this.#trying(() =>
+      this.#client.read(category, {
+        chunk: plan.chunk,
+        offset: plan.offset,
+        byteCountMax: batchBytesMax,
+        waitMs: plan.atEnd ? pollMs : 0,
+        signal: this.#stop.signal,
+        takeBuffer: (byteCount) => this.#buffers.take(byteCount),
+      }),
+    ).catch((error: unknown) => this.#missChunk(cursor, plan, error));
+    if (answer === undefined) return;
+    const end = cursor.receive(plan, answer);
+    this.#ackFinished(cursor);
+    if (answer.bytes.length === 0) return;
+    const markProcessed = cursor.handOut(end);
+    let acknowledged = false;
+    const batch: ConsumerBatch = {
+      category,
+      chunk: plan.chunk,
+      offset: plan.offset,
+      bytes: answer.bytes,
+      ack: () => {
+        if (acknowledged) return;
+        acknowledged = true;
+        markProcessed();
+        this.#buffers.giveBack(answer.bytes);
+        this.#ackFinished(cursor);
+      },
+    };
+    this.#ready.push({ cursor, batch });
+  }
+
+  /** The list was older than the chunk's end, or the chunk was acknowledged in the meantime. */
+  async #missChunk(cursor: OwnerCursor, plan: ReadPlan, error: unknown): Promise<undefined> {
+    if (errorCode(error) !== 'chunk_not_found') throw error;
+    if ((error as ChukchaError).fields['chunkState'] === 'acked') {
+      cursor.forget(plan.chunk);
+      return;
+    }
+    await sleep(this.#clock, missingChunkMs, this.#stop.signal);
+    await this.#list('now');
+  }
+
+  #ackFinished(cursor: OwnerCursor): void {
+    if (this.#options.acknowledge === false) return;
+    for (const finished of cursor.finished()) {
+      if (this.#acking.has(finished.chunk)) continue;
+      const acking = this.#ackChunk(cursor, finished).finally(() => this.#acking.delete(finished.chunk));
+      this.#acking.set(finished.chunk, acking);
+    }
+  }
+
+  /** Never rejects: an acknowledgement that fails is given again after the next listing, or by the next run. */
+  async #ackChunk(cursor: OwnerCursor, { chunk, size }: FinishedChunk): Promise<void> {
+    try {
+      await this.#client.ack(this.#options.category, chunk, size, { group: this.#group });
+      cursor.forget(chunk);
+    } catch (error) {
+      if (error instanceof ChukchaError) this.#options.onRetry?.(error, 0);
+    }
+  }
+
+  /** Calls again, with growing delays, while the failure may pass. */
+  async #trying<T>(call: () => Promise<T>): Promise<T> {
+    const backoff = new Backoff(this.#random);
+    const giveUpAtMs = this.#clock.monotonicMs() + (this.#options.giveUpAfterMs ?? Number.POSITIVE_INFINITY);
+    for (;;) {
+      try {
+        return await call();
+      } catch (error) {
+        // A chunk that is missing will not come back by asking for it; the list tells what there is.
+        if (!(error instanceof ChukchaError) || !error.retryable || error.code === 'chunk_not_found') throw error;
+        const delayMs = backoff.nextDelayMs();
+        if (this.#clock.monotonicMs() + delayMs > giveUpAtMs) throw error;
+        this.#options.onRetry?.(error, delayMs);
+        await sleep(this.#clock, delayMs, this.#stop.signal);
+      }
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (!this.#stop.signal.aborted) this.#failure ??= error;
+    this.#changed.notify();
+  }
+}
+
+function groupByOwner(chunks: readonly ListedChunk[]): Map<string, ListedChunk[]> {
+  const byOwner = new Map<string, ListedChunk[]>();
+  for (const chunk of chunks) {
+    const owner = parseChunkName(chunk.name)?.owner;
+    if (owner === undefined) continue;
+    const owned = byOwner.get(owner) ?? [];
+    byOwner.set(owner, owned);
+    owned.push(chunk);
+  }
+  return byOwner;
+}

@@ -1,0 +1,205 @@
+import { Agent, type ClientRequest, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
+import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
+import { isErrorCode } from '../protocol/error-codes.js';
+
+export interface HttpCall {
+  readonly method: 'GET' | 'POST' | 'PUT';
+  readonly path: string;
+  readonly query: Readonly<Record<string, string | number | boolean | undefined>>;
+  /** Sent one after another as the body. */
+  readonly pieces?: readonly Uint8Array[];
+  readonly byteCount?: number;
+  /** How long the connection may be silent before the call fails with `timeout`. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+  /** Gives the buffer that the body of an answer is put into; it has at least `byteCount` bytes. */
+  readonly takeBuffer?: (byteCount: number) => Buffer;
+}
+
+export interface HttpAnswer {
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+/** The largest answer that a client takes into memory: a read of the largest size, and one message more. */
+const answerBytesMax = 32 * 1024 * 1024;
+
+/**
+ * Calls one node over kept-alive connections. An answer with an error is thrown as the `ChukchaError`
+ * that the node meant.
+ */
+export class HttpTransport {
+  readonly server: string;
+  readonly #agent = new Agent({ keepAlive: true });
+  readonly #hostname: string;
+  readonly #port: string;
+
+  /** Throws `invalid_option` for an address that is not one of a node. */
+  constructor(server: string) {
+    const url = parseServer(server);
+    this.server = url.origin;
+    this.#hostname = url.hostname.replace(/^\[(.*)\]$/, '$1');
+    this.#port = url.port === '' ? '80' : url.port;
+  }
+
+  call(call: HttpCall): Promise<HttpAnswer> {
+    return new Promise((resolve, reject) => {
+      if (call.signal?.aborted) {
+        reject(abortedError());
+        return;
+      }
+      const outgoing = request({
+        agent: this.#agent,
+        hostname: this.#hostname,
+        port: this.#port,
+        method: call.method,
+        path: pathWithQuery(call),
+        headers: call.pieces === undefined ? {} : { 'Content-Length': call.byteCount },
+        timeout: call.timeoutMs,
+      });
+      const abort = (): void => {
+        outgoing.destroy(abortedError());
+      };
+      call.signal?.addEventListener('abort', abort, { once: true });
+      outgoing.once('close', () => call.signal?.removeEventListener('abort', abort));
+      outgoing.once('timeout', () => outgoing.destroy(this.#timeoutError(call)));
+      outgoing.on('error', (error) => reject(this.#connectionError(error)));
+      outgoing.once('response', (incoming) => {
+        this.#receive(incoming, call).then(resolve, (error: unknown) => {
+          outgoing.destroy();
+          reject(this.#connectionError(error));
+        });
+      });
+      sendPieces(outgoing, call.pieces);
+    });
+  }
+
+  /** Closes idle connections; calls that are under way go on. */
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  async #receive(incoming: IncomingMessage, call: HttpCall): Promise<HttpAnswer> {
+    const status = incoming.statusCode ?? 0;
+    const body = await receiveBody(incoming, status === 200 ? call.takeBuffer : undefined);
+    if (status === 200) return { headers: incoming.headers, body };
+    throw this.#answeredError(status, incoming.headers, body);
+  }
+
+  #answeredError(status: number, headers: IncomingHttpHeaders, body: Buffer): ChukchaError {
+    const error = parseErrorBody(body);
+    if (error === undefined) {
+      return new ChukchaError(
+        'invalid_response',
+        `${this.server} answered with status ${status} and no error of a chukcha node: check that --server names a node.`,
+        { fields: { status } },
+      );
+    }
+    const { code, message, ...fields } = error;
+    const state = headers['chukcha-chunk-state'];
+    return new ChukchaError(code, message, {
+      fields: { ...fields, ...(typeof state === 'string' ? { chunkState: state } : {}) },
+    });
+  }
+
+  #timeoutError(call: HttpCall): ChukchaError {
+    return new ChukchaError(
+      'timeout',
+      `${this.server} did not answer ${call.method} ${call.path} within ${call.timeoutMs} ms: look whether the node is overloaded or stopped.`,
+    );
+  }
+
+  #connectionError(cause: unknown): ChukchaError {
+    if (cause instanceof ChukchaError) return cause;
+    return new ChukchaError(
+      'server_unreachable',
+      `No chukcha node answers at ${this.server} (${errorMessage(cause) || (cause as { code?: string }).code}): start one with \`chukcha serve\`, or name another with --server.`,
+      { cause, fields: { server: this.server } },
+    );
+  }
+}
+
+function parseServer(server: string): URL {
+  const url = URL.canParse(server) ? new URL(server) : undefined;
+  if (url?.protocol === 'http:' && url.pathname === '/' && url.search === '') return url;
+  throw new ChukchaError(
+    'invalid_option',
+    `Server address ${JSON.stringify(server)} is not valid: expected http://HOST:PORT, for example http://127.0.0.1:8080.`,
+  );
+}
+
+function pathWithQuery({ path, query }: HttpCall): string {
+  const words: string[] = [];
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined) words.push(`${name}=${encodeURIComponent(value)}`);
+  }
+  return words.length === 0 ? path : `${path}?${words.join('&')}`;
+}
+
+function sendPieces(outgoing: ClientRequest, pieces: readonly Uint8Array[] = []): void {
+  for (const piece of pieces.slice(0, -1)) outgoing.write(piece);
+  outgoing.end(pieces.at(-1));
+}
+
+/** Puts the body into one buffer: of the right size from the start where the length is known. */
+async function receiveBody(
+  incoming: IncomingMessage,
+  takeBuffer: ((byteCount: number) => Buffer) | undefined,
+): Promise<Buffer> {
+  const declared = incoming.headers['content-length'];
+  if (declared === undefined) return receiveUnsized(incoming);
+  const byteCount = Number(declared);
+  if (!(byteCount <= answerBytesMax)) throw answerTooLarge();
+  if (byteCount === 0) {
+    incoming.resume();
+    return Buffer.alloc(0);
+  }
+  const body = (takeBuffer?.(byteCount) ?? Buffer.allocUnsafe(byteCount)).subarray(0, byteCount);
+  let filled = 0;
+  await new Promise<void>((resolve, reject) => {
+    incoming.on('data', (piece: Buffer) => {
+      filled += piece.copy(body, filled);
+    });
+    incoming.once('end', resolve);
+    incoming.once('error', reject);
+    incoming.once('close', () => {
+      if (!incoming.complete) reject(new Error('the connection broke in the middle of an answer'));
+    });
+  });
+  return body;
+}
+
+async function receiveUnsized(incoming: IncomingMessage): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  let byteCount = 0;
+  for await (const piece of incoming as AsyncIterable<Buffer>) {
+    byteCount += piece.length;
+    if (byteCount > answerBytesMax) throw answerTooLarge();
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces);
+}
+
+interface ErrorBody {
+  readonly code: ChukchaError['code'];
+  readonly message: string;
+  readonly [field: string]: string | number | boolean;
+}
+
+function parseErrorBody(body: Buffer): ErrorBody | undefined {
+  try {
+    const { error } = JSON.parse(body.toString()) as { error?: ErrorBody };
+    return isErrorCode(error?.code) && typeof error.message === 'string' ? error : undefined;
+  } catch {
+    // What is not JSON did not come from a node; the caller says so.
+    return undefined;
+  }
+}
+
+function answerTooLarge(): ChukchaError {
+  return new ChukchaError('invalid_response', `The answer is larger than ${answerBytesMax} bytes, which no node sends.`);
+}
+
+function abortedError(): ChukchaError {
+  return new ChukchaError('aborted', 'The call was given up.');
+}

@@ -1,0 +1,143 @@
+import { ChukchaError } from '../protocol/chukcha-error.js';
+import type { ListedChunk } from '../protocol/http-api.js';
+import { parseChunkName } from '../protocol/names.js';
+import { compareOwnerPositions, type OwnerPosition } from '../protocol/position.js';
+import type { ReadAnswer } from './client.js';
+
+/** A chunk of the owner that the group has still to acknowledge, as the last listing showed it. */
+interface KnownChunk {
+  readonly index: number;
+  readonly name: string;
+  size: number;
+  sealed: boolean;
+}
+
+/** What to read next. */
+export interface ReadPlan {
+  readonly chunk: string;
+  readonly index: number;
+  readonly offset: number;
+  /** True when nothing more is known to be there, so the read should wait for it. */
+  readonly atEnd: boolean;
+}
+
+/** A chunk that was processed whole. */
+export interface FinishedChunk {
+  readonly chunk: string;
+  readonly size: number;
+}
+
+/**
+ * Where a consumer stands in the chunks of one owner, twice: how far it has read, and how far what was
+ * read is processed. It reads the chunks in the order of their indexes and never goes back. It does no
+ * work of its own: listings and answers go in, plans come out.
+ */
+export class OwnerCursor {
+  readonly owner: string;
+  #chunks: KnownChunk[] = [];
+  #readTo: OwnerPosition;
+  #processedTo: OwnerPosition;
+  /** Ends of batches that were handed out, oldest first; those in front that are processed are taken off. */
+  readonly #handedOut: { readonly end: OwnerPosition; processed: boolean }[] = [];
+
+  constructor(owner: string, start: OwnerPosition) {
+    this.owner = owner;
+    this.#readTo = start;
+    this.#processedTo = start;
+  }
+
+  get processedTo(): OwnerPosition {
+    return this.#processedTo;
+  }
+
+  /** Takes over a new listing of the owner's chunks. */
+  update(chunks: readonly ListedChunk[]): void {
+    this.#chunks = chunks
+      .map((chunk) => ({
+        index: parseChunkName(chunk.name)?.index ?? 0,
+        name: chunk.name,
+        size: chunk.size,
+        sealed: chunk.complete,
+      }))
+      .sort((left, right) => left.index - right.index);
+  }
+
+  /**
+   * What to read next; `undefined` when the owner has no chunk that is not read to its sealed end. From the
+   * end of a sealed chunk it goes on to the start of the next one that is listed.
+   */
+  plan(): ReadPlan | undefined {
+    const chunk = this.#current();
+    if (chunk === undefined) return undefined;
+    if (chunk.index > this.#readTo.index) this.#readTo = { index: chunk.index, offset: 0 };
+    const { offset } = this.#readTo;
+    return { chunk: chunk.name, index: chunk.index, offset, atEnd: offset >= chunk.size };
+  }
+
+  /**
+   * Takes note of what the read of the last plan brought; listings may have come in between. Returns the
+   * place behind the bytes.
+   */
+  receive(plan: ReadPlan, answer: ReadAnswer): OwnerPosition {
+    if (answer.nextOffset !== plan.offset + answer.bytes.length) {
+      throw new ChukchaError(
+        'invalid_response',
+        `A read of ${plan.chunk} at ${plan.offset} brought ${answer.bytes.length} bytes, but says to go on at ${answer.nextOffset}.`,
+      );
+    }
+    const chunk = this.#chunks.find((known) => known.name === plan.chunk);
+    if (chunk !== undefined) {
+      // The listing may be younger than the answer; neither a size nor a seal ever goes back.
+      chunk.size = Math.max(chunk.size, answer.chunkSize);
+      chunk.sealed ||= answer.state === 'sealed';
+    }
+    this.#readTo = { index: plan.index, offset: answer.nextOffset };
+    return this.#readTo;
+  }
+
+  /** Takes note that a batch was handed out, and returns how to say that it is processed. */
+  handOut(end: OwnerPosition): () => void {
+    const entry = { end, processed: false };
+    this.#handedOut.push(entry);
+    return () => {
+      entry.processed = true;
+      while (this.#handedOut[0]?.processed === true) {
+        this.#processedTo = this.#handedOut.shift()?.end ?? this.#processedTo;
+      }
+    };
+  }
+
+  /** The sealed chunks that are processed to their end and that the last listing still showed. */
+  finished(): FinishedChunk[] {
+    return this.#chunks
+      .filter((chunk) => chunk.sealed && this.#isBehind(chunk, this.#processedTo))
+      .map((chunk) => ({ chunk: chunk.name, size: chunk.size }));
+  }
+
+  /** Forgets a chunk that was acknowledged, by this consumer or another one of its group. */
+  forget(chunkName: string): void {
+    this.#chunks = this.#chunks.filter((chunk) => chunk.name !== chunkName);
+  }
+
+  hasReadTo(target: OwnerPosition): boolean {
+    return compareOwnerPositions(this.#readTo, target) >= 0;
+  }
+
+  /** The end of what the last listing showed; `undefined` when that was nothing. */
+  listedEnd(): OwnerPosition | undefined {
+    const last = this.#chunks.at(-1);
+    return last === undefined ? undefined : { index: last.index, offset: last.size };
+  }
+
+  #current(): KnownChunk | undefined {
+    const { index } = this.#readTo;
+    return this.#chunks.find(
+      (chunk) => chunk.index >= index && !(chunk.sealed && this.#isBehind(chunk, this.#readTo)),
+    );
+  }
+
+  /** Whether the position is at or behind the end of the chunk. */
+  #isBehind(chunk: KnownChunk, position: OwnerPosition): boolean {
+    return position.index > chunk.index || (position.index === chunk.index && position.offset >= chunk.size);
+  }
+}

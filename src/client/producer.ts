@@ -1,0 +1,202 @@
+import { Backoff } from '../common/backoff.js';
+import { type Clock, systemClock, type Timer } from '../common/clock.js';
+import { createDeferred, type Deferred } from '../common/deferred.js';
+import { type Random, systemRandom } from '../common/random.js';
+import { ChangeSignal, sleep } from '../common/wait.js';
+import { checkBatch } from '../protocol/batch-check.js';
+import { ChukchaError } from '../protocol/chukcha-error.js';
+import { batchBytesMaxDefault } from '../protocol/limits.js';
+import type { Client } from './client.js';
+
+export interface ProducerOptions {
+  readonly category: string;
+  /** Answer only when the batch is durable on the node's disk. @default false */
+  readonly sync?: boolean;
+  /** A batch of this size is sent at once, in bytes. @default 65536 */
+  readonly batchBytesMin?: number;
+  /** The most bytes in one write; the node's limit unless it was started with another. @default 4194304 */
+  readonly batchBytesMax?: number;
+  /** How long a smaller batch waits for company, in milliseconds. @default 5 */
+  readonly lingerMs?: number;
+  /** How many bytes may wait or be under way before `ready` holds its callers. @default 16777216 */
+  readonly inFlightBytesMax?: number;
+  /**
+   * How long one batch is tried again while the node cannot be reached or is busy, in milliseconds, before
+   * it is given up. @default for ever
+   */
+  readonly giveUpAfterMs?: number;
+  /** Called before each new try. */
+  readonly onRetry?: (error: ChukchaError, delayMs: number) => void;
+  /** @default the system's */
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+interface PendingSend {
+  readonly bytes: Uint8Array;
+  readonly accepted: Deferred<void>;
+}
+
+/**
+ * Gathers messages into batches and writes them, in order, one write at a time: what arrives while a
+ * write is under way becomes the next batch. A batch whose write failed in a way that may pass is sent
+ * again as the same bytes; when the first try was stored after all, its messages are in the bus twice.
+ */
+export class Producer {
+  readonly #client: Client;
+  readonly #category: string;
+  readonly #sync: boolean;
+  readonly #batchBytesMin: number;
+  readonly #batchBytesMax: number;
+  readonly #lingerMs: number;
+  readonly #inFlightBytesMax: number;
+  readonly #giveUpAfterMs: number;
+  readonly #onRetry: (error: ChukchaError, delayMs: number) => void;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #abort = new AbortController();
+  readonly #settled = new ChangeSignal();
+  #queue: PendingSend[] = [];
+  #queuedBytes = 0;
+  #inFlightBytes = 0;
+  #lingerTimer: Timer | undefined;
+  #sending: Promise<void> | undefined;
+  #closing = false;
+
+  constructor(client: Client, options: ProducerOptions) {
+    this.#client = client;
+    this.#category = options.category;
+    this.#sync = options.sync ?? false;
+    this.#batchBytesMin = options.batchBytesMin ?? 64 * 1024;
+    this.#batchBytesMax = options.batchBytesMax ?? batchBytesMaxDefault;
+    this.#lingerMs = options.lingerMs ?? 5;
+    this.#inFlightBytesMax = options.inFlightBytesMax ?? 4 * this.#batchBytesMax;
+    this.#giveUpAfterMs = options.giveUpAfterMs ?? Number.POSITIVE_INFINITY;
+    this.#onRetry = options.onRetry ?? (() => undefined);
+    this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? systemRandom;
+  }
+
+  /** Resolves when there is room for more; a caller that does not wait for it holds what it sends. */
+  async ready(): Promise<void> {
+    while (this.#inFlightBytes >= this.#inFlightBytesMax) await this.#settled.wait({ clock: this.#clock });
+  }
+
+  /**
+   * Sends whole messages, each ended by `\n`; they go into one batch. Resolves when the bus has accepted
+   * them. The bytes must not change until then.
+   *
+   * Throws at once what `checkBatch` throws and `batch_too_large`; later the error of the node that did
+   * not pass, or `aborted` after `abort`.
+   */
+  send(bytes: Uint8Array): Promise<void> {
+    const accepted = createDeferred<void>();
+    try {
+      this.#check(bytes);
+    } catch (error) {
+      accepted.reject(error);
+      return accepted.promise;
+    }
+    this.#queue.push({ bytes, accepted });
+    this.#queuedBytes += bytes.length;
+    this.#inFlightBytes += bytes.length;
+    this.#wake();
+    return accepted.promise;
+  }
+
+  /** Resolves when everything that was sent is accepted or has failed; it does not wait for company. */
+  async flush(): Promise<void> {
+    while (this.#inFlightBytes > 0) {
+      this.#startSending();
+      await this.#settled.wait({ clock: this.#clock });
+    }
+  }
+
+  /** Takes nothing more and flushes; idempotent. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    await this.flush();
+    await this.#sending;
+  }
+
+  /** Gives up everything that is not accepted yet; it may have been stored all the same. */
+  abort(): void {
+    this.#closing = true;
+    this.#abort.abort();
+    this.#startSending();
+  }
+
+  #check(bytes: Uint8Array): void {
+    if (this.#closing) throw new ChukchaError('aborted', 'The producer is closed and takes no more messages.');
+    checkBatch([bytes]);
+    if (bytes.length > this.#batchBytesMax) {
+      throw new ChukchaError(
+        'batch_too_large',
+        `${bytes.length} bytes were sent at once, and a batch takes at most ${this.#batchBytesMax}: send smaller parts.`,
+        { fields: { limit: this.#batchBytesMax } },
+      );
+    }
+  }
+
+  #wake(): void {
+    if (this.#sending !== undefined) return;
+    if (this.#queuedBytes >= this.#batchBytesMin || this.#lingerMs === 0) this.#startSending();
+    else this.#lingerTimer ??= this.#clock.after(this.#lingerMs, () => this.#startSending());
+  }
+
+  #startSending(): void {
+    this.#lingerTimer?.cancel();
+    this.#lingerTimer = undefined;
+    if (this.#sending !== undefined || this.#queue.length === 0) return;
+    this.#sending = this.#sendQueue().finally(() => {
+      this.#sending = undefined;
+      // Who was answered last may have sent more before this ran.
+      if (this.#queue.length > 0) this.#wake();
+    });
+  }
+
+  /** What gathered during one write goes out with the next at once: it has waited already. */
+  async #sendQueue(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const { sends, byteCount } = this.#takeBatch();
+      try {
+        await this.#writeUntilAccepted(sends.map((send) => send.bytes));
+        for (const send of sends) send.accepted.resolve();
+      } catch (error) {
+        for (const send of sends) send.accepted.reject(error);
+      }
+      this.#inFlightBytes -= byteCount;
+      this.#settled.notify();
+    }
+  }
+
+  #takeBatch(): { sends: readonly PendingSend[]; byteCount: number } {
+    let byteCount = 0;
+    let count = 0;
+    for (const send of this.#queue) {
+      if (count > 0 && byteCount + send.bytes.length > this.#batchBytesMax) break;
+      byteCount += send.bytes.length;
+      count += 1;
+    }
+    this.#queuedBytes -= byteCount;
+    return { sends: this.#queue.splice(0, count), byteCount };
+  }
+
+  async #writeUntilAccepted(pieces: readonly Uint8Array[]): Promise<void> {
+    const backoff = new Backoff(this.#random);
+    const giveUpAtMs = this.#clock.monotonicMs() + this.#giveUpAfterMs;
+    const { signal } = this.#abort;
+    for (;;) {
+      try {
+        await this.#client.write(this.#category, pieces, { sync: this.#sync, signal });
+        return;
+      } catch (error) {
+        if (!(error instanceof ChukchaError) || !error.retryable) throw error;
+        const delayMs = backoff.nextDelayMs();
+        if (this.#clock.monotonicMs() + delayMs > giveUpAtMs) throw error;
+        this.#onRetry(error, delayMs);
+        await sleep(this.#clock, delayMs, signal).catch(() => undefined);
+      }
+    }
+  }
+}

@@ -1,0 +1,23 @@
+import { BaseCommand } from './shared/base-command.js';
+import { jsonFlag, serverFlag } from './shared/flags.js';
+
+export default class Categories extends BaseCommand {
+  static override summary = 'List the categories of a node.';
+
+  static override examples = ['<%= config.bin %> categories', '<%= config.bin %> categories --json'];
+
+  static override flags = { server: serverFlag, json: jsonFlag };
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(Categories);
+    const { Client } = await import('../client/client.js');
+    const client = new Client({ server: flags.server });
+    try {
+      const names = await client.listCategories();
+      if (names.length === 0) this.say('There are no categories yet: one comes into being with its first message.');
+      this.printData(names, names, flags.json);
+    } finally {
+      client.close();
+    }
+  }
+}

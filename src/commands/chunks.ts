@@ -1,0 +1,32 @@
+import { BaseCommand } from './shared/base-command.js';
+import { categoryFlag, groupFlag, jsonFlag, serverFlag } from './shared/flags.js';
+
+export default class Chunks extends BaseCommand {
+  static override summary = 'List the chunks of a category that a group has not acknowledged.';
+
+  static override examples = [
+    '<%= config.bin %> chunks',
+    '<%= config.bin %> chunks --category web --group archive --json',
+  ];
+
+  static override flags = { category: categoryFlag, group: groupFlag, server: serverFlag, json: jsonFlag };
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(Chunks);
+    const { checkCategoryName, checkGroupName } = await import('../protocol/names.js');
+    checkCategoryName(flags.category);
+    checkGroupName(flags.group);
+    const { Client } = await import('../client/client.js');
+    const client = new Client({ server: flags.server });
+    try {
+      const { chunks } = await client.listChunks(flags.category, { group: flags.group });
+      if (chunks.length === 0) this.say(`Category ${flags.category} has no chunks for group ${flags.group}.`);
+      const lines = chunks.map(
+        (chunk) => `${chunk.name}  ${String(chunk.size).padStart(12)} bytes  ${chunk.complete ? 'sealed' : 'open'}`,
+      );
+      this.printData(chunks, lines, flags.json);
+    } finally {
+      client.close();
+    }
+  }
+}

@@ -1,0 +1,32 @@
+import { nodeOptionsSchema } from '../node/node-options-schema.js';
+import { BaseCommand } from './shared/base-command.js';
+import { runUntilSignal } from './shared/run-until-signal.js';
+import { flagsFromSchema } from './shared/schema-flags.js';
+
+export default class Serve extends BaseCommand {
+  static override summary = 'Run a node: take messages over HTTP, keep them, and serve them to readers.';
+
+  static override description =
+    'Everything is kept below --data, one process at a time. SIGINT or SIGTERM stops the node: it refuses ' +
+    'writes, makes durable what it accepted, lets requests under way finish, and ends with 0.';
+
+  static override examples = [
+    '<%= config.bin %> serve',
+    '<%= config.bin %> serve --data ./data --listen 127.0.0.1:8080 --name node1',
+    "curl --data-binary 'hello\n' 'http://127.0.0.1:8080/write?category=logs'",
+  ];
+
+  static override flags = flagsFromSchema(nodeOptionsSchema);
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(Serve);
+    const { resolveNodeOptions } = await import('../node/node-options.js');
+    const options = resolveNodeOptions(flags);
+    const { startNode } = await import('../node/start-node.js');
+    await runUntilSignal(async (signal) => {
+      const node = await startNode(options, { log: this.logger });
+      if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      await node.close();
+    });
+  }
+}

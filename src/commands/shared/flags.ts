@@ -1,0 +1,64 @@
+import { Flags } from '@oclif/core';
+import { categoryNameDefault, groupNameDefault, serverUrlDefault } from '../../protocol/http-api.js';
+
+/** The environment variable that stands for a flag: `--max-batch` is `CHUKCHA_MAX_BATCH`. */
+export function environmentName(flagName: string): string {
+  return `CHUKCHA_${flagName.toUpperCase().replaceAll('-', '_')}`;
+}
+
+export const categoryFlag = Flags.string({
+  description: 'category of the messages',
+  default: categoryNameDefault,
+  env: environmentName('category'),
+});
+
+export const serverFlag = Flags.string({
+  description: 'address of a node',
+  default: serverUrlDefault,
+  env: environmentName('server'),
+});
+
+export const groupFlag = Flags.string({
+  description: 'consumer group; each group gets every message',
+  default: groupNameDefault,
+  env: environmentName('group'),
+});
+
+export const stateFlag = Flags.string({
+  description: 'directory for checkpoints and positions (default: one for this pipeline in the state directory of the user)',
+  env: environmentName('state'),
+});
+
+export const onceFlag = Flags.boolean({
+  description: 'end with 0 when everything that is there now is done',
+});
+
+export const retryForFlag = Flags.integer({
+  description: 'seconds to go on trying while the other side is away, before giving up (default: for ever; 60 with --once)',
+  env: environmentName('retry-for'),
+  min: 0,
+});
+
+export const settingFlag = Flags.string({
+  description: 'option of the plugin, as NAME=VALUE; may be given several times',
+  multiple: true,
+  default: [],
+});
+
+export const syncFlag = Flags.boolean({
+  description: 'have every write on disk (fdatasync) before it counts as accepted',
+  env: environmentName('sync-each-write'),
+});
+
+export const jsonFlag = Flags.boolean({ description: 'print JSON' });
+
+/** How long `--once` goes on trying when nothing else was asked for: longer than a node takes to start again. */
+const onceRetrySeconds = 60;
+
+/** The retry limit that the flags ask for, in the form of an option that may be left out. */
+export function giveUpOption(flags: { readonly 'retry-for': number | undefined; readonly once: boolean }): {
+  giveUpAfterMs?: number;
+} {
+  const seconds = flags['retry-for'] ?? (flags.once ? onceRetrySeconds : undefined);
+  return seconds === undefined ? {} : { giveUpAfterMs: seconds * 1_000 };
+}

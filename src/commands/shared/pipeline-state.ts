@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { StateJournal } from '../../pipeline/state-journal.js';
+import { ChukchaError, errorMessage } from '../../protocol/chukcha-error.js';
+import { DirectoryLock } from '../../storage/directory-lock.js';
+import { nodeDisk } from '../../storage/node-disk.js';
+
+/** What makes one pipeline another than the next, in a fixed order. */
+export interface PipelineParts {
+  readonly verb: 'ship' | 'sink' | 'pipe';
+  readonly category: string;
+  /** Further parts: addresses, group, server. */
+  readonly parts: readonly string[];
+}
+
+/** Eight hexadecimal digits tell the pipelines of one machine apart. */
+const hashLength = 8;
+
+/** The directory of a pipeline in the user's state directory (`XDG_STATE_HOME`, else `~/.local/state`). */
+export function defaultStateDirectory({ verb, category, parts }: PipelineParts): string {
+  const base = process.env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state');
+  const hash = createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, hashLength);
+  return join(base, 'chukcha', `${verb}-${category}-${hash}`);
+}
+
+/** The state of a pipeline that runs: its directory is this process's alone. */
+export interface PipelineState {
+  readonly journal: StateJournal;
+  close(): Promise<void>;
+}
+
+/** Takes and opens a state directory, which is made when it does not exist. Throws `directory_in_use` or `directory_invalid`. */
+export async function openPipelineState(directory: string): Promise<PipelineState> {
+  const path = resolve(directory);
+  try {
+    await nodeDisk.makeDirectory(path);
+  } catch (cause) {
+    throw new ChukchaError(
+      'directory_invalid',
+      `State directory ${path} cannot be made (${errorMessage(cause)}): choose one that this user may write to with --state.`,
+      { cause },
+    );
+  }
+  const lock = await DirectoryLock.take(path, 'another run of the same pipeline');
+  try {
+    const journal = await StateJournal.open(nodeDisk, join(path, 'state.journal'));
+    const close = async (): Promise<void> => {
+      await journal.close();
+      await lock.release();
+    };
+    return { journal, close };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}

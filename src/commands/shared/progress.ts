@@ -1,0 +1,89 @@
+import { type Clock, systemClock, type Timer } from '../../common/clock.js';
+
+/** How often a terminal's line is drawn anew, and how often a line is added to a log. */
+const terminalMs = 1_000;
+const logMs = 30_000;
+
+/** Shows how far long work has come, on standard error: one changing line on a terminal, a line now and then elsewhere. */
+export class Progress {
+  readonly #verb: string;
+  readonly #byteCount: () => number;
+  readonly #clock: Clock;
+  readonly #startMs: number;
+  readonly #onTerminal: boolean;
+  #shownBytes = 0;
+  #shownMs: number;
+  #lastError = '';
+  #timer: Timer | undefined;
+
+  /**
+   * @param verb what is done with the bytes, such as `shipped`
+   * @param byteCount tells how many bytes are done
+   */
+  constructor(verb: string, byteCount: () => number, clock: Clock = systemClock) {
+    this.#verb = verb;
+    this.#byteCount = byteCount;
+    this.#clock = clock;
+    this.#startMs = clock.monotonicMs();
+    this.#shownMs = this.#startMs;
+    // Where messages go to the same terminal, a line that changes in place would run through them.
+    this.#onTerminal = process.stderr.isTTY === true && process.stdout.isTTY !== true;
+    this.#schedule();
+  }
+
+  /** Something failed that is tried again. */
+  problem(sentence: string): void {
+    if (sentence === this.#lastError) return;
+    this.#lastError = sentence;
+    this.#print(`${this.#clear()}Warning: ${sentence} Trying again.\n`);
+  }
+
+  /** Stops and prints the sum. */
+  finish(): void {
+    this.#timer?.cancel();
+    const seconds = (this.#clock.monotonicMs() - this.#startMs) / 1_000;
+    const byteCount = this.#byteCount();
+    const rate = formatBytes(byteCount / Math.max(seconds, 0.001));
+    this.#print(
+      `${this.#clear()}${byteCount} bytes ${this.#verb} in ${seconds.toFixed(1)} s (${rate}/s).\n`,
+    );
+  }
+
+  #schedule(): void {
+    this.#timer = this.#clock.after(this.#onTerminal ? terminalMs : logMs, () => {
+      this.#show();
+      this.#schedule();
+    });
+  }
+
+  #show(): void {
+    const nowMs = this.#clock.monotonicMs();
+    const byteCount = this.#byteCount();
+    const rate = ((byteCount - this.#shownBytes) * 1_000) / (nowMs - this.#shownMs);
+    this.#shownBytes = byteCount;
+    this.#shownMs = nowMs;
+    if (rate > 0) this.#lastError = '';
+    const line = `${formatBytes(byteCount)} ${this.#verb}, ${formatBytes(rate)}/s${this.#lastError && `, last error: ${this.#lastError}`}`;
+    this.#print(this.#onTerminal ? `${this.#clear()}${line.slice(0, (process.stderr.columns ?? 80) - 1)}` : `${line}\n`);
+  }
+
+  #clear(): string {
+    return this.#onTerminal ? '\r\u001b[K' : '';
+  }
+
+  #print(text: string): void {
+    process.stderr.write(text);
+  }
+}
+
+/** A byte count for people: `12.3 MB`, with units of 1000. */
+function formatBytes(byteCount: number): string {
+  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+  let value = byteCount;
+  let unit = 0;
+  while (value >= 1_000 && unit < units.length - 1) {
+    value /= 1_000;
+    unit += 1;
+  }
+  return `${unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}

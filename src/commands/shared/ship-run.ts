@@ -1,0 +1,50 @@
+import type { Client } from '../../client/client.js';
+import type { Logger } from '../../common/logger.js';
+import { Shipper } from '../../pipeline/shipper.js';
+import type { StateJournal } from '../../pipeline/state-journal.js';
+import { type FoundPlugin, openError } from '../../plugin-host/plugin-registry.js';
+import { batchBytesMaxDefault, messageBytesMax } from '../../protocol/limits.js';
+import type { InputDescriptor, PluginOptions } from '@chukcha/plugin-api';
+import { Progress } from './progress.js';
+
+export interface ShipRun {
+  readonly plugin: FoundPlugin<InputDescriptor>;
+  readonly pluginOptions: PluginOptions;
+  readonly client: Client;
+  readonly category: string;
+  readonly once: boolean;
+  readonly sync: boolean;
+  readonly giveUpAfterMs?: number;
+  readonly state: StateJournal;
+  readonly log: Logger;
+}
+
+/** Opens the input, ships until it ends or the signal aborts, and closes it. */
+export async function runShip(run: ShipRun, signal: AbortSignal): Promise<void> {
+  const { descriptor } = run.plugin;
+  const { open } = await descriptor.load();
+  const input = await open(run.pluginOptions, {
+    log: run.log,
+    state: run.state,
+    once: run.once,
+    messageBytesMax,
+    batchBytesMax: batchBytesMaxDefault,
+  }).catch((error: unknown) => {
+    throw openError('input', descriptor.name, error);
+  });
+  const shipper: Shipper = new Shipper(input, run.client, {
+    category: run.category,
+    producer: {
+      sync: run.sync,
+      onRetry: (error) => progress.problem(error.message),
+      ...(run.giveUpAfterMs === undefined ? {} : { giveUpAfterMs: run.giveUpAfterMs }),
+    },
+  });
+  const progress: Progress = new Progress('shipped', () => shipper.totals.acceptedBytes);
+  try {
+    await shipper.run(signal);
+  } finally {
+    await input.close();
+    progress.finish();
+  }
+}

@@ -1,0 +1,100 @@
+import type { Client } from '../../client/client.js';
+import { Consumer } from '../../client/consumer.js';
+import type { ListedChunk } from '../../protocol/http-api.js';
+import { parseChunkName } from '../../protocol/names.js';
+import type { OwnerPosition, Position } from '../../protocol/position.js';
+
+export interface TailRun {
+  readonly client: Client;
+  readonly category: string;
+  /** How many of each owner's last messages to begin with. */
+  readonly lineCount: number | 'all';
+  readonly once: boolean;
+  readonly giveUpAfterMs?: number;
+  readonly warn: (sentence: string) => void;
+}
+
+/** A group that is never registered: all chunks of the node are listed for it, and nothing waits for it. */
+const observerGroup = 'chukcha-tail';
+
+/** How far from the end of a chunk the last lines are looked for. */
+const lookBackBytesMax = 4 * 1024 * 1024;
+
+const NEWLINE = 0x0a;
+
+/** Prints the last messages and then those that come, until the signal aborts or nobody reads any more. */
+export async function runTail(run: TailRun, signal: AbortSignal): Promise<void> {
+  const { client, category, once, giveUpAfterMs } = run;
+  const position = run.lineCount === 'all' ? undefined : await findStart(client, category, run.lineCount, signal);
+  const consumer = new Consumer(client, {
+    category,
+    group: observerGroup,
+    acknowledge: false,
+    untilEnd: once,
+    onRetry: (error, delayMs) => {
+      if (delayMs > 1_000) run.warn(`${error.message} Trying again.`);
+    },
+    ...(position === undefined ? {} : { position }),
+    ...(giveUpAfterMs === undefined ? {} : { giveUpAfterMs }),
+  });
+  signal.addEventListener('abort', () => void consumer.close(), { once: true });
+  for await (const batch of consumer) {
+    if (!(await print(batch.bytes))) return;
+    batch.ack();
+  }
+}
+
+/** Where to begin so that each owner's last `lineCount` messages of its last chunk are shown. */
+async function findStart(client: Client, category: string, lineCount: number, signal: AbortSignal): Promise<Position> {
+  const { chunks, cluster } = await client.listChunks(category, { group: observerGroup, signal });
+  const lastByOwner = new Map<string, ListedChunk>();
+  for (const chunk of chunks) {
+    const owner = parseChunkName(chunk.name)?.owner;
+    if (owner !== undefined) lastByOwner.set(owner, chunk);
+  }
+  const owners: Record<string, OwnerPosition> = {};
+  for (const [owner, chunk] of lastByOwner) {
+    const offset = await findLineStart(client, category, chunk, lineCount, signal);
+    owners[owner] = { index: parseChunkName(chunk.name)?.index ?? 0, offset };
+  }
+  return { cluster, owners };
+}
+
+async function findLineStart(
+  client: Client,
+  category: string,
+  chunk: ListedChunk,
+  lineCount: number,
+  signal: AbortSignal,
+): Promise<number> {
+  if (lineCount === 0) return chunk.size;
+  const from = Math.max(0, chunk.size - lookBackBytesMax);
+  const answer = await client.read(category, {
+    chunk: chunk.name,
+    offset: from,
+    byteCountMax: lookBackBytesMax,
+    signal,
+  });
+  // The chunk may have grown since it was listed; what is behind is new and is shown in any case.
+  const bytes = answer.bytes.subarray(0, chunk.size - from);
+  let start = bytes.length;
+  for (let count = 0; count < lineCount && start > 0; count += 1) {
+    const newline = start >= 2 ? bytes.lastIndexOf(NEWLINE, start - 2) : -1;
+    if (newline === -1 && from > 0) break;
+    start = newline + 1;
+  }
+  return from + start;
+}
+
+/** False when nobody reads the output any more. */
+function print(bytes: Uint8Array): Promise<boolean> {
+  return new Promise((resolve) => {
+    const onError = (): void => resolve(false);
+    process.stdout.once('error', onError);
+    process.stdout.write(bytes, (error) => {
+      if (error) return;
+      process.stdout.off('error', onError);
+      resolve(true);
+    });
+  });
+}

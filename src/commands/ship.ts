@@ -1,0 +1,84 @@
+import { Flags } from '@oclif/core';
+import { BaseCommand } from './shared/base-command.js';
+import {
+  categoryFlag,
+  environmentName,
+  giveUpOption,
+  onceFlag,
+  retryForFlag,
+  serverFlag,
+  settingFlag,
+  stateFlag,
+  syncFlag,
+} from './shared/flags.js';
+import { runUntilSignal } from './shared/run-until-signal.js';
+
+export default class Ship extends BaseCommand {
+  static override summary = 'Ship lines from an input into the bus.';
+
+  static override description =
+    'What the bus has accepted is remembered in the state directory and is not shipped again by the next ' +
+    'run; what it has not accepted is. With --once, the command ends with 0 when the input is at its end ' +
+    'and all of it is accepted. SIGINT or SIGTERM stops reading, waits for what was read to be accepted, ' +
+    'and ends with 0.';
+
+  static override examples = [
+    '<%= config.bin %> ship --from file:/var/log/app.log',
+    "<%= config.bin %> ship --from 'file:/var/log/**/*.log' --category web --server http://10.0.0.5:8080",
+    'cat app.log | <%= config.bin %> ship --from stdin',
+  ];
+
+  static override flags = {
+    from: Flags.string({
+      description: 'input to read, as PLUGIN or PLUGIN:ADDRESS',
+      required: true,
+      env: environmentName('from'),
+    }),
+    category: categoryFlag,
+    server: serverFlag,
+    once: onceFlag,
+    state: stateFlag,
+    set: settingFlag,
+    'retry-for': retryForFlag,
+    'sync-each-write': syncFlag,
+  };
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(Ship);
+    const { category, from, once, server } = flags;
+    const { checkCategoryName } = await import('../protocol/names.js');
+    checkCategoryName(category);
+    const { chooseInput, findPlugins } = await import('./shared/plugins.js');
+    const registry = await findPlugins(this.config, (sentence) => this.say(sentence));
+    const { plugin, options } = chooseInput(registry, from, flags.set);
+    const { Client } = await import('../client/client.js');
+    const client = new Client({ server });
+    const { defaultStateDirectory, openPipelineState } = await import('./shared/pipeline-state.js');
+    const directory =
+      flags.state ?? defaultStateDirectory({ verb: 'ship', category, parts: [from, client.server] });
+    const { runShip } = await import('./shared/ship-run.js');
+    await runUntilSignal(async (signal) => {
+      await client.live({ signal });
+      const state = await openPipelineState(directory);
+      try {
+        await runShip(
+          {
+            plugin,
+            pluginOptions: options,
+            client,
+            category,
+            once,
+            sync: flags['sync-each-write'],
+            ...giveUpOption(flags),
+            state: state.journal,
+            log: this.logger,
+          },
+          signal,
+        );
+      } finally {
+        client.close();
+        await state.close();
+      }
+    });
+  }
+}

@@ -1,0 +1,59 @@
+import { Flags } from '@oclif/core';
+import { BaseCommand } from './shared/base-command.js';
+import { categoryFlag, giveUpOption, onceFlag, retryForFlag, serverFlag } from './shared/flags.js';
+import { runUntilSignal } from './shared/run-until-signal.js';
+
+export default class Tail extends BaseCommand {
+  static override summary = 'Show the last messages of a category, and those that come.';
+
+  static override description =
+    'Reading this way acknowledges nothing and disturbs no group. Messages that every group has ' +
+    'acknowledged are gone and are not shown.';
+
+  static override examples = [
+    '<%= config.bin %> tail',
+    '<%= config.bin %> tail --category web --lines 100',
+    '<%= config.bin %> tail --all --once | wc -l',
+  ];
+
+  static override flags = {
+    category: categoryFlag,
+    server: serverFlag,
+    lines: Flags.integer({
+      char: 'n',
+      description: 'how many of the last messages to begin with, of each node',
+      default: 10,
+      min: 0,
+      max: 10_000,
+    }),
+    all: Flags.boolean({ description: 'begin with the oldest message', exclusive: ['lines'] }),
+    once: onceFlag,
+    'retry-for': retryForFlag,
+  };
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(Tail);
+    const { checkCategoryName } = await import('../protocol/names.js');
+    checkCategoryName(flags.category);
+    const { Client } = await import('../client/client.js');
+    const { runTail } = await import('./shared/tail-run.js');
+    const client = new Client({ server: flags.server });
+    try {
+      await runUntilSignal((signal) =>
+        runTail(
+          {
+            client,
+            category: flags.category,
+            lineCount: flags.all ? 'all' : flags.lines,
+            once: flags.once,
+            ...giveUpOption(flags),
+            warn: (sentence) => this.say(`Warning: ${sentence}`),
+          },
+          signal,
+        ),
+      );
+    } finally {
+      client.close();
+    }
+  }
+}

@@ -1,0 +1,8 @@
+export { Client, type ClientOptions } from './client/client.js';
+export type { CallOptions, ChunkListing, ListOptions, ReadAnswer, ReadOptions, WriteOptions } from './client/client.js';
+export { Consumer, type ConsumerBatch, type ConsumerOptions } from './client/consumer.js';
+export { Producer, type ProducerOptions } from './client/producer.js';
+export { ChukchaError, type ErrorFields } from './protocol/chukcha-error.js';
+export { type ErrorCode, type ErrorMeaning, errorCodes } from './protocol/error-codes.js';
+export type { ChunkState, ListedChunk, WriteReceipt } from './protocol/http-api.js';
+export type { OwnerPosition, Position } from './protocol/position.js';

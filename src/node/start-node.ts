@@ -1,0 +1,101 @@
+import { resolve } from 'node:path';
+import { type Clock, systemClock } from '../common/clock.js';
+import type { Logger } from '../common/logger.js';
+import { type Random, systemRandom } from '../common/random.js';
+import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
+import { createApp } from '../server/app.js';
+import { Listener } from '../server/listener.js';
+import { SlabPool } from '../server/slab-pool.js';
+import { DirectoryLock } from '../storage/directory-lock.js';
+import type { Disk } from '../storage/disk.js';
+import { nodeDisk } from '../storage/node-disk.js';
+import { Store } from '../storage/store.js';
+import { openIdentity } from './identity.js';
+import type { NodeOptions } from './node-options.js';
+
+export interface NodePorts {
+  readonly log: Logger;
+  /** @default the system's */
+  readonly disk?: Disk;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** A node that takes requests. */
+export interface RunningNode {
+  readonly name: string;
+  /** The address that it listens on, with the real port. */
+  readonly url: string;
+  /**
+   * Refuses writes, makes durable and seals what was accepted, lets the requests under way finish, and
+   * frees the directory; idempotent.
+   */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a whole node from its parts. Throws `directory_in_use`, `directory_invalid` or `listen_failed`,
+ * with nothing left running.
+ */
+export async function startNode(options: NodeOptions, ports: NodePorts): Promise<RunningNode> {
+  const { log, disk = nodeDisk, clock = systemClock, random = systemRandom } = ports;
+  const dataDirectory = resolve(options.dataDirectory);
+  await makeDataDirectory(disk, dataDirectory);
+  const lock = await DirectoryLock.take(dataDirectory, `node ${options.name ?? 'without a --name'}`);
+  try {
+    const identity = await openIdentity(disk, random, dataDirectory, options.name);
+    const store = await Store.open(
+      {
+        dataDirectory,
+        nodeName: identity.nodeName,
+        chunkBytesMax: options.chunkBytesMax,
+        flushIntervalMs: options.flushIntervalMs,
+      },
+      { disk, clock, random, log },
+    );
+    const stopping = new AbortController();
+    const app = createApp({
+      store,
+      clock,
+      log,
+      slabs: new SlabPool(),
+      nodeName: identity.nodeName,
+      clusterId: identity.clusterId,
+      batchBytesMax: options.batchBytesMax,
+      stopping: stopping.signal,
+    });
+    const listener = await Listener.open(app, { host: options.host, port: options.port });
+    log.info('Node is ready.', { name: identity.nodeName, url: listener.url, data: dataDirectory });
+    let closing: Promise<void> | undefined;
+    const close = async (): Promise<void> => {
+      stopping.abort();
+      await store.close();
+      await listener.close();
+      await lock.release();
+      log.info('Node has stopped.', { name: identity.nodeName });
+    };
+    return {
+      name: identity.nodeName,
+      url: listener.url,
+      close: () => {
+        closing ??= close();
+        return closing;
+      },
+    };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+async function makeDataDirectory(disk: Disk, path: string): Promise<void> {
+  try {
+    await disk.makeDirectory(path);
+  } catch (cause) {
+    throw new ChukchaError(
+      'directory_invalid',
+      `Data directory ${path} cannot be made (${errorMessage(cause)}): choose one that this user may write to with --data.`,
+      { cause },
+    );
+  }
+}

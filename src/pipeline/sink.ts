@@ -1,0 +1,158 @@
+import { type Output, type OutputBatch, pluginErrorKind, type WriteOutcome } from '@chukcha/plugin-api';
+import type { Client } from '../client/client.js';
+import { Consumer, type ConsumerBatch, type ConsumerOptions } from '../client/consumer.js';
+import { Backoff } from '../common/backoff.js';
+import { type Clock, systemClock } from '../common/clock.js';
+import { type Random, systemRandom } from '../common/random.js';
+import { sleep } from '../common/wait.js';
+import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
+import { isPosition } from '../protocol/position.js';
+import type { StateJournal } from './state-journal.js';
+
+export interface SinkOptions {
+  readonly category: string;
+  readonly group: string;
+  /** When true, the sink ends once everything that was there at its start is delivered. */
+  readonly once: boolean;
+  /** How the consumer behaves towards the node. */
+  readonly consumer?: Pick<ConsumerOptions, 'onRetry' | 'batchBytesMax'>;
+  /**
+   * How long the node or the target may be away or busy before the sink throws, in milliseconds.
+   * @default for ever
+   */
+  readonly giveUpAfterMs?: number;
+  /** Called when the target failed and the same batch will be sent again. */
+  readonly onOutputRetry?: (error: unknown, delayMs: number) => void;
+  /** @default the system's */
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** What a sink has done so far. */
+export interface SinkTotals {
+  deliveredBytes: number;
+}
+
+/** The key of the position in the sink's state. */
+const positionKey = 'position';
+
+/** What only a person can mend is tried again this often: soon enough after the mending, seldom enough before. */
+const operatorRetryMs = 30_000;
+
+/**
+ * Drains a category into an output, batch after batch: deliver, remember the position, acknowledge. A
+ * batch whose delivery failed is sent again as the same bytes with the same token. After a kill, the batch
+ * that was under way comes again; nothing is left out.
+ */
+export class Sink {
+  readonly totals: SinkTotals = { deliveredBytes: 0 };
+  readonly #output: Output;
+  readonly #client: Client;
+  readonly #state: StateJournal;
+  readonly #options: SinkOptions;
+  readonly #clock: Clock;
+  readonly #random: Random;
+
+  constructor(output: Output, client: Client, state: StateJournal, options: SinkOptions) {
+    this.#output = output;
+    this.#client = client;
+    this.#state = state;
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#random = options.random ?? systemRandom;
+  }
+
+  /**
+   * Resolves when the sink is done (`once`), was stopped by the signal, or the target wants no more. The
+   * batch that is being delivered when the signal comes is finished first. Throws `output_failed` for
+   * messages that the target will never take, with the position in front of them.
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const consumer = this.#createConsumer();
+    const stop = (): void => void consumer.close();
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) stop();
+    try {
+      for await (const batch of consumer) {
+        if (!(await this.#deliver(batch, signal))) return;
+        this.totals.deliveredBytes += batch.bytes.length;
+        batch.ack();
+        await this.#state.set(positionKey, consumer.position());
+        if (signal.aborted) return;
+      }
+    } finally {
+      signal.removeEventListener('abort', stop);
+      await consumer.close();
+    }
+  }
+
+  #createConsumer(): Consumer {
+    const { category, group, once, consumer, giveUpAfterMs } = this.#options;
+    const stored = this.#state.get(positionKey);
+    if (stored !== undefined && !isPosition(stored)) {
+      throw new ChukchaError(
+        'directory_invalid',
+        `The position in the state directory is not one (${JSON.stringify(stored).slice(0, 80)}): remove the directory to read everything again.`,
+      );
+    }
+    return new Consumer(this.#client, {
+      ...consumer,
+      category,
+      group,
+      untilEnd: once,
+      clock: this.#clock,
+      random: this.#random,
+      ...(giveUpAfterMs === undefined ? {} : { giveUpAfterMs }),
+      ...(stored === undefined ? {} : { position: stored }),
+    });
+  }
+
+  /** Sends until the target has taken the batch. False when it wants no more, or the signal came between two tries. */
+  async #deliver(batch: ConsumerBatch, signal: AbortSignal): Promise<boolean> {
+    const outputBatch: OutputBatch = {
+      category: batch.category,
+      chunk: batch.chunk,
+      offset: batch.offset,
+      bytes: batch.bytes,
+      token: `${batch.category}/${batch.chunk}/${batch.offset}-${batch.offset + batch.bytes.length}`,
+    };
+    const outcome = await this.#writeUntilTaken(outputBatch, signal);
+    if (outcome === 'stopped') return false;
+    checkOutcome(outcome, outputBatch);
+    return true;
+  }
+
+  async #writeUntilTaken(batch: OutputBatch, signal: AbortSignal): Promise<WriteOutcome | undefined | 'stopped'> {
+    const backoff = new Backoff(this.#random);
+    const giveUpAtMs = this.#clock.monotonicMs() + (this.#options.giveUpAfterMs ?? Number.POSITIVE_INFINITY);
+    for (;;) {
+      try {
+        return await this.#output.write(batch, signal);
+      } catch (error) {
+        const kind = pluginErrorKind(error);
+        if (kind === 'closed' || signal.aborted) return 'stopped';
+        if (kind === 'data' || (kind === 'operator' && this.#options.once)) throw outputFailed(error, batch);
+        const delayMs = kind === 'operator' ? operatorRetryMs : backoff.nextDelayMs();
+        if (this.#clock.monotonicMs() + delayMs > giveUpAtMs) throw outputFailed(error, batch);
+        this.#options.onOutputRetry?.(error, delayMs);
+        await sleep(this.#clock, delayMs, signal).catch(() => undefined);
+        if (signal.aborted) return 'stopped';
+      }
+    }
+  }
+}
+
+function checkOutcome(outcome: WriteOutcome | undefined, batch: OutputBatch): void {
+  const [first] = outcome?.failures ?? [];
+  if (first === undefined) return;
+  throw new ChukchaError(
+    'output_failed',
+    `The target refused ${outcome?.failures.length} messages of ${batch.token}, the first of them number ${first.index} of the batch: ${first.reason}`,
+  );
+}
+
+function outputFailed(cause: unknown, batch: OutputBatch): ChukchaError {
+  return new ChukchaError('output_failed', `Messages at ${batch.token} were not delivered: ${errorMessage(cause)}`, {
+    cause,
+  });
+}

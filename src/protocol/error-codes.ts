@@ -1,0 +1,148 @@
+/**
+ * The one table of what can go wrong between a client and a node. A code is API and stays; the texts
+ * are not. `retryable` tells a client that the same request may succeed later.
+ */
+export interface ErrorMeaning {
+  readonly status: number;
+  readonly retryable: boolean;
+  readonly meaning: string;
+}
+
+export const errorCodes = {
+  invalid_request: {
+    status: 400,
+    retryable: false,
+    meaning: 'A parameter is missing or has a value that is not allowed.',
+  },
+  invalid_name: {
+    status: 400,
+    retryable: false,
+    meaning: 'The name of a category, chunk, group or node is not valid.',
+  },
+  batch_empty: { status: 400, retryable: false, meaning: 'The body of a write has no message.' },
+  batch_unterminated: {
+    status: 400,
+    retryable: false,
+    meaning: 'The last message of a batch does not end with a newline. Nothing was stored.',
+  },
+  batch_too_large: {
+    status: 413,
+    retryable: false,
+    meaning: 'A batch is larger than the limit of the node. Nothing was stored.',
+  },
+  message_too_large: {
+    status: 413,
+    retryable: false,
+    meaning: 'A message is larger than 1 MiB with its newline. Nothing was stored.',
+  },
+  unsupported_encoding: {
+    status: 415,
+    retryable: false,
+    meaning: 'The body has a Content-Encoding that the node does not take.',
+  },
+  not_found: { status: 404, retryable: false, meaning: 'The node has no such path.' },
+  method_not_allowed: {
+    status: 405,
+    retryable: false,
+    meaning: 'The path exists, but not for this method.',
+  },
+  chunk_not_found: {
+    status: 404,
+    retryable: true,
+    meaning: 'The node does not have this chunk: not yet, or no longer.',
+  },
+  chunk_open: {
+    status: 409,
+    retryable: true,
+    meaning: 'The chunk may still grow, so it cannot be acknowledged yet.',
+  },
+  ack_size_too_small: {
+    status: 409,
+    retryable: false,
+    meaning: 'The chunk is longer than the size that was acknowledged. Nothing was deleted.',
+  },
+  offset_out_of_range: {
+    status: 416,
+    retryable: false,
+    meaning: 'The offset lies beyond the end of the chunk.',
+  },
+  too_few_replicas: {
+    status: 503,
+    retryable: true,
+    meaning: 'Fewer peers are connected than min_sync_replicas asks for. Nothing was stored.',
+  },
+  draining: {
+    status: 503,
+    retryable: true,
+    meaning: 'The node is stopping and takes no more writes. Nothing was stored.',
+  },
+  disk_full: {
+    status: 507,
+    retryable: true,
+    meaning: 'The disk has no room for the batch. Nothing was stored.',
+  },
+  storage_failed: {
+    status: 503,
+    retryable: true,
+    meaning: 'The disk refused to work as expected, and the node stopped taking writes.',
+  },
+  internal: { status: 500, retryable: true, meaning: 'A fault of the node itself.' },
+
+  // These are found by a client and never sent by a node.
+  server_unreachable: {
+    status: 0,
+    retryable: true,
+    meaning:
+      'The connection could not be opened or broke; whether a write was stored is not known.',
+  },
+  timeout: {
+    status: 0,
+    retryable: true,
+    meaning: 'The node did not answer in time; whether a write was stored is not known.',
+  },
+  invalid_response: {
+    status: 0,
+    retryable: false,
+    meaning: 'What answered does not speak the protocol of a chukcha node.',
+  },
+
+  cluster_changed: {
+    status: 0,
+    retryable: false,
+    meaning: 'The position of a reader belongs to another cluster or data directory.',
+  },
+
+  // These are found on this machine, by a command or by a node that starts.
+  directory_in_use: {
+    status: 0,
+    retryable: false,
+    meaning: 'Another process holds the directory.',
+  },
+  directory_invalid: {
+    status: 0,
+    retryable: false,
+    meaning: 'A directory or a file in it is not what it should be.',
+  },
+  listen_failed: { status: 0, retryable: false, meaning: 'The address cannot be listened on.' },
+  invalid_option: {
+    status: 0,
+    retryable: false,
+    meaning: 'An option has a value that is not allowed.',
+  },
+  plugin_not_found: { status: 0, retryable: false, meaning: 'No plugin has this name.' },
+  plugin_failed: {
+    status: 0,
+    retryable: false,
+    meaning: 'A plugin could not be loaded or failed.',
+  },
+  input_failed: { status: 0, retryable: false, meaning: 'An input could not be opened or read.' },
+  output_failed: { status: 0, retryable: false, meaning: 'An output refused messages for good.' },
+  aborted: { status: 0, retryable: false, meaning: 'The caller gave up.' },
+} as const satisfies Record<string, ErrorMeaning>;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+/** Tells whether a text from the wire is a code of the table. */
+export function isErrorCode(text: unknown): text is ErrorCode {
+  return typeof text === 'string' && Object.hasOwn(errorCodes, text);
+}

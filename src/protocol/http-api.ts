@@ -1,0 +1,47 @@
+/** Paths, parameters and headers of a node's HTTP interface; `docs/http-api.md` describes them. */
+export const paths = {
+  write: '/write',
+  read: '/read',
+  ack: '/ack',
+  listChunks: '/listChunks',
+  listCategories: '/listCategories',
+  groups: '/groups',
+  live: '/livez',
+} as const;
+
+export const headers = {
+  /** `open`, `sealed`, `acked` or `pending`: what is known of the chunk that was asked for. */
+  chunkState: 'chukcha-chunk-state',
+  /** The size of the chunk on this node, in bytes. */
+  chunkSize: 'chukcha-chunk-size',
+  /** The offset to go on reading at. */
+  nextOffset: 'chukcha-next-offset',
+  /** The id of the cluster, or of the lone node's data directory, that the chunks belong to. */
+  clusterId: 'chukcha-cluster-id',
+  /** The state of a category's list of chunks; opaque, changes when a chunk appears, is sealed or goes. */
+  listVersion: 'chukcha-list-version',
+} as const;
+
+/** The group that is meant when none is named. */
+export const groupNameDefault = 'default';
+
+/** The category and the server that are meant when none is named. */
+export const categoryNameDefault = 'logs';
+export const serverUrlDefault = 'http://127.0.0.1:8080';
+
+export type ChunkState = 'open' | 'sealed' | 'acked' | 'pending';
+
+/** One chunk as `/listChunks` shows it. `complete` means that it is sealed and whole on this node. */
+export interface ListedChunk {
+  readonly name: string;
+  readonly complete: boolean;
+  readonly size: number;
+}
+
+/** The answer to `/write`. */
+export interface WriteReceipt {
+  readonly chunk: string;
+  readonly offset: number;
+  readonly size: number;
+  readonly duplicate: boolean;
+}

@@ -1,0 +1,56 @@
+/**
+ * Every number that is part of the protocol or guards a resource, with its unit in its name.
+ * Sizes are in bytes and include the newline that ends a message.
+ */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const SECOND_MS = 1000;
+const MINUTE_MS = 60 * SECOND_MS;
+
+/** The largest message, with its `\n`. A reader's buffer of this size always holds a whole message. */
+export const messageBytesMax = 1 * MIB;
+
+/** The largest batch of one write, unless the node is started with another limit. */
+export const batchBytesMaxDefault = 4 * MIB;
+
+/** A chunk that has this many bytes before a write is sealed, and the write goes to a new one. */
+export const chunkBytesMaxDefault = 20 * MIB;
+
+/** `[A-Za-z0-9_-]{1,128}`; file systems allow names of 255 bytes, and `_dlq` is appended to some. */
+export const categoryNameLengthMax = 128;
+
+/** `[A-Za-z0-9_-]{1,64}`, for nodes and groups. */
+export const nodeNameLengthMax = 64;
+
+/** Nine digits, so that names sort as their indexes do. */
+export const chunkIndexMax = 999_999_999;
+
+/** What `/read` answers with when `max_size` is not given, and the most that it takes for it. */
+export const readBytesDefault = 1 * MIB;
+export const readBytesMax = 16 * MIB;
+
+/** The longest time that a long poll is held; below the 60 s after which common proxies give up. */
+export const longPollMsMax = 55 * SECOND_MS;
+
+/** How long a client may take to send a request's head, and a whole request. */
+export const requestHeadMsMax = 30 * SECOND_MS;
+export const requestMsMax = 5 * MINUTE_MS;
+
+/** How long an idle keep-alive connection is held; above the 60 s that clients and proxies keep one. */
+export const keepAliveMs = 75 * SECOND_MS;
+
+/** The upper bound of open connections of a node. */
+export const connectionCountMax = 262_144;
+
+/** How long a stopping node waits for the requests that are under way. */
+export const drainMsMax = 10 * SECOND_MS;
+
+/**
+ * How many bytes a commit gathers from waiting writes. A commit of four full batches is written in
+ * about 4 ms here; more would only add to the latency of those that wait.
+ */
+export const commitBytesMax = 16 * MIB;
+
+/** `IOV_MAX` of Linux: the most buffers that one `writev` takes. */
+export const commitBufferCountMax = 1024;

@@ -1,0 +1,32 @@
+/** Where a reader stands in the chunks of one owner: everything before it is done. */
+export interface OwnerPosition {
+  /** The index of the chunk. */
+  readonly index: number;
+  /** The offset in that chunk, in bytes. */
+  readonly offset: number;
+}
+
+/** Where a reader stands in a category. */
+export interface Position {
+  /**
+   * The id of the cluster, or of the lone node's data directory, whose chunks are meant. In another one
+   * the same names stand for other messages.
+   */
+  readonly cluster: string;
+  /** By owner; an owner that is missing was not read yet. */
+  readonly owners: Readonly<Record<string, OwnerPosition>>;
+}
+
+/** Negative when `left` comes before `right`, 0 when they are the same place. */
+export function compareOwnerPositions(left: OwnerPosition, right: OwnerPosition): number {
+  return left.index - right.index || left.offset - right.offset;
+}
+
+/** Tells whether a value that was stored is a position. */
+export function isPosition(value: unknown): value is Position {
+  const position = value as Partial<Position> | null | undefined;
+  if (typeof position?.cluster !== 'string' || typeof position.owners !== 'object') return false;
+  return Object.values(position.owners ?? {}).every(
+    (place) => Number.isSafeInteger(place?.index) && Number.isSafeInteger(place?.offset),
+  );
+}

@@ -1,0 +1,96 @@
+import Koa, { type Context } from 'koa';
+import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
+import { Query } from './query.js';
+import { type Route, sendJson } from './route.js';
+import { ackRoute } from './routes/ack-route.js';
+import { groupsRoute } from './routes/groups-route.js';
+import { listCategoriesRoute } from './routes/list-categories-route.js';
+import { listChunksRoute } from './routes/list-chunks-route.js';
+import { liveRoute } from './routes/live-route.js';
+import { readRoute } from './routes/read-route.js';
+import { writeRoute } from './routes/write-route.js';
+import type { ServerPorts } from './server-ports.js';
+
+const routes: readonly Route[] = [
+  writeRoute,
+  readRoute,
+  ackRoute,
+  listChunksRoute,
+  listCategoriesRoute,
+  groupsRoute,
+  liveRoute,
+];
+
+/** When a client may try again after a refusal that passes by itself. */
+const retryAfterSeconds = 1;
+
+/** The Koa application of a node: every call of the HTTP interface lives here. */
+export function createApp(ports: ServerPorts): Koa {
+  const app = new Koa();
+  const routeByPath = new Map(routes.map((route) => [route.path, route]));
+  app.use(async (context) => {
+    try {
+      await dispatch(context, routeByPath, ports);
+    } catch (error) {
+      answerError(context, error, ports);
+    }
+  });
+  return app;
+}
+
+async function dispatch(
+  context: Context,
+  routeByPath: ReadonlyMap<string, Route>,
+  ports: ServerPorts,
+): Promise<void> {
+  if (ports.stopping.aborted) context.res.shouldKeepAlive = false;
+  const route = routeByPath.get(context.path);
+  if (route === undefined) {
+    throw new ChukchaError(
+      'not_found',
+      `There is nothing at ${JSON.stringify(context.path.slice(0, 80))}: expected one of ${[...routeByPath.keys()].join(', ')}.`,
+    );
+  }
+  if (!route.methods.includes(context.method)) {
+    context.set('Allow', route.methods.join(', '));
+    throw new ChukchaError(
+      'method_not_allowed',
+      `${context.method} is not possible at ${route.path}: expected ${route.methods.join(' or ')}.`,
+    );
+  }
+  await route.handle(context, new Query(context.querystring, route.queryNames), ports);
+}
+
+function answerError(context: Context, thrown: unknown, ports: ServerPorts): void {
+  const error = toChukchaError(thrown);
+  if (error.code === 'aborted' || context.res.destroyed) {
+    context.respond = false;
+    context.res.destroy();
+    return;
+  }
+  if (error.status >= 500 && error.code !== 'draining') {
+    ports.log.error('A request failed.', {
+      path: context.path,
+      code: error.code,
+      error: error.message,
+      cause: error.cause === undefined ? undefined : errorMessage(error.cause),
+    });
+  }
+  if (context.res.headersSent) {
+    // The answer has begun; only breaking the connection tells the client that it is not whole.
+    context.res.destroy();
+    return;
+  }
+  const retryAfter =
+    error.status === 503 || error.status === 507 ? { 'Retry-After': `${retryAfterSeconds}` } : {};
+  sendJson(context, error.status, error.toBody(), retryAfter);
+}
+
+function toChukchaError(thrown: unknown): ChukchaError {
+  if (thrown instanceof ChukchaError) return thrown;
+  return new ChukchaError(
+    'internal',
+    `The node failed to answer (${errorMessage(thrown)}): its log has the details; try again.`,
+    { cause: thrown },
+  );
+}

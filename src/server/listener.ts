@@ -1,0 +1,84 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type Koa from 'koa';
+import { ChukchaError } from '../protocol/chukcha-error.js';
+import {
+  connectionCountMax,
+  drainMsMax,
+  keepAliveMs,
+  requestHeadMsMax,
+  requestMsMax,
+} from '../protocol/limits.js';
+
+export interface ListenAddress {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+}
+
+/** The HTTP server of a node, from its first connection until the last one is closed. */
+export class Listener {
+  readonly #server: Server;
+
+  private constructor(server: Server) {
+    this.#server = server;
+  }
+
+  /** Resolves when connections are accepted. Throws `listen_failed`. */
+  static async open(app: Koa, address: ListenAddress): Promise<Listener> {
+    const handle = app.callback();
+    const server = createServer({
+      headersTimeout: requestHeadMsMax,
+      requestTimeout: requestMsMax,
+      keepAliveTimeout: keepAliveMs,
+    });
+    server.maxConnections = connectionCountMax;
+    server.on('request', handle);
+    // Whoever asks before sending a body gets a refusal instead of a `100 Continue` when there is one.
+    server.on('checkContinue', handle);
+    await listen(server, address);
+    return new Listener(server);
+  }
+
+  /** The address that is listened on, with the real port. */
+  get url(): string {
+    const { address, family, port } = this.#server.address() as AddressInfo;
+    return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+  }
+
+  /** Accepts no more connections, waits for the requests under way, and closes what is left; idempotent. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+    });
+    this.#server.closeIdleConnections();
+    const force = setTimeout(() => this.#server.closeAllConnections(), drainMsMax);
+    await closed;
+    clearTimeout(force);
+  }
+}
+
+function listen(server: Server, { host, port }: ListenAddress): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      reject(
+        new ChukchaError('listen_failed', listenErrorText(`${host}:${port}`, cause), { cause }),
+      );
+    });
+    server.listen({ host, port }, resolve);
+  });
+}
+
+function listenErrorText(address: string, cause: NodeJS.ErrnoException): string {
+  switch (cause.code) {
+    case 'EADDRINUSE':
+      return `Another process listens on ${address} already: stop it, or choose another address with --listen.`;
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return `${address} is not an address of this machine: choose one of its own with --listen, for example 127.0.0.1:8080.`;
+    case 'EACCES':
+      return `This user may not listen on ${address}: choose a port above 1023 with --listen.`;
+    default:
+      return `${address} cannot be listened on (${cause.message}): choose another address with --listen.`;
+  }
+}

@@ -1,0 +1,52 @@
+import type { Context } from 'koa';
+import type { Query } from './query.js';
+import type { ServerPorts } from './server-ports.js';
+
+/** One call of the HTTP interface. */
+export interface Route {
+  readonly path: string;
+  readonly methods: readonly string[];
+  /** The query parameters that the call takes; others are refused before `handle`. */
+  readonly queryNames: readonly string[];
+  /** Answers the request, or throws a `ChukchaError` before anything was sent. */
+  handle(context: Context, query: Query, ports: ServerPorts): Promise<void>;
+}
+
+/**
+ * Answers with JSON, past Koa's own way of answering: that costs about a third of the rate of small
+ * requests.
+ */
+export function sendJson(
+  context: Context,
+  status: number,
+  body: unknown,
+  extraHeaders: Readonly<Record<string, string>> = {},
+): void {
+  const text = `${JSON.stringify(body)}\n`;
+  context.respond = false;
+  context.res.writeHead(status, {
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(text),
+    ...extraHeaders,
+  });
+  context.res.end(text);
+}
+
+/** Aborts when the client of the request goes away or the node begins to stop. */
+export function requestEnd(
+  context: Context,
+  stopping: AbortSignal,
+): { signal: AbortSignal; release(): void } {
+  const controller = new AbortController();
+  const abort = (): void => controller.abort();
+  if (stopping.aborted || context.res.destroyed) abort();
+  stopping.addEventListener('abort', abort, { once: true });
+  context.res.once('close', abort);
+  return {
+    signal: controller.signal,
+    release: () => {
+      stopping.removeEventListener('abort', abort);
+      context.res.off('close', abort);
+    },
+  };
+}

@@ -1,0 +1,16 @@
+import { paths } from '../../protocol/http-api.js';
+import { type Route, sendJson } from '../route.js';
+
+/** `GET /livez`: answers as long as the event loop runs, and says which node this is. */
+export const liveRoute: Route = {
+  path: paths.live,
+  methods: ['GET'],
+  queryNames: [],
+  async handle(context, _query, { nodeName, clusterId, stopping }) {
+    sendJson(context, 200, {
+      node: nodeName,
+      cluster: clusterId,
+      state: stopping.aborted ? 'stopping' : 'running',
+    });
+  },
+};

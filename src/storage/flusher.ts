@@ -1,0 +1,53 @@
+import type { Clock, Timer } from '../common/clock.js';
+import { Mutex } from '../common/mutex.js';
+
+/** Something that has written bytes which a crash of the machine would lose. */
+export interface Flushable {
+  /** Makes everything durable that was written before the call; a failure is the target's own to report. */
+  flush(): Promise<void>;
+}
+
+/**
+ * Makes writes durable in the background: what was written is flushed at most one interval later, plus
+ * the time that the disk takes.
+ */
+export class Flusher {
+  readonly #clock: Clock;
+  readonly #intervalMs: number;
+  readonly #lane = new Mutex();
+  #dirty = new Set<Flushable>();
+  #timer: Timer | undefined;
+  #queued: Promise<void> | undefined;
+
+  constructor(clock: Clock, intervalMs: number) {
+    this.#clock = clock;
+    this.#intervalMs = intervalMs;
+  }
+
+  markDirty(target: Flushable): void {
+    this.#dirty.add(target);
+    this.#timer ??= this.#clock.after(this.#intervalMs, () => void this.flushAll());
+  }
+
+  /** Flushes all that is dirty now; never rejects. A call while another one waits for its turn joins it. */
+  flushAll(): Promise<void> {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#queued ??= this.#lane.run(() => {
+      this.#queued = undefined;
+      return this.#flushDirty();
+    });
+    return this.#queued;
+  }
+
+  /** Flushes what is left and stops; nothing may be marked dirty any more. */
+  close(): Promise<void> {
+    return this.flushAll();
+  }
+
+  async #flushDirty(): Promise<void> {
+    const targets = this.#dirty;
+    this.#dirty = new Set();
+    for (const target of targets) await target.flush();
+  }
+}
