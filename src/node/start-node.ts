@@ -69,9 +69,12 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
     let closing: Promise<void> | undefined;
     const close = async (): Promise<void> => {
       stopping.abort();
-      await store.close();
-      await listener.close();
-      await lock.release();
+      try {
+        await store.close();
+      } finally {
+        await listener.close();
+        await lock.release();
+      }
       log.info('Node has stopped.', { name: identity.nodeName });
     };
     return {

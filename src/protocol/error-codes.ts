@@ -84,7 +84,8 @@ export const errorCodes = {
   storage_failed: {
     status: 503,
     retryable: true,
-    meaning: 'The disk refused to work as expected, and the node stopped taking writes.',
+    meaning:
+      'The disk refused to work as expected; the message says whether the batch was stored. After a failed sync the category takes no more writes.',
   },
   internal: { status: 500, retryable: true, meaning: 'A fault of the node itself.' },
 

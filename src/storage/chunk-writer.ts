@@ -75,8 +75,8 @@ export class ChunkWriter implements Flushable {
       } catch (cause) {
         throw new ChukchaError(
           'storage_failed',
-          `${this.chunk.path} could not be made durable (${errorMessage(cause)}): ` +
-            'the node takes no more writes for this category; look at the disk and start the node again.',
+          `${this.chunk.path} could not be made durable (${errorMessage(cause)}), so what was just written may be lost: ` +
+            'the category takes no more writes; look at the disk and start the node again.',
           { cause },
         );
       }

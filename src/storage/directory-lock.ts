@@ -1,34 +1,47 @@
-import { closeSync, linkSync, openSync, renameSync, rmSync } from 'node:fs';
-import { connect, createServer, type Server } from 'node:net';
 import { randomBytes } from 'node:crypto';
+import { closeSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 
-const lockName = 'running.lock';
+const lockDirectoryName = 'running.lock';
 
-/** How often a lock that its holder left behind is taken away before another process is blamed. */
-const takeTriesMax = 10;
+/** A name of this form belongs to a process that listens, or has died; others are still being made. */
+const visibleNamePattern = /^[0-9a-f]{16}$/;
 
-/** How long the holder may take to say who it is. */
-const holderMsMax = 500;
+/** How long another process may take to answer before it counts as one that holds the directory but is stopped. */
+const answerMsMax = 1_000;
+
+/** What the one that is asked answers: it has the directory, or will have it, or gives way. */
+const answers = { held: 'held', ahead: 'ahead', yours: 'yours' } as const;
 
 /**
  * Keeps a directory to one process at a time, without anything that a crash could leave locked.
  *
- * Node has no `flock`. The lock is a listening Unix socket with a fixed name: the kernel refuses
- * connections to it from the moment its process dies, whatever the way, also across containers that
- * share the directory on one machine, where process ids say nothing. Machines that share a directory
- * over a network are not kept apart.
+ * Node has no `flock`. Each process that wants the directory listens on a Unix socket with a name of its
+ * own in `running.lock/`, then asks all others there. The kernel refuses connections to a socket from the
+ * moment its process dies, whatever the way, also across containers that share the directory on one
+ * machine, where process ids say nothing. Machines that share a directory over a network are not kept
+ * apart.
+ *
+ *     starting --asked by one with a smaller name--> yielded (gives up)
+ *     starting --every other one is dead or has yielded--> held --release()--> gone
+ *
+ * Two that start together ask each other; each answers by the names, in its one thread, so one of them
+ * yields. One that is held refuses everybody. Names are never used twice, so a dead one's may be removed
+ * by anyone at any time.
  */
 export class DirectoryLock {
+  readonly #holder: string;
+  readonly #name = randomBytes(8).toString('hex');
   readonly #directory: string;
   readonly #server: Server;
-  readonly #descriptor: number;
-  #released = false;
+  #descriptor = -1;
+  #state: 'starting' | 'yielded' | 'held' | 'released' = 'starting';
 
-  private constructor(directory: string, server: Server, descriptor: number) {
-    this.#directory = directory;
-    this.#server = server;
-    this.#descriptor = descriptor;
+  private constructor(directory: string, holder: string) {
+    this.#directory = `${directory}/${lockDirectoryName}`;
+    this.#holder = `${holder}, process ${process.pid}`;
+    this.#server = createServer((socket) => this.#answer(socket));
   }
 
   /**
@@ -38,108 +51,115 @@ export class DirectoryLock {
    * Throws `directory_in_use` when another process has it, `directory_invalid` when it cannot be locked.
    */
   static async take(directory: string, holder: string): Promise<DirectoryLock> {
-    const descriptor = openSync(directory, 'r');
-    // The name of a socket has at most 107 bytes; by way of the descriptor any directory is near enough.
-    const near = process.platform === 'linux' ? `/proc/self/fd/${descriptor}` : directory;
-    const ownName = `${lockName}.${randomBytes(6).toString('hex')}`;
-    const server = createServer((socket) => {
-      socket.on('error', () => undefined);
-      socket.end(`${holder}, process ${process.pid}`);
-    });
+    const lock = new DirectoryLock(directory, holder);
     try {
-      await listen(server, `${near}/${ownName}`, directory);
-      await claim(directory, near, ownName);
+      await lock.#listen(directory);
+      const other = await lock.#findOther();
+      if (other !== undefined) throw inUse(directory, other);
     } catch (error) {
-      server.close();
-      rmSync(`${directory}/${ownName}`, { force: true });
-      closeSync(descriptor);
+      await lock.release();
       throw error;
     }
-    server.unref();
-    return new DirectoryLock(directory, server, descriptor);
+    return lock;
   }
 
   /** Idempotent. */
   async release(): Promise<void> {
-    if (this.#released) return;
-    this.#released = true;
-    rmSync(`${this.#directory}/${lockName}`, { force: true });
-    await new Promise((resolve) => this.#server.close(resolve));
-    closeSync(this.#descriptor);
+    if (this.#state === 'released') return;
+    this.#state = 'released';
+    rmSync(`${this.#directory}/${this.#name}`, { force: true });
+    if (this.#server.listening) await new Promise((resolve) => this.#server.close(resolve));
+    if (this.#descriptor !== -1) closeSync(this.#descriptor);
   }
-}
 
-/** Gives the listening socket the lock's name, which only one can have; takes a dead one's name away first. */
-async function claim(directory: string, near: string, ownName: string): Promise<void> {
-  const lockPath = `${directory}/${lockName}`;
-  for (let tries = 0; tries < takeTriesMax; tries += 1) {
+  /** The socket gets its visible name only when it listens: until then it would be taken for a dead one. */
+  async #listen(directory: string): Promise<void> {
+    const hiddenName = `new-${this.#name}`;
     try {
-      linkSync(`${directory}/${ownName}`, lockPath);
-      rmSync(`${directory}/${ownName}`);
-      return;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw notLockable(directory, error);
+      mkdirSync(this.#directory, { recursive: true });
+      this.#descriptor = openSync(this.#directory, 'r');
+      await new Promise<void>((resolve, reject) => {
+        this.#server.once('error', reject);
+        this.#server.listen(this.#path(hiddenName), resolve);
+      });
+      renameSync(`${this.#directory}/${hiddenName}`, `${this.#directory}/${this.#name}`);
+    } catch (cause) {
+      throw new ChukchaError(
+        'directory_invalid',
+        `Directory ${directory} cannot be locked (${errorMessage(cause)}): choose one on a local disk that this user may write to.`,
+        { cause },
+      );
     }
-    const holder = await askHolder(`${near}/${lockName}`);
-    if (holder !== undefined) throw inUse(directory, holder);
-    await removeDead(directory, near);
+    this.#server.unref();
   }
-  throw inUse(directory, 'a process that is just starting');
-}
 
-/** Moves the dead lock aside, and puts it back when it turns out to be a new one that came in between. */
-async function removeDead(directory: string, near: string): Promise<void> {
-  const asideName = `${lockName}.${randomBytes(6).toString('hex')}`;
-  try {
-    renameSync(`${directory}/${lockName}`, `${directory}/${asideName}`);
-  } catch {
-    // Another starting process was faster; the next try sees what it did.
-    return;
+  /** Asks every other process that has a name here. Returns who has the directory; `undefined` is this process. */
+  async #findOther(): Promise<string | undefined> {
+    for (const name of readdirSync(this.#directory)) {
+      if (!visibleNamePattern.test(name) || name === this.#name) continue;
+      const answer = await this.#ask(name);
+      if (answer === undefined) rmSync(`${this.#directory}/${name}`, { force: true });
+      else if (answer.word !== answers.yours) return answer.holder;
+    }
+    // Between the last answer and this line nothing else of this process runs, so the state decides.
+    if (this.#state !== 'starting') return 'a process that started at the same time';
+    this.#state = 'held';
+    return undefined;
   }
-  const holder = await askHolder(`${near}/${asideName}`);
-  if (holder !== undefined) renameSync(`${directory}/${asideName}`, `${directory}/${lockName}`);
-  else rmSync(`${directory}/${asideName}`, { force: true });
-}
 
-/** What the holder says of itself; `undefined` when nobody listens behind the name any more. */
-function askHolder(path: string): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    let said = '';
-    const timer = setTimeout(() => {
-      resolve('a process that does not answer');
-      socket.destroy();
-    }, holderMsMax);
+  /** Tells the other one this name and takes its answer; `undefined` when nobody listens there any more. */
+  #ask(name: string): Promise<{ readonly word: string; readonly holder: string } | undefined> {
+    const silent = { word: answers.held, holder: 'a process that does not answer' };
+    return new Promise((resolve) => {
+      const socket = connect(this.#path(name));
+      let text = '';
+      const timer = setTimeout(() => {
+        resolve(silent);
+        socket.destroy();
+      }, answerMsMax);
+      socket.setEncoding('utf8');
+      socket.on('connect', () => socket.write(`${this.#name}\n`));
+      socket.on('data', (piece: string) => {
+        text += piece;
+      });
+      socket.on('error', () => undefined);
+      socket.on('close', (hadError) => {
+        clearTimeout(timer);
+        const [word = '', holder] = text.split('\n');
+        if (holder !== undefined) resolve({ word, holder });
+        else resolve(hadError ? undefined : silent);
+      });
+    });
+  }
+
+  #answer(socket: Socket): void {
+    let text = '';
     socket.setEncoding('utf8');
-    socket.on('data', (text: string) => {
-      said += text;
+    socket.setTimeout(answerMsMax, () => socket.destroy());
+    socket.on('error', () => undefined);
+    socket.on('data', (piece: string) => {
+      text += piece;
+      if (!text.includes('\n')) return;
+      socket.end(`${this.#decide(text.slice(0, -1))}\n${this.#holder}`);
     });
-    socket.on('error', () => resolve(undefined));
-    socket.on('close', () => {
-      clearTimeout(timer);
-      resolve(said || 'a process that does not answer');
-    });
-  });
-}
+  }
 
-function listen(server: Server, path: string, directory: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error) => reject(notLockable(directory, error)));
-    server.listen(path, resolve);
-  });
+  #decide(otherName: string): string {
+    if (this.#state === 'held') return answers.held;
+    if (this.#state === 'starting' && this.#name < otherName) return answers.ahead;
+    if (this.#state === 'starting') this.#state = 'yielded';
+    return answers.yours;
+  }
+
+  /** The name of a socket has at most 107 bytes; by way of the descriptor any directory is near enough. */
+  #path(name: string): string {
+    return process.platform === 'linux' ? `/proc/self/fd/${this.#descriptor}/${name}` : `${this.#directory}/${name}`;
+  }
 }
 
 function inUse(directory: string, holder: string): ChukchaError {
   return new ChukchaError(
     'directory_in_use',
     `Directory ${directory} is in use by ${holder}: stop that one, or choose another directory.`,
-  );
-}
-
-function notLockable(directory: string, cause: unknown): ChukchaError {
-  return new ChukchaError(
-    'directory_invalid',
-    `Directory ${directory} cannot be locked (${errorMessage(cause)}): choose one on a local disk that this user may write to.`,
-    { cause },
   );
 }

@@ -1,0 +1,113 @@
+import { spawn } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ChildServer } from './support/child-server.js';
+import { makeLines } from './support/make-lines.js';
+import { pretouch } from './support/pretouch.js';
+import { median } from './support/statistics.js';
+import { printTable } from './support/table.js';
+
+const MIB = 1024 * 1024;
+const roundCount = 3;
+const fileBytes = 1_000_000_000;
+
+interface Round {
+  readonly megabytesPerSecond: number;
+  /** Processor time of the command and, where there is one, of the node. */
+  readonly commandCpuPerGb: number;
+  readonly nodeCpuPerGb: number;
+}
+
+/** `ship` and `sink` of a file of 1 GB over one node, as whole commands, in turn with `cat` through a pipe. */
+export async function benchShipAndSink(): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'chukcha-bench-'));
+  const source = join(directory, 'source.log');
+  const results = new Map<string, Round[]>([
+    ['cat through a pipe', []],
+    ['ship', []],
+    ['sink', []],
+  ]);
+  try {
+    writeSource(source);
+    for (let round = 0; round < roundCount; round += 1) {
+      const outcome = await runRound(directory, source);
+      for (const [name, figures] of outcome) results.get(name)?.push(figures);
+    }
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+  const rows = [...results].map(([name, rounds]) => [
+    name,
+    median(rounds.map((round) => round.megabytesPerSecond)).toFixed(0),
+    median(rounds.map((round) => round.commandCpuPerGb)).toFixed(2),
+    median(rounds.map((round) => round.nodeCpuPerGb)).toFixed(2),
+  ]);
+  printTable(['1 GB', 'MB/s', 'CPU s/GB of the command', 'CPU s/GB of the node'], rows);
+}
+
+async function runRound(directory: string, source: string): Promise<[string, Round][]> {
+  const copy = join(directory, 'copy');
+  const fresh = join(directory, 'pretouch');
+  pretouch(fresh);
+  const cat = await timeCommand(`cat '${source}' | cat > '${copy}'`);
+  rmSync(copy);
+  const data = join(directory, 'data');
+  const node = await ChildServer.start(['bin/run.js', 'serve', '--data', data, '--listen', '127.0.0.1:0']);
+  const common = `--server ${node.url.origin} --once --state '${directory}/state`;
+  pretouch(fresh);
+  const ship = await withNode(node, `bin/run.js ship --from 'file:${source}' ${common}-ship'`);
+  pretouch(fresh);
+  const sink = await withNode(node, `bin/run.js sink --to stdout ${common}-sink' > '${copy}'`);
+  const { size } = statSync(copy);
+  if (size !== fileBytes) throw new Error(`The sink delivered ${size} of ${fileBytes} bytes`);
+  await node.stop();
+  for (const name of ['copy', 'data', 'state-ship', 'state-sink']) rmSync(join(directory, name), { recursive: true });
+  return [
+    ['cat through a pipe', toRound(cat, 0)],
+    ['ship', toRound(ship.command, ship.nodeCpuSeconds)],
+    ['sink', toRound(sink.command, sink.nodeCpuSeconds)],
+  ];
+}
+
+interface CommandTime {
+  readonly seconds: number;
+  readonly cpuSeconds: number;
+}
+
+async function withNode(node: ChildServer, command: string): Promise<{ command: CommandTime; nodeCpuSeconds: number }> {
+  const cpuBefore = node.cpuSeconds();
+  const time = await timeCommand(command);
+  return { command: time, nodeCpuSeconds: node.cpuSeconds() - cpuBefore };
+}
+
+/** Runs a shell command and takes the times that bash gives for it and its children. */
+async function timeCommand(command: string): Promise<CommandTime> {
+  const child = spawn('bash', ['-c', `TIMEFORMAT='%R %U %S'; time { ${command} 2>/dev/null; }`], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let text = '';
+  for await (const piece of child.stderr) text += String(piece);
+  const exitCode = child.exitCode ?? (await new Promise<number>((resolve) => child.once('exit', resolve)));
+  const [seconds = Number.NaN, user = Number.NaN, system = Number.NaN] = text.trim().split(' ').map(Number);
+  if (exitCode !== 0 || Number.isNaN(system)) throw new Error(`${command} ended with ${exitCode}: ${text}`);
+  return { seconds, cpuSeconds: user + system };
+}
+
+function toRound({ seconds, cpuSeconds }: CommandTime, nodeCpuSeconds: number): Round {
+  const gigabytes = fileBytes / 1e9;
+  return {
+    megabytesPerSecond: (gigabytes * 1_000) / seconds,
+    commandCpuPerGb: cpuSeconds / gigabytes,
+    nodeCpuPerGb: nodeCpuSeconds / gigabytes,
+  };
+}
+
+function writeSource(path: string): void {
+  const block = makeLines(10 * MIB);
+  const descriptor = openSync(path, 'w');
+  for (let left = fileBytes; left > 0; left -= block.length) {
+    writeSync(descriptor, left >= block.length ? block : makeLines(left));
+  }
+  closeSync(descriptor);
+}

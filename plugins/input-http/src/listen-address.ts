@@ -1,0 +1,28 @@
+/** The options `host` and `port`, as far as an address names them. */
+export interface ListenAddress {
+  readonly host?: string;
+  readonly port?: number;
+}
+
+const addressPattern = /^(?:(?<host>\[[0-9A-Fa-f:.%]+\]|[^:[\]/]+):)?(?<port>[0-9]{1,5})$/;
+
+/**
+ * Reads what stands behind `http:`: `port`, `host:port` or `[IPv6]:port`, also in the form of a URL;
+ * nothing leaves the defaults. Throws an `Error` for everything else.
+ */
+export function parseListenAddress(rest: string): Readonly<Record<string, unknown>> {
+  const text = rest.replace(/^\/\//, '').replace(/\/$/, '');
+  if (text === '') return {};
+  const { host, port } = addressPattern.exec(text)?.groups ?? {};
+  if (port === undefined || Number(port) > 65_535) {
+    throw new Error(
+      `The address ${JSON.stringify(`http:${rest}`)} cannot be listened on: expected http:<port> or ` +
+        'http:<host>:<port> with a port from 0 to 65535, for example http:0.0.0.0:8088.',
+    );
+  }
+  const address: ListenAddress = {
+    ...(host === undefined ? {} : { host: host.replace(/^\[|\]$/g, '') }),
+    port: Number(port),
+  };
+  return { ...address };
+}

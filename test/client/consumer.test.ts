@@ -1,0 +1,242 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { Client, Consumer, type ConsumerOptions, type Position } from '../../src/index.js';
+import type { RunningNode } from '../../src/node/start-node.js';
+import { testDirectory } from '../support/test-directory.js';
+import { listenAddress, startTestNode } from '../support/test-node.js';
+
+interface Bed {
+  readonly node: RunningNode;
+  readonly client: Client;
+  readonly data: string;
+}
+
+async function startBed(t: Test, options: Record<string, unknown> = {}): Promise<Bed> {
+  const data = join(testDirectory(t), 'data');
+  const node = await startTestNode(data, options);
+  const client = new Client({ server: node.url });
+  t.teardown(async () => {
+    client.close();
+    await node.close();
+  });
+  return { node, client, data };
+}
+
+function write(client: Client, text: string): Promise<unknown> {
+  return client.write('logs', [Buffer.from(text)]);
+}
+
+/** Reads to the end and acknowledges everything. */
+async function readAll(
+  client: Client,
+  options: Partial<ConsumerOptions> = {},
+): Promise<{ text: string; position: Position | undefined; batchCount: number }> {
+  const consumer = new Consumer(client, { category: 'logs', untilEnd: true, ...options });
+  let text = '';
+  let batchCount = 0;
+  for await (const batch of consumer) {
+    text += batch.bytes.toString();
+    batchCount += 1;
+    batch.ack();
+  }
+  return { text, position: consumer.position(), batchCount };
+}
+
+function chunkFiles(data: string): string[] {
+  return readdirSync(join(data, 'logs')).sort();
+}
+
+t.test(
+  'messages come in order over many chunks, and sealed chunks are freed when they are processed',
+  async (t) => {
+    const { client, data } = await startBed(t, { 'max-chunk-size': 100 });
+    const lines = Array.from({ length: 200 }, (_, index) => `message number ${index}\n`);
+    for (const line of lines) await write(client, line);
+    t.ok(chunkFiles(data).length > 10);
+    const { text, position, batchCount } = await readAll(client);
+    t.equal(text, lines.join(''));
+    t.ok(batchCount > 10);
+    t.equal(chunkFiles(data).length, 1, 'only the open chunk is left');
+    await write(client, 'one more\n');
+    const later = await readAll(client, position === undefined ? {} : { position });
+    t.equal(later.text, 'one more\n', 'a later consumer goes on at the position');
+  },
+);
+
+t.test('a batch that is not acknowledged comes again, and keeps its chunk', async (t) => {
+  const { client, data } = await startBed(t, { 'max-chunk-size': 1 });
+  for (const line of ['a\n', 'b\n', 'c\n']) await write(client, line);
+  const consumer = new Consumer(client, { category: 'logs', untilEnd: true });
+  for await (const batch of consumer) {
+    if (batch.bytes.toString() !== 'b\n') batch.ack();
+  }
+  const position = consumer.position();
+  t.same(position?.owners['node1'], { index: 0, offset: 2 }, 'the position stays in front of it');
+  t.equal(chunkFiles(data).length, 2, 'b and the open c are there');
+  const again = await readAll(client, position === undefined ? {} : { position });
+  t.equal(again.text, 'b\nc\n');
+});
+
+t.test('every group gets every message, and only then are chunks freed', async (t) => {
+  const { client, data } = await startBed(t, { 'max-chunk-size': 1 });
+  await client.registerGroup('logs', 'slow');
+  for (const line of ['a\n', 'b\n', 'c\n']) await write(client, line);
+  t.equal((await readAll(client, { group: 'fast' })).text, 'a\nb\nc\n');
+  t.equal(chunkFiles(data).length, 3);
+  t.equal((await readAll(client, { group: 'slow' })).text, 'a\nb\nc\n');
+  t.equal(chunkFiles(data).length, 1);
+});
+
+t.test('an observer reads what is there, registers nothing and frees nothing', async (t) => {
+  const { client, data } = await startBed(t, { 'max-chunk-size': 1 });
+  for (const line of ['a\n', 'b\n']) await write(client, line);
+  t.equal((await readAll(client, { group: 'watch', acknowledge: false })).text, 'a\nb\n');
+  t.equal((await readAll(client)).text, 'a\nb\n');
+  t.equal(chunkFiles(data).length, 1, 'the observer does not hold the chunk');
+});
+
+t.test('a message that is larger than a batch may be comes whole', async (t) => {
+  const { client } = await startBed(t);
+  const long = `${'x'.repeat(300_000)}\n`;
+  await write(client, `short\n${long}short\n`);
+  const { text, batchCount } = await readAll(client, { batchBytesMax: 1000 });
+  t.equal(text, `short\n${long}short\n`);
+  t.equal(batchCount, 3);
+});
+
+t.test(
+  'a consumer that waits is given new messages, also in a category that did not exist',
+  async (t) => {
+    const { client } = await startBed(t, { 'max-chunk-size': 40 });
+    const consumer = new Consumer(client, { category: 'logs' });
+    const batches = consumer[Symbol.asyncIterator]();
+    let expected = '';
+    let text = '';
+    for (let index = 0; index < 30; index += 1) {
+      const line = `line ${index}\n`;
+      expected += line;
+      const next = text.length < expected.length - line.length ? undefined : batches.next();
+      await write(client, line);
+      for (let pending = next; text.length < expected.length; pending = undefined) {
+        const { value } = await (pending ?? batches.next());
+        if (value === undefined) break;
+        text += value.bytes.toString();
+        value.ack();
+      }
+    }
+    t.equal(text, expected);
+    await batches.return(undefined);
+  },
+);
+
+t.test('following goes on over a restart of the node', async (t) => {
+  const data = join(testDirectory(t), 'data');
+  let node = await startTestNode(data);
+  const listen = listenAddress(node);
+  const client = new Client({ server: node.url });
+  const retried: string[] = [];
+  const consumer = new Consumer(client, {
+    category: 'logs',
+    onRetry: (error) => retried.push(error.code),
+  });
+  const batches = consumer[Symbol.asyncIterator]();
+  const read = async (): Promise<string> => {
+    const { value } = await batches.next();
+    value?.ack();
+    return value?.bytes.toString() ?? '';
+  };
+  await write(client, 'before\n');
+  t.equal(await read(), 'before\n');
+  const next = read();
+  await node.close();
+  node = await startTestNode(data, { listen });
+  await write(client, 'after\n');
+  t.equal(await next, 'after\n');
+  await consumer.close();
+  client.close();
+  await node.close();
+});
+
+t.test('untilEnd ends although more is written all the time', async (t) => {
+  const { client } = await startBed(t, { 'max-chunk-size': 1000 });
+  for (let index = 0; index < 50; index += 1) await write(client, `old ${index}\n`);
+  let writing = true;
+  const writer = (async () => {
+    while (writing) await write(client, 'new\n');
+  })();
+  const { text } = await readAll(client, { batchBytesMax: 64 });
+  writing = false;
+  await writer;
+  t.match(text, /^old 0\n/);
+  t.ok(text.includes('old 49\n'));
+});
+
+t.test('a position of other data is refused, not used', async (t) => {
+  const { client, data } = await startBed(t, { 'max-chunk-size': 1 });
+  for (const line of ['a\n', 'b\n']) await write(client, line);
+  const position: Position = { cluster: 'another', owners: { node1: { index: 5, offset: 0 } } };
+  await t.rejects(readAll(client, { position }), { code: 'cluster_changed' });
+  t.equal(chunkFiles(data).length, 2, 'nothing was acknowledged');
+});
+
+t.test(
+  'chunks that were processed before a crash of the consumer are acknowledged by the next one',
+  async (t) => {
+    const { client, data } = await startBed(t, { 'max-chunk-size': 1 });
+    for (const line of ['a\n', 'b\n', 'c\n']) await write(client, line);
+    const { cluster } = await client.listChunks('logs');
+    const position: Position = { cluster, owners: { node1: { index: 1, offset: 2 } } };
+    t.equal((await readAll(client, { position })).text, 'c\n');
+    t.equal(chunkFiles(data).length, 1);
+  },
+);
+
+t.test('a chunk that another consumer of the group has acknowledged is passed over', async (t) => {
+  const { client } = await startBed(t, { 'max-chunk-size': 1 });
+  for (const line of ['a\n', 'b\n', 'c\n']) await write(client, line);
+  const slow = new Consumer(client, { category: 'logs', untilEnd: true });
+  const batches = slow[Symbol.asyncIterator]();
+  const first = await batches.next();
+  t.equal(first.value?.bytes.toString(), 'a\n');
+  await readAll(client);
+  const rest: string[] = [];
+  for (let next = await batches.next(); next.done !== true; next = await batches.next()) {
+    rest.push(next.value.bytes.toString());
+  }
+  t.ok(rest.length <= 2, `it ends, after ${rest.length} more`);
+});
+
+t.test('a consumer gives up when the node is away for too long', async (t) => {
+  const client = new Client({ server: 'http://127.0.0.1:1' });
+  await t.rejects(readAll(client, { giveUpAfterMs: 0 }), { code: 'server_unreachable' });
+  const closed = new Consumer(client, { category: 'logs' });
+  const ended = closed[Symbol.asyncIterator]().next();
+  await closed.close();
+  t.same(await ended, { done: true, value: undefined }, 'closing ends a consumer that is trying');
+});
+
+t.test('every call tells what the node answered', async (t) => {
+  const { client, node } = await startBed(t);
+  t.equal(await client.live(), node.name);
+  t.same(await client.listCategories(), []);
+  await write(client, 'a\n');
+  t.same(await client.listCategories(), ['logs']);
+  await t.rejects(client.ack('logs', 'node1-chunk000000000', 2), { code: 'chunk_open' });
+  await t.rejects(client.ack('logs', 'node1-chunk000000009', 2), { code: 'chunk_not_found' });
+  await t.rejects(client.read('logs', { chunk: 'nonsense', offset: 0, byteCountMax: 1 }), {
+    code: 'invalid_name',
+  });
+  await t.rejects(
+    client.read('logs', { chunk: 'node1-chunk000000000', offset: 9, byteCountMax: 1 }),
+    {
+      code: 'offset_out_of_range',
+    },
+  );
+  await t.rejects(client.write('a/b', [Buffer.from('a\n')]), { code: 'invalid_name' });
+  const receipt = await client.write('logs', [Buffer.from('b\n'), Buffer.from('c\n')], {
+    sync: true,
+  });
+  t.same(receipt, { chunk: 'node1-chunk000000000', offset: 2, size: 4, duplicate: false });
+  t.throws(() => new Client({ server: 'https://x' }), { code: 'invalid_option' });
+});

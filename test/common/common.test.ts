@@ -1,0 +1,207 @@
+import t from 'tap';
+import { Backoff, backoffDefaults } from '../../src/common/backoff.js';
+import { systemClock } from '../../src/common/clock.js';
+import { createDeferred } from '../../src/common/deferred.js';
+import { createLineLogger, type LogLevel } from '../../src/common/logger.js';
+import { Mutex } from '../../src/common/mutex.js';
+import { systemRandom } from '../../src/common/random.js';
+import { ChangeSignal, sleep } from '../../src/common/wait.js';
+import { FakeClock } from '../support/fake-clock.js';
+import { SeededRandom } from '../support/seeded-random.js';
+
+await t.test('delays between tries double up to their limit and keep a random half', async (t) => {
+  const options = { firstDelayMs: 100, delayMsMax: 450 };
+  const lowest = new Backoff({ fraction: () => 0, hex: () => '' }, options);
+  const highest = new Backoff({ fraction: () => 0.999_999, hex: () => '' }, options);
+  t.same(
+    [1, 2, 3, 4, 5].map(() => lowest.nextDelayMs()),
+    [50, 100, 200, 225, 225],
+  );
+  t.same(
+    [1, 2, 3, 4, 5].map(() => Math.round(highest.nextDelayMs())),
+    [100, 200, 400, 450, 450],
+  );
+  lowest.reset();
+  t.equal(lowest.nextDelayMs(), 50);
+});
+
+await t.test('two clients that failed together do not come back together', async (t) => {
+  const delays = [1, 2].map((seed) => new Backoff(new SeededRandom(seed)).nextDelayMs());
+  t.not(delays[0], delays[1]);
+  for (const delayMs of delays) {
+    t.ok(delayMs >= backoffDefaults.firstDelayMs / 2 && delayMs <= backoffDefaults.firstDelayMs);
+  }
+});
+
+await t.test('a mutex runs one task at a time, in the order in which they came', async (t) => {
+  const mutex = new Mutex();
+  const gate = createDeferred<void>();
+  const events: string[] = [];
+  const task = (name: string, wait: Promise<void>) => async (): Promise<string> => {
+    events.push(`${name} starts`);
+    await wait;
+    events.push(`${name} ends`);
+    return name;
+  };
+  const first = mutex.run(task('first', gate.promise));
+  const second = mutex.run(task('second', Promise.resolve()));
+  await Promise.resolve();
+  t.same(events, ['first starts']);
+  gate.resolve();
+  t.same(await Promise.all([first, second]), ['first', 'second']);
+  t.same(events, ['first starts', 'first ends', 'second starts', 'second ends']);
+});
+
+await t.test('a task that fails does not stop the ones behind it', async (t) => {
+  const mutex = new Mutex();
+  const failing = mutex.run(async () => {
+    throw new Error('broken');
+  });
+  const next = mutex.run(async () => 'done');
+  await t.rejects(failing, { message: 'broken' });
+  t.equal(await next, 'done');
+});
+
+await t.test('a sleep ends when its time has come and not before', async (t) => {
+  const clock = new FakeClock();
+  let awake = false;
+  const sleeping = sleep(clock, 100).then(() => {
+    awake = true;
+  });
+  clock.advance(99);
+  await Promise.resolve();
+  t.notOk(awake);
+  clock.advance(1);
+  await sleeping;
+  t.ok(awake);
+});
+
+await t.test('a sleep that is aborted rejects with the reason and leaves no timer', async (t) => {
+  const clock = new FakeClock();
+  const controller = new AbortController();
+  const sleeping = sleep(clock, 100, controller.signal);
+  controller.abort(new Error('stopped'));
+  await t.rejects(sleeping, { message: 'stopped' });
+  await t.rejects(sleep(clock, 100, controller.signal), { message: 'stopped' });
+  t.equal(clock.timerCount, 0);
+});
+
+await t.test('a change wakes all who wait and is not remembered for later', async (t) => {
+  const clock = new FakeClock();
+  const signal = new ChangeSignal();
+  const waits = [signal.wait({ clock }), signal.wait({ clock, timeoutMs: 50 })];
+  signal.notify();
+  await Promise.all(waits);
+  t.equal(clock.timerCount, 0, 'the time-out of a wait that ended is cancelled');
+  let woken = false;
+  const later = signal.wait({ clock, timeoutMs: 50 }).then(() => {
+    woken = true;
+  });
+  await Promise.resolve();
+  t.notOk(woken);
+  clock.advance(50);
+  await later;
+});
+
+await t.test('a wait ends when its signal aborts, also when that was before', async (t) => {
+  const clock = new FakeClock();
+  const signal = new ChangeSignal();
+  const controller = new AbortController();
+  const waiting = signal.wait({ clock, timeoutMs: 1_000, signal: controller.signal });
+  controller.abort();
+  await waiting;
+  await signal.wait({ clock, signal: controller.signal });
+  t.equal(clock.timerCount, 0);
+});
+
+await t.test('who waits again while being woken is not woken twice', async (t) => {
+  const clock = new FakeClock();
+  const signal = new ChangeSignal();
+  let wakeCount = 0;
+  const again = async (): Promise<void> => {
+    await signal.wait({ clock });
+    wakeCount += 1;
+    await signal.wait({ clock });
+    wakeCount += 1;
+  };
+  const done = again();
+  signal.notify();
+  await Promise.resolve();
+  await Promise.resolve();
+  t.equal(wakeCount, 1);
+  signal.notify();
+  await done;
+  t.equal(wakeCount, 2);
+});
+
+function loggedLines(
+  level: LogLevel,
+  run: (log: ReturnType<typeof createLineLogger>) => void,
+): string[] {
+  const lines: string[] = [];
+  run(createLineLogger({ level, clock: new FakeClock(), print: (line) => void lines.push(line) }));
+  return lines;
+}
+
+await t.test('a log line has the time, the level, the sentence and the fields', async (t) => {
+  const lines = loggedLines('info', (log) => {
+    log.info('Listening.', {
+      url: 'http://127.0.0.1:8080',
+      port: 8080,
+      secure: false,
+      host: undefined,
+    });
+    log.error('Stopped taking writes.');
+  });
+  t.same(lines, [
+    '2026-01-01T00:00:00.000Z info  Listening. url=http://127.0.0.1:8080 port=8080 secure=false\n',
+    '2026-01-01T00:00:00.000Z error Stopped taking writes.\n',
+  ]);
+});
+
+await t.test('what is below the level is left out', async (t) => {
+  const lines = loggedLines('warn', (log) => {
+    log.debug('a');
+    log.info('b');
+    log.warn('c');
+    log.error('d');
+  });
+  t.equal(lines.length, 2);
+  t.equal(loggedLines('debug', (log) => log.debug('a')).length, 1);
+});
+
+await t.test('no value can forge a field, a line or a terminal sequence', async (t) => {
+  const values = [
+    'a b',
+    'x level=error',
+    'a\nb',
+    'a\r\nb',
+    'a"b',
+    '',
+    'a=b',
+    '\u001b[31mred',
+    'a\u2028b',
+    'a\u009b31m',
+  ];
+  for (const value of values) {
+    const [line = ''] = loggedLines('info', (log) => log.info('Refused.', { value, after: 1 }));
+    t.match(line, /^\S+ info {2}Refused\. value=".*" after=1\n$/s);
+    const printed = /value=(".*") after/s.exec(line)?.[1] ?? '';
+    t.equal(JSON.parse(printed), value, 'the value can be read back');
+    const controls = [...line.slice(0, -1)].filter((character) => /\p{Cc}/u.test(character));
+    t.same(controls, [], 'the line has no control character but its end');
+  }
+});
+
+await t.test('the real clock and randomness keep their contracts', async (t) => {
+  const startMs = systemClock.monotonicMs();
+  await sleep(systemClock, 5);
+  t.ok(systemClock.monotonicMs() - startMs >= 4);
+  t.ok(Math.abs(systemClock.wallMs() - Date.now()) < 1_000);
+  systemClock.after(60_000, () => t.fail('a cancelled timer must not fire')).cancel();
+  await new Promise<void>((resolve) => systemClock.defer(resolve));
+  const fraction = systemRandom.fraction();
+  t.ok(fraction >= 0 && fraction < 1);
+  t.match(systemRandom.hex(4), /^[0-9a-f]{8}$/);
+  t.not(systemRandom.hex(8), systemRandom.hex(8));
+});

@@ -1,0 +1,108 @@
+import type { InputDescriptor, OutputDescriptor } from '@chukcha/plugin-api';
+import t from 'tap';
+import { parsePluginAddress, resolvePluginOptions } from '../../src/plugin-host/plugin-options.js';
+import { type HookRunner, PluginRegistry } from '../../src/plugin-host/plugin-registry.js';
+
+const input: InputDescriptor = {
+  apiVersion: 1,
+  kind: 'input',
+  name: 'gauge',
+  summary: 'Reads a gauge.',
+  options: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['path'],
+    properties: {
+      path: { type: 'string', minLength: 1, description: 'where the gauge is' },
+      interval: { type: 'integer', minimum: 1, default: 10, description: 'seconds between readings' },
+      mode: { type: 'string', enum: ['fast', 'slow'], default: 'fast', description: 'how to read' },
+      tags: { type: 'array', items: { type: 'string' }, description: 'words for it' },
+      cold: { type: 'boolean', default: false, description: 'whether it is cold' },
+    },
+  },
+  parseAddress: (rest) => {
+    if (rest === 'bad') throw new Error('expected a path.');
+    return { path: rest };
+  },
+  load: () => Promise.reject(new Error('not loaded in this test')),
+};
+
+const output: OutputDescriptor = {
+  apiVersion: 1,
+  kind: 'output',
+  name: 'drain',
+  summary: 'Drains.',
+  options: { type: 'object', additionalProperties: false, properties: {} },
+  load: () => Promise.reject(new Error('not loaded in this test')),
+};
+
+/** Answers the hook as oclif would for some packages. */
+function runnerOf(
+  found: Readonly<Record<string, unknown>>,
+  failed: Readonly<Record<string, Error>> = {},
+): HookRunner {
+  return {
+    runHook: async () => ({
+      successes: Object.entries(found).map(([name, result]) => ({ result, plugin: { name } })),
+      failures: Object.entries(failed).map(([name, error]) => ({ error, plugin: { name } })),
+    }),
+  };
+}
+
+t.test('plugins are listed by kind and name, whatever the order in which packages answer', async (t) => {
+  const registry = await PluginRegistry.find(runnerOf({ b: [output], a: input }));
+  t.same(registry.plugins.map((plugin) => `${plugin.descriptor.name} of ${plugin.packageName}`), ['gauge of a', 'drain of b']);
+  t.same(registry.problems, []);
+  t.equal(registry.input('gauge').descriptor, input);
+  t.equal(registry.output('drain').descriptor, output);
+});
+
+t.test('a package that cannot be used is named, and the others work', async (t) => {
+  const registry = await PluginRegistry.find(
+    runnerOf(
+      {
+        good: [input],
+        old: [{ ...input, apiVersion: 0 }],
+        same: [input],
+        nameless: [{ ...input, name: 'No Name' }],
+        nothing: undefined,
+      },
+      { broken: new Error('its file is missing') },
+    ),
+  );
+  t.equal(registry.plugins.length, 1);
+  t.equal(registry.problems.length, 5);
+  t.match(registry.problems[0], /broken could not be loaded \(its file is missing\)/);
+  t.match(registry.problems.join('\n'), /old is made for version 0/);
+  t.match(registry.problems.join('\n'), /same brings input gauge, which good has already/);
+  t.match(registry.problems.join('\n'), /nameless describes a plugin without a kind, a name/);
+});
+
+t.test('a name that is not there gets the nearest one of its kind', async (t) => {
+  const registry = await PluginRegistry.find(runnerOf({ a: [input], b: [output] }));
+  t.throws(() => registry.input('guage'), { code: 'plugin_not_found', message: /did you mean gauge\?/ });
+  t.throws(() => registry.input('drain'), { code: 'plugin_not_found', message: /expected one of gauge\./ });
+});
+
+t.test('an address and settings become options that the schema has checked', (t) => {
+  const resolve = (address: string, ...settings: string[]): unknown =>
+    resolvePluginOptions(input, parsePluginAddress(address), settings);
+  t.same(resolve('gauge:/dev/x'), { path: '/dev/x', interval: 10, mode: 'fast', cold: false });
+  t.same(resolve('gauge:a:b', 'interval=3', 'cold=true', 'tags=one', 'mode=slow'), {
+    path: 'a:b',
+    interval: 3,
+    mode: 'slow',
+    cold: true,
+    tags: ['one'],
+  });
+  t.match(resolve('gauge:a', 'path=b=c'), { path: 'b=c' }, 'a setting wins over the address');
+  t.throws(() => resolve('gauge'), { code: 'invalid_option', message: /Option path is missing: where the gauge is/ });
+  t.throws(() => resolve('gauge:x', 'interval=0'), { message: /Option interval is 0: it must be >= 1/ });
+  t.throws(() => resolve('gauge:x', 'interval=soon'), { message: /Option interval is "soon": it must be integer/ });
+  t.throws(() => resolve('gauge:x', 'mode=odd'), { message: /Option mode is "odd": it must be one of fast, slow/ });
+  t.throws(() => resolve('gauge:x', 'pth=y'), { message: /There is no option "pth": did you mean path\?/ });
+  t.throws(() => resolve('gauge:x', 'nonsense'), { message: /expected --set NAME=VALUE/ });
+  t.throws(() => resolve('gauge:bad'), { message: /Address gauge:bad is not valid: expected a path/ });
+  t.throws(() => resolvePluginOptions(output, parsePluginAddress('drain:x'), []), { message: /takes nothing behind its name/ });
+  t.end();
+});

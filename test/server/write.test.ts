@@ -1,0 +1,250 @@
+import { existsSync } from 'node:fs';
+import { connect } from 'node:net';
+import t from 'tap';
+import {
+  batchBytesMaxDefault,
+  chunkBytesMaxDefault,
+  messageBytesMax,
+} from '../../src/protocol/limits.js';
+import { FaultDisk } from '../support/fault-disk.js';
+import { call, errorOf, json, messageOf, startServer, write } from '../support/test-server.js';
+import { chunkFiles, readChunk } from '../support/test-store.js';
+
+const first = 'node1-chunk000000000';
+
+await t.test('a write says where the batch is', async (t) => {
+  const server = await startServer({ directory: t.testdir() });
+  const answer = await call(server.url, '/write?category=logs', { body: 'a\nb\n' });
+  t.equal(answer.status, 200);
+  t.match(answer.headers, { 'content-type': 'application/json' });
+  t.same(json(answer), { chunk: first, offset: 0, size: 4, duplicate: false });
+  const durable = await call(server.url, '/write?category=logs&sync_each_write=true', {
+    body: 'c\n',
+  });
+  t.same(json(durable), { chunk: first, offset: 4, size: 2, duplicate: false });
+  t.equal((await readChunk(server.directory, 'logs', first)).toString(), 'a\nb\nc\n');
+  await server.close();
+});
+
+await t.test('bytes are stored as they came', async (t) => {
+  const server = await startServer({ directory: t.testdir() });
+  const body = Buffer.concat([
+    Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)),
+    Buffer.from('\r\n\n\0\n'),
+  ]);
+  const chunk = await write(server, body);
+  t.ok((await readChunk(server.directory, 'logs', chunk)).equals(body));
+  await server.close();
+});
+
+await t.test('sync_each_write makes the batch durable before the answer', async (t) => {
+  const disk = new FaultDisk();
+  const server = await startServer({ directory: t.testdir(), disk });
+  await call(server.url, '/write?category=logs&sync_each_write=0', { body: 'a\n' });
+  t.equal(disk.count('sync', /chunk\d+$/), 0);
+  await call(server.url, '/write?category=logs&sync_each_write=1', { body: 'a\n' });
+  t.equal(disk.count('sync', /chunk\d+$/), 1);
+  await server.close();
+});
+
+await t.test('a message of exactly 1 MiB is taken, one byte more is refused whole', async (t) => {
+  const server = await startServer({
+    directory: t.testdir(),
+    chunkBytesMax: chunkBytesMaxDefault,
+  });
+  await write(server, messageOf(messageBytesMax));
+  await write(server, Buffer.concat([messageOf(messageBytesMax), messageOf(messageBytesMax)]));
+  const refused = await call(server.url, '/write?category=logs', {
+    body: Buffer.concat([messageOf(10), messageOf(messageBytesMax + 1), messageOf(10)]),
+  });
+  t.match(errorOf(refused), {
+    status: 413,
+    code: 'message_too_large',
+    line: 2,
+    offset: 10,
+    limit: messageBytesMax,
+  });
+  const stored = await readChunk(server.directory, 'logs', first);
+  t.equal(stored.length, 3 * messageBytesMax, 'nothing of the refused batch is there');
+  await server.close();
+});
+
+await t.test('a batch of exactly the limit is taken, one byte more is refused', async (t) => {
+  const server = await startServer({ directory: t.testdir() });
+  const lines = Buffer.concat(Array.from({ length: 64 }, () => messageOf(64 * 1024)));
+  t.equal(lines.length, batchBytesMaxDefault);
+  await write(server, lines);
+  const more = Buffer.concat([lines, Buffer.from('\n')]);
+  const expected = { status: 413, code: 'batch_too_large', limit: batchBytesMaxDefault };
+  t.match(errorOf(await call(server.url, '/write?category=logs', { body: more })), expected);
+  const chunked = await call(server.url, '/write?category=logs', {
+    body: [lines, Buffer.from('\n')],
+  });
+  t.match(errorOf(chunked), expected, 'also when its length is not declared');
+  t.equal((await readChunk(server.directory, 'logs', first)).length, batchBytesMaxDefault);
+  await server.close();
+});
+
+await t.test('a body that arrives in any pieces is one batch', async (t) => {
+  const server = await startServer({ directory: t.testdir() });
+  const sizes = [1, 17_000, 3, 16_383, 16_384, 70_000, 1, 1, 200_000];
+  const pieces = sizes.map((size, index) => Buffer.alloc(size, String(index)));
+  const body = [...pieces, Buffer.from('\n')];
+  const answer = await call(server.url, '/write?category=logs', { body });
+  t.match(json(answer), { offset: 0, size: Buffer.concat(body).length });
+  t.ok((await readChunk(server.directory, 'logs', first)).equals(Buffer.concat(body)));
+  await server.close();
+});
+
+await t.test('a batch that has no whole messages is refused', async (t) => {
+  const server = await startServer({ directory: t.testdir() });
+  const cases: readonly (readonly [string, string])[] = [
+    ['', 'batch_empty'],
+    ['a', 'batch_unterminated'],
+    ['a\nb', 'batch_unterminated'],
+  ];
+  for (const [body, code] of cases) {
+    const answer = await call(server.url, '/write?category=logs', { method: 'POST', body });
+    t.match(errorOf(answer), { status: 400, code });
+  }
+  t.notOk(existsSync(`${server.directory}/logs`), 'nothing was created');
+  t.same(await server.store.listCategories(), []);
+  await server.close();
+});
+
+await t.test('names that are not valid are refused, and nothing appears outside', async (t) => {
+  const server = await startServer({ directory: t.testdir() });
+  const names = ['..', '../evil', '/etc', 'a/b', 'a\0b', '.chukcha', 'a b', 'é', 'x'.repeat(300)];
+  for (const name of names) {
+    const path = `/write?category=${encodeURIComponent(name)}`;
+    t.match(errorOf(await call(server.url, path, { body: 'a\n' })), {
+      status: 400,
+      code: 'invalid_name',
+      kind: 'category',
+    });
+  }
+  for (const path of ['/write', '/write?category=']) {
+    t.match(errorOf(await call(server.url, path, { body: 'a\n' })), { code: 'invalid_request' });
+  }
+  t.same(await server.store.listCategories(), []);
+  await server.close();
+});
+
+await t.test('parameters that could weaken a promise by a typing error are refused', async (t) => {
+  const server = await startServer({ directory: t.testdir() });
+  for (const parameters of [
+    'sync_each_writes=true',
+    'sync_each_write=yes',
+    'sync_each_write=true&sync_each_write=false',
+    'min_sync_replicas=-1',
+    'min_sync_replicas=1.5',
+    'min_sync_replicas=',
+    'Sync_Each_Write=true',
+  ]) {
+    const answer = await call(server.url, `/write?category=logs&${parameters}`, { body: 'a\n' });
+    t.match(errorOf(answer), { status: 400, code: 'invalid_request' }, parameters);
+  }
+  t.notOk(existsSync(`${server.directory}/logs`));
+  await server.close();
+});
+
+await t.test('a node without peers refuses to promise replicas', async (t) => {
+  const server = await startServer({ directory: t.testdir() });
+  const answer = await call(server.url, '/write?category=logs&min_sync_replicas=1', {
+    body: 'a\n',
+  });
+  t.match(errorOf(answer), { status: 503, code: 'too_few_replicas', wanted: 1, replicas: 0 });
+  t.match(answer.headers, { 'retry-after': '1' });
+  t.equal(
+    (await call(server.url, '/write?category=logs&min_sync_replicas=0', { body: 'a\n' })).status,
+    200,
+  );
+  t.equal((await readChunk(server.directory, 'logs', first)).toString(), 'a\n');
+  await server.close();
+});
+
+await t.test('an encoded body is refused rather than stored as bytes', async (t) => {
+  const server = await startServer({ directory: t.testdir() });
+  for (const encoding of ['gzip', 'br', 'x'.repeat(300)]) {
+    const answer = await call(server.url, '/write?category=logs', {
+      body: 'a\n',
+      headers: { 'Content-Encoding': encoding },
+    });
+    t.match(errorOf(answer), { status: 415, code: 'unsupported_encoding' });
+  }
+  const plain = { body: 'a\n', headers: { 'Content-Encoding': 'identity' } };
+  t.equal((await call(server.url, '/write?category=logs', plain)).status, 200);
+  await server.close();
+});
+
+await t.test('a disk that is full or broken is told apart', async (t) => {
+  const disk = new FaultDisk();
+  const server = await startServer({ directory: t.testdir(), disk });
+  await write(server, 'a\n');
+  disk.inject({ operation: 'write', path: /chunk\d+$/, code: 'ENOSPC' });
+  const full = await call(server.url, '/write?category=logs', { body: 'b\n' });
+  t.match(errorOf(full), { status: 507, code: 'disk_full' });
+  t.match(full.headers, { 'retry-after': '1' });
+  disk.inject({ operation: 'sync', path: /chunk\d+$/, code: 'EIO' });
+  const broken = await call(server.url, '/write?category=logs&sync_each_write=1', { body: 'b\n' });
+  t.match(errorOf(broken), { status: 503, code: 'storage_failed' });
+  t.ok(server.log.entries.some(({ level }) => level === 'error'));
+  const read = await call(server.url, `/read?category=logs&chunk=${first}`);
+  t.match(read.body.toString(), /^a\n/, 'reads go on');
+  await server.close();
+});
+
+await t.test('who asks before sending a body is refused before it', async (t) => {
+  const server = await startServer({ directory: t.testdir() });
+  const { hostname, port } = new URL(server.url);
+  const talk = (path: string, length: number, body?: Buffer): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const socket = connect(Number(port), hostname);
+      let heard = '';
+      socket.on('error', reject);
+      socket.on('data', (piece) => {
+        heard += piece;
+        if (body !== undefined && heard.endsWith('100 Continue\r\n\r\n')) socket.write(body);
+        else if (/HTTP\/1\.1 [2-5]\d\d/.test(heard)) socket.end();
+      });
+      socket.on('close', () => resolve(heard));
+      socket.write(
+        `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\nExpect: 100-continue\r\n\r\n`,
+      );
+    });
+  t.match(
+    await talk('/write?category=logs', 2, Buffer.from('a\n')),
+    /^HTTP\/1\.1 100 .*HTTP\/1\.1 200 /s,
+  );
+  t.match(await talk('/write?category=logs', batchBytesMaxDefault + 1), /^HTTP\/1\.1 413 /);
+  t.match(await talk('/write?category=a.b', 2), /^HTTP\/1\.1 400 /);
+  t.match(await talk('/write?category=logs&min_sync_replicas=2', 2), /^HTTP\/1\.1 503 /);
+  t.match(await talk('/nowhere', 2), /^HTTP\/1\.1 404 /);
+  t.equal((await readChunk(server.directory, 'logs', first)).toString(), 'a\n');
+  await server.close();
+});
+
+await t.test('writes to many categories and chunks at once keep every batch whole', async (t) => {
+  const server = await startServer({ directory: t.testdir(), chunkBytesMax: 5_000 });
+  const batch = (index: number): string => `${index} first\n${index} second\n`;
+  const answers = await Promise.all(
+    Array.from({ length: 200 }, async (_, index) => {
+      const category = `c${index % 3}`;
+      const body = batch(index).repeat(10);
+      const answer = await call(server.url, `/write?category=${category}`, { body });
+      return {
+        category,
+        body,
+        ...(json(answer) as { chunk: string; offset: number; size: number }),
+      };
+    }),
+  );
+  let found = 0;
+  for (const { category, body, chunk, offset, size } of answers) {
+    const content = await readChunk(server.directory, category, chunk);
+    if (content.subarray(offset, offset + size).toString() === body) found += 1;
+  }
+  t.equal(found, answers.length);
+  t.ok((await chunkFiles(server.directory, 'c0')).length > 1, 'several chunks were written');
+  await server.close();
+});

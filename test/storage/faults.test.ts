@@ -1,0 +1,234 @@
+import { writeFile } from 'node:fs/promises';
+import t, { type Test } from 'tap';
+import type { Category } from '../../src/storage/category.js';
+import type { Store } from '../../src/storage/store.js';
+import { FakeClock } from '../support/fake-clock.js';
+import { type Fault, FaultDisk } from '../support/fault-disk.js';
+import { RecordingLogger } from '../support/recording-logger.js';
+import { append, chunkFiles, openStore, readChunk } from '../support/test-store.js';
+
+const first = 'node1-chunk000000000';
+const second = 'node1-chunk000000001';
+const chunkFile = /chunk\d{9}$/;
+
+/** Above 64 KiB a write goes through the thread pool, below it is made at once; both have to cope. */
+const batches = { small: 'x'.repeat(99), large: 'y'.repeat(300_000) };
+
+interface Faulty {
+  readonly directory: string;
+  readonly disk: FaultDisk;
+  readonly clock: FakeClock;
+  readonly log: RecordingLogger;
+  readonly store: Store;
+  readonly category: Category;
+}
+
+async function openFaulty(directory: string): Promise<Faulty> {
+  const ports = { disk: new FaultDisk(), clock: new FakeClock(), log: new RecordingLogger() };
+  const store = await openStore({ directory, ...ports });
+  return { directory, ...ports, store, category: await store.category('logs') };
+}
+
+async function refusedWrite(t: Test, kind: string, batch: string, faults: Fault[]): Promise<void> {
+  const { directory, disk, store, category } = await openFaulty(t.testdir());
+  await append(category, 'before\n');
+  for (const fault of faults) disk.inject({ path: chunkFile, ...fault });
+  await t.rejects(append(category, `${batch}\n`), { code: 'disk_full' }, `${kind}: is refused`);
+  const left = (await readChunk(directory, 'logs', first)).toString();
+  t.equal(left, 'before\n', `${kind}: the file is as before`);
+  t.same(category.list('default'), [{ name: first, complete: false, size: 7 }]);
+  disk.heal();
+  const later = await append(category, 'after\n');
+  t.same(later, { chunk: first, offset: 7, size: 6 }, `${kind}: later writes go on`);
+  await store.close();
+  const content = (await readChunk(directory, 'logs', first)).toString();
+  t.equal(content, 'before\nafter\n');
+}
+
+await t.test('a full disk refuses the batch and leaves the file as it was', async (t) => {
+  for (const [kind, batch] of Object.entries(batches)) {
+    await refusedWrite(t, kind, batch, [{ operation: 'write', code: 'ENOSPC' }]);
+    await refusedWrite(t, kind, batch, [{ operation: 'write', code: 'EDQUOT' }]);
+  }
+});
+
+await t.test('a disk that fills up in the middle of a batch leaves no part of it', async (t) => {
+  for (const [kind, batch] of Object.entries(batches)) {
+    await refusedWrite(t, kind, batch, [
+      { operation: 'write', takeBytes: 60 },
+      { operation: 'write', code: 'ENOSPC' },
+    ]);
+  }
+});
+
+await t.test('short writes alone are completed', async (t) => {
+  const { directory, disk, store, category } = await openFaulty(t.testdir());
+  for (const text of [batches.small, batches.large]) {
+    for (const takeBytes of [1, 40, 7])
+      disk.inject({ operation: 'write', path: chunkFile, takeBytes });
+    const pieces = [text.slice(0, 10), text.slice(10, 50), `${text.slice(50)}\n`].map((piece) =>
+      Buffer.from(piece),
+    );
+    await category.append(pieces, text.length + 1, false);
+  }
+  await store.close();
+  const content = (await readChunk(directory, 'logs', first)).toString();
+  t.ok(content === `${batches.small}\n${batches.large}\n`);
+});
+
+await t.test('a disk that takes nothing without an error refuses the batch', async (t) => {
+  const { directory, disk, store, category } = await openFaulty(t.testdir());
+  await append(category, 'before\n');
+  disk.inject({ operation: 'write', path: chunkFile, takeBytes: 0, times: 2 });
+  await t.rejects(append(category, 'refused\n'), { code: 'storage_failed' });
+  t.match(await append(category, 'after\n'), { offset: 7 });
+  await store.close();
+  t.equal((await readChunk(directory, 'logs', first)).toString(), 'before\nafter\n');
+});
+
+await t.test('all batches of a commit that failed are refused, and none is stored', async (t) => {
+  const { directory, disk, store, category } = await openFaulty(t.testdir());
+  disk.inject({ operation: 'write', path: chunkFile, code: 'ENOSPC' });
+  const outcomes = await Promise.allSettled(
+    Array.from({ length: 20 }, () => append(category, 'refused\n')),
+  );
+  t.ok(outcomes.every(({ status }) => status === 'rejected'));
+  t.equal((await readChunk(directory, 'logs', first)).length, 0);
+  t.match(await append(category, 'after\n'), { offset: 0 });
+  await store.close();
+});
+
+await t.test('a torn end that cannot be mended ends its chunk, and writes go on', async (t) => {
+  const { directory, disk, store, category } = await openFaulty(t.testdir());
+  await append(category, 'before\n');
+  disk.inject({ operation: 'write', path: chunkFile, takeBytes: 3 });
+  disk.inject({ operation: 'write', path: chunkFile, code: 'EIO' });
+  disk.inject({ operation: 'truncate', path: chunkFile, code: 'EIO' });
+  await t.rejects(append(category, 'refused\n'), { code: 'storage_failed' });
+  t.same(category.list('default'), [{ name: first, complete: true, size: 7 }]);
+  t.same(await append(category, 'after\n'), { chunk: second, offset: 0, size: 6 });
+  await store.close();
+  const again = await openStore({ directory });
+  t.same((await again.category('logs')).list('default'), [
+    { name: first, complete: true, size: 7 },
+    { name: second, complete: true, size: 6 },
+  ]);
+  await again.close();
+});
+
+await t.test('a disk without room for a new chunk refuses, and recovers by itself', async (t) => {
+  const faults: readonly Fault[] = [
+    { operation: 'createFile', path: chunkFile, code: 'ENOSPC' },
+    { operation: 'write', path: /next-chunk-index/, code: 'ENOSPC' },
+    { operation: 'makeDirectory', path: /(?<!\.chukcha\/)logs$/, code: 'EDQUOT' },
+  ];
+  for (const fault of faults) {
+    const { disk, store, category } = await openFaulty(t.testdir());
+    disk.inject(fault);
+    await t.rejects(append(category, 'a\n'), { code: 'disk_full' }, fault.operation);
+    t.same(category.list('default'), []);
+    t.match(await append(category, 'b\n'), { offset: 0, size: 2 });
+    await store.close();
+  }
+});
+
+await t.test('a category that could not be opened is tried again', async (t) => {
+  const { disk, store } = await openFaulty(t.testdir());
+  disk.inject({ operation: 'makeDirectory', path: /other$/, code: 'ENOSPC' });
+  await t.rejects(store.category('other'), { code: 'disk_full' });
+  t.match(await append(await store.category('other'), 'a\n'), { offset: 0 });
+  await store.close();
+});
+
+await t.test('after a failed fdatasync there are no more writes, only reads', async (t) => {
+  const { directory, disk, log, store, category } = await openFaulty(t.testdir());
+  await append(category, 'before\n');
+  disk.inject({ operation: 'sync', path: chunkFile, code: 'EIO' });
+  const [plain, durable] = await Promise.allSettled([
+    append(category, 'plain\n'),
+    append(category, 'durable\n', true),
+  ]);
+  t.equal(plain?.status, 'fulfilled', 'what did not ask for durability was answered before');
+  t.match(durable, { status: 'rejected', reason: { code: 'storage_failed' } });
+  const writeCount = disk.count('write', chunkFile);
+  await t.rejects(append(category, 'more\n'), { code: 'storage_failed' });
+  await t.rejects(append(category, 'more\n', true), { code: 'storage_failed' });
+  t.equal(disk.count('write', chunkFile), writeCount);
+  t.equal(disk.count('sync', chunkFile), 1, 'a failed fdatasync is never tried again');
+  t.match(log.entries, [{ level: 'error', fields: { category: 'logs' } }]);
+  t.match((await readChunk(directory, 'logs', first)).toString(), /^before\nplain\n/);
+  t.match(await append(await store.category('other'), 'a\n'), { offset: 0 });
+  await store.close();
+});
+
+await t.test('a failed fdatasync in the background stops the writes too', async (t) => {
+  const { disk, clock, log, store, category } = await openFaulty(t.testdir());
+  await append(category, 'before\n');
+  disk.inject({ operation: 'sync', path: chunkFile, code: 'EIO' });
+  clock.advance(1_000);
+  await log.first('error');
+  await t.rejects(append(category, 'more\n'), { code: 'storage_failed' });
+  t.equal(log.entries.length, 1, 'the log says so once');
+  await t.resolves(store.close());
+});
+
+await t.test('what waits behind a failed fdatasync is refused with it', async (t) => {
+  const { disk, store, category } = await openFaulty(t.testdir());
+  await append(category, 'before\n');
+  disk.inject({ operation: 'sync', path: chunkFile, code: 'EIO' });
+  const syncing = disk.hold('sync', chunkFile);
+  const durable = append(category, 'durable\n', true);
+  await syncing.reached;
+  const waiting = append(category, 'waits\n');
+  syncing.release();
+  await t.rejects(durable, { code: 'storage_failed' });
+  await t.rejects(waiting, { code: 'storage_failed' });
+  t.equal(disk.count('write', chunkFile), 2);
+  await store.close();
+});
+
+await t.test('a chunk that cannot be removed counts as acknowledged all the same', async (t) => {
+  const { directory, disk, store, category } = await openFaulty(t.testdir());
+  await append(category, 'a\n');
+  await category.seal();
+  disk.inject({ operation: 'removeFile', path: chunkFile, code: 'EIO' });
+  await category.ack(first, 2, 'default').catch(() => undefined);
+  await category.ack(first, 2, 'default');
+  t.same(category.list('default'), []);
+  await store.close();
+  const again = await openStore({ directory });
+  t.same(await chunkFiles(directory, 'logs'), [], 'the next start removes it');
+  await again.close();
+});
+
+await t.test('a store on a full disk closes all the same', async (t) => {
+  const { directory, disk, store, category } = await openFaulty(t.testdir());
+  await append(category, 'a\n');
+  await append(await store.category('other'), 'b\n');
+  disk.inject({ operation: 'createFile', code: 'ENOSPC', times: Number.POSITIVE_INFINITY });
+  await t.resolves(store.close());
+  t.equal(disk.count('close', chunkFile), 2, 'every chunk is durable and closed');
+  const again = await openStore({ directory });
+  t.same((await again.category('logs')).list('default'), [
+    { name: first, complete: true, size: 2 },
+  ]);
+  await again.close();
+});
+
+await t.test('a directory that cannot be read stops the start', async (t) => {
+  const directory = t.testdir();
+  const before = await openStore({ directory });
+  await append(await before.category('logs'), 'a\n');
+  await before.close();
+  for (const operation of ['listDirectory', 'openFile', 'size'] as const) {
+    const disk = new FaultDisk();
+    disk.inject({ operation, path: /(?<!\.chukcha\/)logs($|\/)/, code: 'EIO' });
+    await t.rejects(openStore({ directory, disk }), { code: 'storage_failed' }, operation);
+  }
+  await writeFile(`${directory}/blocked`, '');
+  await t.rejects(
+    openStore({ directory }).then(async (store) => append(await store.category('blocked'), 'a\n')),
+    { code: 'storage_failed' },
+    'a file in the place of a category',
+  );
+});

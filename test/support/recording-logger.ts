@@ -1,0 +1,43 @@
+import type { LogFields, Logger, LogLevel } from '../../src/common/logger.js';
+
+export interface LogEntry {
+  readonly level: LogLevel;
+  readonly sentence: string;
+  readonly fields: LogFields;
+}
+
+/** Keeps what was logged for the test to look at or to wait for. */
+export class RecordingLogger implements Logger {
+  readonly entries: LogEntry[] = [];
+  #waiters: (() => void)[] = [];
+
+  debug(sentence: string, fields?: LogFields): void {
+    this.#record('debug', sentence, fields);
+  }
+
+  info(sentence: string, fields?: LogFields): void {
+    this.#record('info', sentence, fields);
+  }
+
+  warn(sentence: string, fields?: LogFields): void {
+    this.#record('warn', sentence, fields);
+  }
+
+  error(sentence: string, fields?: LogFields): void {
+    this.#record('error', sentence, fields);
+  }
+
+  /** The first entry of the level, which may be there already. */
+  async first(level: LogLevel): Promise<LogEntry> {
+    for (;;) {
+      const entry = this.entries.find((logged) => logged.level === level);
+      if (entry !== undefined) return entry;
+      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    }
+  }
+
+  #record(level: LogLevel, sentence: string, fields: LogFields = {}): void {
+    this.entries.push({ level, sentence, fields });
+    for (const wake of this.#waiters.splice(0)) wake();
+  }
+}

@@ -1,0 +1,22 @@
+import { silentLogger } from '../../src/common/logger.js';
+import { resolveNodeOptions } from '../../src/node/node-options.js';
+import { type RunningNode, startNode } from '../../src/node/start-node.js';
+
+/** A whole node in this process, on a free port, or on the one of an earlier start. */
+export function startTestNode(
+  dataDirectory: string,
+  options: Record<string, unknown> = {},
+): Promise<RunningNode> {
+  const resolved = resolveNodeOptions({
+    data: dataDirectory,
+    listen: '127.0.0.1:0',
+    name: 'node1',
+    ...options,
+  });
+  return startNode(resolved, { log: silentLogger });
+}
+
+/** The address of a node in the form that `listen` takes. */
+export function listenAddress(node: RunningNode): string {
+  return new URL(node.url).host;
+}

@@ -1,0 +1,120 @@
+import { Agent, type IncomingHttpHeaders, request } from 'node:http';
+import { batchBytesMaxDefault } from '../../src/protocol/limits.js';
+import { createApp } from '../../src/server/app.js';
+import { Listener } from '../../src/server/listener.js';
+import { SlabPool } from '../../src/server/slab-pool.js';
+import type { Store } from '../../src/storage/store.js';
+import { FakeClock } from './fake-clock.js';
+import { RecordingLogger } from './recording-logger.js';
+import { openStore, type TestStoreOptions } from './test-store.js';
+
+export interface TestServer {
+  readonly url: string;
+  readonly directory: string;
+  readonly store: Store;
+  readonly clock: FakeClock;
+  readonly log: RecordingLogger;
+  readonly listener: Listener;
+  /** Tells the routes that the node stops, as its owner does first of all. */
+  stop(): void;
+  close(): Promise<void>;
+}
+
+/** The HTTP side of a node over a real store, on a free port and a clock that stands still. */
+export async function startServer(
+  options: TestStoreOptions & { readonly batchBytesMax?: number },
+): Promise<TestServer> {
+  const clock = new FakeClock();
+  const log = new RecordingLogger();
+  const store = await openStore({ clock, log, ...options });
+  const stopping = new AbortController();
+  const app = createApp({
+    store,
+    clock,
+    log,
+    slabs: new SlabPool(),
+    nodeName: options.nodeName ?? 'node1',
+    clusterId: 'cluster1',
+    batchBytesMax: options.batchBytesMax ?? batchBytesMaxDefault,
+    stopping: stopping.signal,
+  });
+  const listener = await Listener.open(app, { host: '127.0.0.1', port: 0 });
+  const { url } = listener;
+  const stop = (): void => stopping.abort();
+  const close = async (): Promise<void> => {
+    stop();
+    await store.close();
+    await listener.close();
+  };
+  return { url, directory: options.directory, store, clock, log, listener, stop, close };
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+export interface CallOptions {
+  readonly method?: string;
+  readonly body?: string | Buffer | readonly Buffer[];
+  readonly headers?: Readonly<Record<string, string | number>>;
+  /** @default one connection for this call alone */
+  readonly agent?: Agent;
+  readonly signal?: AbortSignal;
+}
+
+/** Makes one call; a body that is a list is sent piece by piece, chunked unless the headers say its length. */
+export function call(url: string, path: string, options: CallOptions = {}): Promise<Answer> {
+  const { body, agent = new Agent(), signal } = options;
+  const method = options.method ?? (body === undefined ? 'GET' : 'POST');
+  return new Promise((resolve, reject) => {
+    const outgoing = request(url + path, {
+      method,
+      agent,
+      headers: { ...options.headers },
+      ...(signal && { signal }),
+    });
+    outgoing.on('error', reject);
+    outgoing.on('response', (response) => {
+      const pieces: Buffer[] = [];
+      response.on('data', (piece: Buffer) => pieces.push(piece));
+      response.on('error', reject);
+      response.on('end', () => {
+        const { statusCode = 0, headers } = response;
+        resolve({ status: statusCode, headers, body: Buffer.concat(pieces) });
+      });
+    });
+    if (Array.isArray(body)) {
+      for (const piece of body) outgoing.write(piece);
+      outgoing.end();
+    } else outgoing.end(body as string | Buffer | undefined);
+  });
+}
+
+export function json(answer: Answer): unknown {
+  return JSON.parse(answer.body.toString());
+}
+
+/** What an error answer says, for a comparison in one go. */
+export function errorOf(answer: Answer): unknown {
+  const { error } = json(answer) as { error: Record<string, unknown> };
+  return { status: answer.status, ...error };
+}
+
+export async function write(
+  server: TestServer,
+  body: string | Buffer,
+  category = 'logs',
+): Promise<string> {
+  const answer = await call(server.url, `/write?category=${category}`, { body });
+  if (answer.status !== 200) throw new Error(`write answered ${answer.status}: ${answer.body}`);
+  return (json(answer) as { chunk: string }).chunk;
+}
+
+/** A message of so many bytes, with its newline. */
+export function messageOf(byteCount: number): Buffer {
+  const bytes = Buffer.alloc(byteCount, 'x');
+  bytes[byteCount - 1] = 0x0a;
+  return bytes;
+}
