@@ -4,6 +4,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
+import { createInterface } from 'node:readline';
 import {
   modulesWithCode,
   packageDirectories,
@@ -54,7 +55,7 @@ function buildTap() {
 
 async function runTests() {
   const coverage = files.length > 0 ? ['--disable-coverage'] : ['--coverage-report=json-summary'];
-  const { code, output } = await runTap(['--reporter=terse', ...coverage, ...options, ...files]);
+  const { code, output } = await runTap(['--reporter=tap', ...coverage, ...options, ...files]);
   if (files.length === 0) reportCoverage();
   const total =
     /^# \{ total: \d+(?:, pass: (\d+))?(?:, fail: (\d+))?(?:, todo: (\d+))?(?:, skip: (\d+))? \}/m.exec(
@@ -110,24 +111,47 @@ function reportModulesNeverLoaded(loaded) {
   console.log('');
 }
 
-/** Runs tap, showing its output as it comes, and resolves with its exit code and that output. */
+/** Runs tap, showing what matters of its output as it comes, and resolves with its exit code and that. */
 function runTap(tapArguments) {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [tapProgram, ...tapArguments], {
       cwd: rootDirectory,
-      // Its reporters draw over their own lines also when they write into a pipe, unless this is set.
-      env: { ...process.env, CONTINUOUS_INTEGRATION: 'true' },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    let output = '';
-    child.stdout.setEncoding('utf8');
-    child.stdout.on('data', (text) => {
-      output += text;
-      process.stdout.write(text);
+    const shown = [];
+    const isShown = createLineFilter();
+    const lines = createInterface({ input: child.stdout });
+    lines.on('line', (line) => {
+      if (!isShown(line)) return;
+      shown.push(line);
+      console.log(line);
     });
     child.once('error', reject);
-    child.once('close', (code) => resolve({ code: code ?? 1, output }));
+    child.once('close', (code) => resolve({ code: code ?? 1, output: shown.join('\n') }));
   });
+}
+
+/**
+ * Picks the lines of TAP that people want to see: one for each file, what failed with its details, what
+ * was skipped, and the sums. tap's own reporters for people draw for terminals, and into a pipe they
+ * sometimes end before they have written everything.
+ */
+function createLineFilter() {
+  let detailsIndent = -1;
+  let failed = false;
+  return (line) => {
+    const indent = line.search(/\S/);
+    const text = line.trim();
+    if (detailsIndent !== -1) {
+      if (indent === detailsIndent && text === '...') detailsIndent = -1;
+      return true;
+    }
+    if (failed && text === '---') detailsIndent = indent;
+    failed = text.startsWith('not ok ');
+    if (failed || detailsIndent !== -1) return true;
+    if (indent === 0) return /^(ok |# \{|# time=|Bail out!)/.test(text);
+    return /^ok .* # (SKIP|TODO)/i.test(text);
+  };
 }
 
 function mustRun(program, programArguments) {

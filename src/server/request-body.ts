@@ -1,101 +1,116 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ChukchaError } from '../protocol/chukcha-error.js';
+import type { SlabPool } from './slab-pool.js';
 
-/** Pieces below this size are copied together; above it they are kept as the parser made them. */
-const pieceBytesMin = 16 * 1024;
-
-/** The size of the buffers that small pieces are copied into. */
-const packBytes = 64 * 1024;
+/** A body up to this size gets a buffer of its own size instead of a slab. */
+const smallBodyBytesMax = 64 * 1024;
 
 /** How much of a refused body is read and thrown away, so that the client sees the answer. */
 const discardBytesMax = 64 * 1024 * 1024;
 
+/** A request's body, in pieces. */
 export interface RequestBody {
   readonly pieces: readonly Uint8Array[];
   readonly byteCount: number;
+  /** Gives the memory back; the pieces must not be used any more. */
+  release(): void;
 }
 
 /**
- * Collects a request's body without joining it: the store takes it in pieces. What is held for a
- * connection is the body's size plus 64 KiB, however small the pieces are in which a slow client sends
- * it; without the packing each byte that arrives alone would cost some 300 bytes of bookkeeping.
+ * Collects a request's body in slabs; it is not joined, because the store takes pieces. What is held for a
+ * connection is the size of what has arrived, rounded up to a slab, however small the parts are in which a
+ * slow client sends it.
  *
- * Throws `batch_too_large` as soon as it is known, with nothing kept, and `aborted` when the client
- * goes away.
+ * Throws `batch_too_large` as soon as that is known, and `aborted` when the client goes away; nothing is
+ * kept then.
  */
 export async function readBody(
   request: IncomingMessage,
   response: ServerResponse,
   byteCountMax: number,
+  slabs: SlabPool,
 ): Promise<RequestBody> {
-  const declared = Number(request.headers['content-length'] ?? 0);
-  if (declared > byteCountMax) {
+  const declared = request.headers['content-length'];
+  if (Number(declared ?? 0) > byteCountMax) {
     discardRest(request);
-    throw batchTooLarge(byteCountMax, declared);
+    throw batchTooLarge(byteCountMax, Number(declared));
   }
   if (request.headers.expect !== undefined) response.writeContinue();
-  const collector = new PieceCollector();
-  await new Promise<void>((resolve, reject) => {
-    const onData = (piece: Buffer): void => {
-      collector.add(piece);
-      if (collector.byteCount <= byteCountMax) return;
+  const collector = new BodyCollector(slabs, declared === undefined ? undefined : Number(declared));
+  try {
+    await collect(request, collector, byteCountMax);
+  } catch (error) {
+    collector.release();
+    throw error;
+  }
+  return collector;
+}
+
+function collect(request: IncomingMessage, collector: BodyCollector, byteCountMax: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onData = (part: Buffer): void => {
+      if (collector.byteCount + part.length <= byteCountMax) {
+        collector.add(part);
+        return;
+      }
       request.off('data', onData);
       discardRest(request);
-      reject(batchTooLarge(byteCountMax, collector.byteCount));
+      reject(batchTooLarge(byteCountMax, collector.byteCount + part.length));
     };
     request.on('data', onData);
     request.once('end', resolve);
     request.once('close', () => {
-      if (!request.complete)
-        reject(new ChukchaError('aborted', 'The client closed the connection.'));
+      if (request.complete) return;
+      request.off('data', onData);
+      reject(new ChukchaError('aborted', 'The client closed the connection.'));
     });
     request.once('error', reject);
   });
-  return collector.finish();
 }
 
-class PieceCollector {
+class BodyCollector implements RequestBody {
+  readonly pieces: Uint8Array[] = [];
   byteCount = 0;
-  readonly #pieces: Uint8Array[] = [];
-  /** What is free of the buffer that small pieces are copied into. */
-  #free: Buffer = Buffer.alloc(0);
-  /** Small pieces since the last large one; they lie next to each other in front of `#free`. */
-  #packed: Buffer = Buffer.alloc(0);
+  readonly #slabs: SlabPool;
+  /** Buffers that are full, or being filled; each but the last is in `pieces` as a whole. */
+  #buffers: Buffer[] = [];
+  #filledBytes = 0;
 
-  add(piece: Buffer): void {
-    this.byteCount += piece.length;
-    if (piece.length >= pieceBytesMin) {
-      this.#closePack();
-      this.#pieces.push(piece);
-      return;
+  constructor(slabs: SlabPool, declaredBytes: number | undefined) {
+    this.#slabs = slabs;
+    if (declaredBytes !== undefined && declaredBytes > 0 && declaredBytes <= smallBodyBytesMax) {
+      this.#startBuffer(Buffer.allocUnsafe(declaredBytes));
     }
-    for (let rest = piece; rest.length > 0; ) {
-      if (this.#free.length === 0) this.#startPack();
-      const copied = rest.copy(this.#free);
-      this.#packed = Buffer.from(
-        this.#packed.buffer,
-        this.#packed.byteOffset,
-        this.#packed.length + copied,
-      );
-      this.#free = this.#free.subarray(copied);
+  }
+
+  add(part: Buffer): void {
+    for (let rest = part; rest.length > 0; ) {
+      const buffer = this.#bufferWithRoom();
+      const copied = rest.copy(buffer, this.#filledBytes);
+      this.#filledBytes += copied;
+      this.byteCount += copied;
+      this.pieces[this.pieces.length - 1] = buffer.subarray(0, this.#filledBytes);
       rest = rest.subarray(copied);
     }
   }
 
-  finish(): RequestBody {
-    this.#closePack();
-    return { pieces: this.#pieces, byteCount: this.byteCount };
+  release(): void {
+    for (const buffer of this.#buffers) this.#slabs.giveBack(buffer);
+    this.#buffers = [];
+    this.pieces.length = 0;
   }
 
-  #startPack(): void {
-    this.#closePack();
-    this.#free = Buffer.allocUnsafeSlow(packBytes);
-    this.#packed = this.#free.subarray(0, 0);
+  #bufferWithRoom(): Buffer {
+    const last = this.#buffers.at(-1);
+    if (last !== undefined && this.#filledBytes < last.length) return last;
+    return this.#startBuffer(this.#slabs.take());
   }
 
-  #closePack(): void {
-    if (this.#packed.length > 0) this.#pieces.push(this.#packed);
-    this.#packed = this.#free.subarray(0, 0);
+  #startBuffer(buffer: Buffer): Buffer {
+    this.#buffers.push(buffer);
+    this.#filledBytes = 0;
+    this.pieces.push(buffer.subarray(0, 0));
+    return buffer;
   }
 }
 
@@ -110,8 +125,8 @@ function batchTooLarge(limit: number, size: number): ChukchaError {
 /** Reads on without keeping anything; a client that sends without end is cut off. */
 function discardRest(request: IncomingMessage): void {
   let discardedBytes = 0;
-  request.on('data', (piece: Buffer) => {
-    discardedBytes += piece.length;
+  request.on('data', (part: Buffer) => {
+    discardedBytes += part.length;
     if (discardedBytes > discardBytesMax) request.socket.destroy();
   });
 }

@@ -1,15 +1,16 @@
-/** The unit in which chunks are read from disk and written to sockets. */
-const slabBytes = 512 * 1024;
+/** The unit in which bodies are collected and chunks are read: four of them are a usual batch of 1 MiB. */
+const slabBytes = 256 * 1024;
 
-/** Slabs that are kept for the next reader; 32 of them are 16 MiB. */
-const idleSlabCountMax = 32;
+/** Slabs that are kept for the next request; 64 of them are 16 MiB. */
+const idleSlabCountMax = 64;
 
 /**
- * Buffers for answers, used again and again: allocating them anew costs more than half of the rate of
- * large reads. A slab may go back only when the socket has let go of it.
+ * Buffers for bodies and answers, used again and again. Allocating them anew costs more than half of the
+ * rate of large reads, and bodies that live until they are written make the garbage collector go through
+ * the whole heap some fifty times for each gigabyte. A slab may go back only when nothing reads or fills
+ * it any more.
  */
 export class SlabPool {
-  readonly slabBytes = slabBytes;
   readonly #idle: Buffer[] = [];
 
   take(): Buffer {
@@ -17,6 +18,6 @@ export class SlabPool {
   }
 
   giveBack(slab: Buffer): void {
-    if (this.#idle.length < idleSlabCountMax) this.#idle.push(slab);
+    if (this.#idle.length < idleSlabCountMax && slab.length === slabBytes) this.#idle.push(slab);
   }
 }

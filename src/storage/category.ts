@@ -239,7 +239,6 @@ export class Category {
     try {
       if (!this.#directoryExists) {
         await disk.makeDirectory(directory);
-        await disk.syncDirectory(`${directory}/..`);
         this.#directoryExists = true;
       }
       const index = await this.#indexes.take();

@@ -3,7 +3,7 @@
  * front of it. Errors are those of the system, with their `code` (`ENOSPC`, `EIO`, ...).
  */
 export interface Disk {
-  /** Makes the directory and those above it; it is no error when they exist. */
+  /** Makes the directory and those above it, durably; it is no error when they exist. */
   makeDirectory(path: string): Promise<void>;
   /** The entries of a directory, in no order; rejects with `ENOENT` when it does not exist. */
   listDirectory(path: string): Promise<readonly DirectoryEntry[]>;

@@ -12,6 +12,7 @@ import {
   writev,
   writevSync,
 } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import type { DirectoryEntry, Disk, DiskFile } from './disk.js';
 
@@ -29,7 +30,12 @@ const ftruncateAsync = promisify(ftruncate);
 /** The real disk. */
 export const nodeDisk: Disk = {
   async makeDirectory(path) {
-    await promises.mkdir(path, { recursive: true });
+    const firstMade = await promises.mkdir(path, { recursive: true });
+    if (firstMade === undefined) return;
+    // A directory is durable when its name is, in the one above it.
+    for (let made = resolve(path); made.length >= firstMade.length; made = dirname(made)) {
+      await nodeDisk.syncDirectory(dirname(made));
+    }
   },
   async listDirectory(path) {
     const entries = await promises.readdir(path, { withFileTypes: true });

@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { testDirectory } from '../support/test-directory.js';
 import { CliNode, runCli, startCli } from '../support/cli.js';
 import { SeededRandom } from '../support/seeded-random.js';
+import { testDirectory } from '../support/test-directory.js';
 
 /** Enough that a run takes a few hundred milliseconds, so that kills hit it in the middle. */
 const lineCount = 300_000;

@@ -3,8 +3,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { testDirectory } from '../support/test-directory.js';
 import { CliNode, type CliOptions, runCli } from '../support/cli.js';
+import { testDirectory } from '../support/test-directory.js';
 
 /** Nobody listens there. */
 const nobody = 'http://127.0.0.1:1';

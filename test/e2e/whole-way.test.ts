@@ -1,8 +1,8 @@
 import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { testDirectory } from '../support/test-directory.js';
 import { CliNode, runCli } from '../support/cli.js';
+import { testDirectory } from '../support/test-directory.js';
 
 /** Real logs, where they stand beside the project. */
 const realLogs = join('..', 'shared', 'logs');

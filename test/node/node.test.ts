@@ -18,30 +18,47 @@ t.test('options are checked, with their defaults', (t) => {
     flushIntervalMs: 1000,
   });
   t.match(resolveNodeOptions({ listen: '[::1]:0' }), { host: '::1', port: 0 });
-  t.throws(() => resolveNodeOptions({ listen: '127.0.0.1:70000' }), { code: 'invalid_option', message: /Port 70000/ });
-  t.throws(() => resolveNodeOptions({ nmae: 'x' }), { code: 'invalid_option', message: /did you mean name\?/ });
+  t.throws(() => resolveNodeOptions({ listen: '127.0.0.1:70000' }), {
+    code: 'invalid_option',
+    message: /Port 70000/,
+  });
+  t.throws(() => resolveNodeOptions({ nmae: 'x' }), {
+    code: 'invalid_option',
+    message: /did you mean name\?/,
+  });
   t.end();
 });
 
 t.test('a directory keeps its identity, and a damaged one is refused', async (t) => {
   const data = join(testDirectory(t), 'data');
   const node = await startTestNode(data);
-  const identity = JSON.parse(readFileSync(join(data, 'identity.json'), 'utf8')) as Record<string, unknown>;
+  const identity = JSON.parse(readFileSync(join(data, 'identity.json'), 'utf8')) as Record<
+    string,
+    unknown
+  >;
   t.match(identity, { version: 1, nodeName: 'node1', clusterId: /^[0-9a-f]{16}$/ });
   await node.close();
   const again = await startTestNode(data, { name: undefined });
   t.equal(again.name, 'node1', 'the name is the one of the directory');
   t.same(JSON.parse(readFileSync(join(data, 'identity.json'), 'utf8')), identity);
   await again.close();
-  await t.rejects(startTestNode(data, { name: 'node2' }), { code: 'directory_invalid', message: /belongs to node node1/ });
+  await t.rejects(startTestNode(data, { name: 'node2' }), {
+    code: 'directory_invalid',
+    message: /belongs to node node1/,
+  });
   writeFileSync(join(data, 'identity.json'), '{}\n');
-  await t.rejects(startTestNode(data), { code: 'directory_invalid', message: /identity\.json is not an identity/ });
+  await t.rejects(startTestNode(data), {
+    code: 'directory_invalid',
+    message: /identity\.json is not an identity/,
+  });
 });
 
 t.test('a node that cannot listen leaves its directory free', async (t) => {
   const directory = testDirectory(t);
   const node = await startTestNode(join(directory, 'a'));
-  await t.rejects(startTestNode(join(directory, 'b'), { listen: listenAddress(node) }), { code: 'listen_failed' });
+  await t.rejects(startTestNode(join(directory, 'b'), { listen: listenAddress(node) }), {
+    code: 'listen_failed',
+  });
   const other = await startTestNode(join(directory, 'b'));
   await other.close();
   await node.close();
@@ -69,7 +86,8 @@ t.test('of many that want a directory at once, one gets it', async (t) => {
     const locks = takes.flatMap((take) => (take.status === 'fulfilled' ? [take.value] : []));
     t.equal(locks.length, 1);
     for (const take of takes) {
-      if (take.status === 'rejected') t.equal((take.reason as { code?: string }).code, 'directory_in_use');
+      if (take.status === 'rejected')
+        t.equal((take.reason as { code?: string }).code, 'directory_in_use');
     }
     await locks[0]?.release();
     await locks[0]?.release();
@@ -81,6 +99,9 @@ t.test('a directory with a long path can be locked', async (t) => {
   const directory = testDirectory(t, { ['d'.repeat(120)]: { ['e'.repeat(120)]: {} } });
   const long = join(directory, 'd'.repeat(120), 'e'.repeat(120));
   const lock = await DirectoryLock.take(long, 'first');
-  await t.rejects(DirectoryLock.take(long, 'second'), { code: 'directory_in_use', message: /in use by first, process \d+/ });
+  await t.rejects(DirectoryLock.take(long, 'second'), {
+    code: 'directory_in_use',
+    message: /in use by first, process \d+/,
+  });
   await lock.release();
 });

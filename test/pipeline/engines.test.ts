@@ -51,7 +51,9 @@ class ScriptedOutput implements Output {
   readonly calls: { readonly token: string; readonly text: string }[] = [];
   readonly #script: (text: string, callCount: number) => WriteOutcome | undefined;
 
-  constructor(script: (text: string, callCount: number) => WriteOutcome | undefined = () => undefined) {
+  constructor(
+    script: (text: string, callCount: number) => WriteOutcome | undefined = () => undefined,
+  ) {
     this.#script = script;
   }
 
@@ -64,7 +66,12 @@ class ScriptedOutput implements Output {
   async close(): Promise<void> {}
 }
 
-async function startBed(t: Test): Promise<{ client: Client; directory: string; restart: () => Promise<void>; stop: () => Promise<void> }> {
+async function startBed(t: Test): Promise<{
+  client: Client;
+  directory: string;
+  restart: () => Promise<void>;
+  stop: () => Promise<void>;
+}> {
   const directory = testDirectory(t);
   let node = await startTestNode(join(directory, 'data'), { 'max-chunk-size': 1 });
   const listen = listenAddress(node);
@@ -85,7 +92,11 @@ function ship(client: Client, input: Input, options: Partial<ShipperOptions> = {
 
 async function readAll(client: Client): Promise<string> {
   let text = '';
-  for await (const batch of new Consumer(client, { category: 'logs', acknowledge: false, untilEnd: true })) {
+  for await (const batch of new Consumer(client, {
+    category: 'logs',
+    acknowledge: false,
+    untilEnd: true,
+  })) {
     text += batch.bytes.toString();
     batch.ack();
   }
@@ -102,13 +113,16 @@ t.test('a shipper acknowledges to its input what the bus has accepted', async (t
   t.equal(await readAll(client), 'a\nb\nc\n');
 });
 
-t.test('a batch that the bus refuses for good stops the shipper and is not acknowledged', async (t) => {
-  const { client } = await startBed(t);
-  const input = new ListInput(['a\n', 'torn', 'b\n'], 'wait');
-  await t.rejects(ship(client, input).run(never), { code: 'batch_unterminated' });
-  t.same(input.fates.includes('nack torn'), true);
-  t.same(input.fates.includes('ack torn'), false);
-});
+t.test(
+  'a batch that the bus refuses for good stops the shipper and is not acknowledged',
+  async (t) => {
+    const { client } = await startBed(t);
+    const input = new ListInput(['a\n', 'torn', 'b\n'], 'wait');
+    await t.rejects(ship(client, input).run(never), { code: 'batch_unterminated' });
+    t.same(input.fates.includes('nack torn'), true);
+    t.same(input.fates.includes('ack torn'), false);
+  },
+);
 
 t.test('an input that fails ends the shipper after what was read is accepted', async (t) => {
   const { client } = await startBed(t);
@@ -137,7 +151,10 @@ t.test('a stop ends although the node stays away, and says what was not accepted
   const controller = new AbortController();
   const running = ship(client, input, { drainMs: 50 }).run(controller.signal);
   setImmediate(() => controller.abort());
-  await t.rejects(running, { code: 'aborted', message: /2 bytes were read but not accepted within 50 ms/ });
+  await t.rejects(running, {
+    code: 'aborted',
+    message: /2 bytes were read but not accepted within 50 ms/,
+  });
   t.same(input.fates, ['nack a']);
 });
 
@@ -148,7 +165,12 @@ async function runSink(
   options: Partial<SinkOptions> = {},
 ): Promise<void> {
   const state = await StateJournal.open(nodeDisk, join(bed.directory, 'state.journal'));
-  const sink = new Sink(output, bed.client, state, { category: 'logs', group: 'default', once: true, ...options });
+  const sink = new Sink(output, bed.client, state, {
+    category: 'logs',
+    group: 'default',
+    once: true,
+    ...options,
+  });
   await sink.run(never).finally(() => state.close());
   t.ok(sink.totals.deliveredBytes >= 0);
 }
@@ -157,23 +179,31 @@ async function writeLines(client: Client, lines: readonly string[]): Promise<voi
   for (const line of lines) await client.write('logs', [Buffer.from(line)]);
 }
 
-t.test('a sink sends a batch that failed again, as the same bytes with the same token', async (t) => {
-  const bed = await startBed(t);
-  await writeLines(bed.client, ['a\n', 'b\n']);
-  const output = new ScriptedOutput((_text, callCount) => {
-    if (callCount <= 2) throw new Error('the target is busy');
-    return undefined;
-  });
-  const problems: string[] = [];
-  await runSink(t, output, bed, { onOutputRetry: (error) => problems.push((error as Error).message) });
-  t.same(output.calls.map((call) => call.text), ['a\n', 'a\n', 'a\n', 'b\n']);
-  t.equal(new Set(output.calls.slice(0, 3).map((call) => call.token)).size, 1);
-  t.equal(output.calls[0]?.token, 'logs/node1-chunk000000000/0-2');
-  t.same(problems, ['the target is busy', 'the target is busy']);
-  const later = new ScriptedOutput();
-  await runSink(t, later, bed);
-  t.same(later.calls, [], 'the next run has nothing to deliver');
-});
+t.test(
+  'a sink sends a batch that failed again, as the same bytes with the same token',
+  async (t) => {
+    const bed = await startBed(t);
+    await writeLines(bed.client, ['a\n', 'b\n']);
+    const output = new ScriptedOutput((_text, callCount) => {
+      if (callCount <= 2) throw new Error('the target is busy');
+      return undefined;
+    });
+    const problems: string[] = [];
+    await runSink(t, output, bed, {
+      onOutputRetry: (error) => problems.push((error as Error).message),
+    });
+    t.same(
+      output.calls.map((call) => call.text),
+      ['a\n', 'a\n', 'a\n', 'b\n'],
+    );
+    t.equal(new Set(output.calls.slice(0, 3).map((call) => call.token)).size, 1);
+    t.equal(output.calls[0]?.token, 'logs/node1-chunk000000000/0-2');
+    t.same(problems, ['the target is busy', 'the target is busy']);
+    const later = new ScriptedOutput();
+    await runSink(t, later, bed);
+    t.same(later.calls, [], 'the next run has nothing to deliver');
+  },
+);
 
 t.test('messages that the target will never take stop the sink in front of them', async (t) => {
   const bed = await startBed(t);
@@ -181,29 +211,45 @@ t.test('messages that the target will never take stop the sink in front of them'
   const picky = new ScriptedOutput((text) =>
     text === 'bad\n' ? { failures: [{ index: 0, reason: 'It is no JSON.' }] } : undefined,
   );
-  await t.rejects(runSink(t, picky, bed), { code: 'output_failed', message: /number 0 of the batch: It is no JSON/ });
+  await t.rejects(runSink(t, picky, bed), {
+    code: 'output_failed',
+    message: /number 0 of the batch: It is no JSON/,
+  });
   const refusing = new ScriptedOutput(() => {
     throw new PluginError('data', 'No such column.');
   });
   await t.rejects(runSink(t, refusing, bed), { code: 'output_failed', message: /No such column/ });
-  t.same(refusing.calls.map((call) => call.text), ['bad\n'], 'it begins with the one that failed');
+  t.same(
+    refusing.calls.map((call) => call.text),
+    ['bad\n'],
+    'it begins with the one that failed',
+  );
   const output = new ScriptedOutput();
   await runSink(t, output, bed);
-  t.same(output.calls.map((call) => call.text), ['bad\n', 'c\n']);
+  t.same(
+    output.calls.map((call) => call.text),
+    ['bad\n', 'c\n'],
+  );
 });
 
-t.test('a target that wants no more ends the sink quietly, and the rest comes the next time', async (t) => {
-  const bed = await startBed(t);
-  await writeLines(bed.client, ['a\n', 'b\n', 'c\n']);
-  const closing = new ScriptedOutput((_text, callCount) => {
-    if (callCount === 2) throw new PluginError('closed', 'The pipe is closed.');
-    return undefined;
-  });
-  await runSink(t, closing, bed);
-  const output = new ScriptedOutput();
-  await runSink(t, output, bed);
-  t.same(output.calls.map((call) => call.text), ['b\n', 'c\n']);
-});
+t.test(
+  'a target that wants no more ends the sink quietly, and the rest comes the next time',
+  async (t) => {
+    const bed = await startBed(t);
+    await writeLines(bed.client, ['a\n', 'b\n', 'c\n']);
+    const closing = new ScriptedOutput((_text, callCount) => {
+      if (callCount === 2) throw new PluginError('closed', 'The pipe is closed.');
+      return undefined;
+    });
+    await runSink(t, closing, bed);
+    const output = new ScriptedOutput();
+    await runSink(t, output, bed);
+    t.same(
+      output.calls.map((call) => call.text),
+      ['b\n', 'c\n'],
+    );
+  },
+);
 
 t.test('what only a person can mend ends a sink that runs once', async (t) => {
   const bed = await startBed(t);
@@ -211,7 +257,10 @@ t.test('what only a person can mend ends a sink that runs once', async (t) => {
   const output = new ScriptedOutput(() => {
     throw new PluginError('operator', 'The password is wrong: set another one.');
   });
-  await t.rejects(runSink(t, output, bed), { code: 'output_failed', message: /The password is wrong/ });
+  await t.rejects(runSink(t, output, bed), {
+    code: 'output_failed',
+    message: /The password is wrong/,
+  });
 });
 
 t.test('a state that is no position is refused', async (t) => {
@@ -219,5 +268,8 @@ t.test('a state that is no position is refused', async (t) => {
   const state = await StateJournal.open(nodeDisk, join(bed.directory, 'state.journal'));
   await state.set('position', { owners: 7 });
   await state.close();
-  await t.rejects(runSink(t, new ScriptedOutput(), bed), { code: 'directory_invalid', message: /position/ });
+  await t.rejects(runSink(t, new ScriptedOutput(), bed), {
+    code: 'directory_invalid',
+    message: /position/,
+  });
 });

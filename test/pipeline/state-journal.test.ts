@@ -14,7 +14,13 @@ t.test('what was set is there after a kill, a removal as well', async (t) => {
   await journal.set('a', undefined);
   await journal.set('c', 'ü');
   const reopened = await StateJournal.open(nodeDisk, path);
-  t.same([...reopened.entries()], [['b', [1, 'zwei\n']], ['c', 'ü']]);
+  t.same(
+    [...reopened.entries()],
+    [
+      ['b', [1, 'zwei\n']],
+      ['c', 'ü'],
+    ],
+  );
   t.equal(reopened.get('a'), undefined);
   await reopened.close();
   await reopened.close();
@@ -47,15 +53,22 @@ t.test('a file that is damaged, or no journal, is refused with the line', async 
   await journal.close();
   const content = readFileSync(path, 'utf8');
   writeFileSync(path, content.replace('["a",1]', '["a",7]'));
-  await t.rejects(StateJournal.open(nodeDisk, path), { code: 'directory_invalid', message: /^Line 2 of .*state\.journal/ });
+  await t.rejects(StateJournal.open(nodeDisk, path), {
+    code: 'directory_invalid',
+    message: /^Line 2 of .*state\.journal/,
+  });
   writeFileSync(path, 'something else\n');
-  await t.rejects(StateJournal.open(nodeDisk, path), { code: 'directory_invalid', message: /^Line 1 of/ });
+  await t.rejects(StateJournal.open(nodeDisk, path), {
+    code: 'directory_invalid',
+    message: /^Line 1 of/,
+  });
 });
 
 t.test('a journal that has grown is replaced by its present entries', async (t) => {
   const path = join(testDirectory(t), 'state.journal');
   const journal = await StateJournal.open(nodeDisk, path);
-  for (let count = 0; count < 20_000; count += 1) await journal.set(`file ${count % 10}`, { offset: count });
+  for (let count = 0; count < 20_000; count += 1)
+    await journal.set(`file ${count % 10}`, { offset: count });
   t.ok(statSync(path).size < 600_000, `it has ${statSync(path).size} bytes after 20,000 changes`);
   await journal.set('last', true);
   const reopened = await StateJournal.open(nodeDisk, path);
@@ -76,12 +89,14 @@ t.test('any history of changes, kills and torn ends gives the map that it should
     t.strictSame(new Map(journal.entries()), model, `start ${start} of seed ${seed}`);
     for (let change = random.integer(0, 300); change > 0; change -= 1) {
       const key = `k${random.integer(0, 20)}`;
-      const value = random.integer(0, 5) === 0 ? undefined : { text: 'x'.repeat(random.integer(0, 400)) };
+      const value =
+        random.integer(0, 5) === 0 ? undefined : { text: 'x'.repeat(random.integer(0, 400)) };
       await journal.set(key, value);
       if (value === undefined) model.delete(key);
       else model.set(key, value);
     }
     if (random.integer(0, 1) === 0) await journal.close();
-    if (random.integer(0, 2) === 0) appendFileSync(path, '1234abcd ["torn'.slice(0, random.integer(1, 15)));
+    if (random.integer(0, 2) === 0)
+      appendFileSync(path, '1234abcd ["torn'.slice(0, random.integer(1, 15)));
   }
 });

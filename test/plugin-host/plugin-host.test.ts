@@ -14,7 +14,12 @@ const input: InputDescriptor = {
     required: ['path'],
     properties: {
       path: { type: 'string', minLength: 1, description: 'where the gauge is' },
-      interval: { type: 'integer', minimum: 1, default: 10, description: 'seconds between readings' },
+      interval: {
+        type: 'integer',
+        minimum: 1,
+        default: 10,
+        description: 'seconds between readings',
+      },
       mode: { type: 'string', enum: ['fast', 'slow'], default: 'fast', description: 'how to read' },
       tags: { type: 'array', items: { type: 'string' }, description: 'words for it' },
       cold: { type: 'boolean', default: false, description: 'whether it is cold' },
@@ -49,13 +54,19 @@ function runnerOf(
   };
 }
 
-t.test('plugins are listed by kind and name, whatever the order in which packages answer', async (t) => {
-  const registry = await PluginRegistry.find(runnerOf({ b: [output], a: input }));
-  t.same(registry.plugins.map((plugin) => `${plugin.descriptor.name} of ${plugin.packageName}`), ['gauge of a', 'drain of b']);
-  t.same(registry.problems, []);
-  t.equal(registry.input('gauge').descriptor, input);
-  t.equal(registry.output('drain').descriptor, output);
-});
+t.test(
+  'plugins are listed by kind and name, whatever the order in which packages answer',
+  async (t) => {
+    const registry = await PluginRegistry.find(runnerOf({ b: [output], a: input }));
+    t.same(
+      registry.plugins.map((plugin) => `${plugin.descriptor.name} of ${plugin.packageName}`),
+      ['gauge of a', 'drain of b'],
+    );
+    t.same(registry.problems, []);
+    t.equal(registry.input('gauge').descriptor, input);
+    t.equal(registry.output('drain').descriptor, output);
+  },
+);
 
 t.test('a package that cannot be used is named, and the others work', async (t) => {
   const registry = await PluginRegistry.find(
@@ -80,8 +91,14 @@ t.test('a package that cannot be used is named, and the others work', async (t) 
 
 t.test('a name that is not there gets the nearest one of its kind', async (t) => {
   const registry = await PluginRegistry.find(runnerOf({ a: [input], b: [output] }));
-  t.throws(() => registry.input('guage'), { code: 'plugin_not_found', message: /did you mean gauge\?/ });
-  t.throws(() => registry.input('drain'), { code: 'plugin_not_found', message: /expected one of gauge\./ });
+  t.throws(() => registry.input('guage'), {
+    code: 'plugin_not_found',
+    message: /did you mean gauge\?/,
+  });
+  t.throws(() => registry.input('drain'), {
+    code: 'plugin_not_found',
+    message: /expected one of gauge\./,
+  });
 });
 
 t.test('an address and settings become options that the schema has checked', (t) => {
@@ -96,13 +113,28 @@ t.test('an address and settings become options that the schema has checked', (t)
     tags: ['one'],
   });
   t.match(resolve('gauge:a', 'path=b=c'), { path: 'b=c' }, 'a setting wins over the address');
-  t.throws(() => resolve('gauge'), { code: 'invalid_option', message: /Option path is missing: where the gauge is/ });
-  t.throws(() => resolve('gauge:x', 'interval=0'), { message: /Option interval is 0: it must be >= 1/ });
-  t.throws(() => resolve('gauge:x', 'interval=soon'), { message: /Option interval is "soon": it must be integer/ });
-  t.throws(() => resolve('gauge:x', 'mode=odd'), { message: /Option mode is "odd": it must be one of fast, slow/ });
-  t.throws(() => resolve('gauge:x', 'pth=y'), { message: /There is no option "pth": did you mean path\?/ });
+  t.throws(() => resolve('gauge'), {
+    code: 'invalid_option',
+    message: /Option path is missing: where the gauge is/,
+  });
+  t.throws(() => resolve('gauge:x', 'interval=0'), {
+    message: /Option interval is 0: it must be >= 1/,
+  });
+  t.throws(() => resolve('gauge:x', 'interval=soon'), {
+    message: /Option interval is "soon": it must be integer/,
+  });
+  t.throws(() => resolve('gauge:x', 'mode=odd'), {
+    message: /Option mode is "odd": it must be one of fast, slow/,
+  });
+  t.throws(() => resolve('gauge:x', 'pth=y'), {
+    message: /There is no option "pth": did you mean path\?/,
+  });
   t.throws(() => resolve('gauge:x', 'nonsense'), { message: /expected --set NAME=VALUE/ });
-  t.throws(() => resolve('gauge:bad'), { message: /Address gauge:bad is not valid: expected a path/ });
-  t.throws(() => resolvePluginOptions(output, parsePluginAddress('drain:x'), []), { message: /takes nothing behind its name/ });
+  t.throws(() => resolve('gauge:bad'), {
+    message: /Address gauge:bad is not valid: expected a path/,
+  });
+  t.throws(() => resolvePluginOptions(output, parsePluginAddress('drain:x'), []), {
+    message: /takes nothing behind its name/,
+  });
   t.end();
 });

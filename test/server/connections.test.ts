@@ -173,7 +173,7 @@ await t.test('a held request does not keep a stopping node waiting', async (t) =
   t.ok(performance.now() - startMs < 3_000, 'the connection was not kept until it was cut');
 });
 
-await t.test('a connection that sends nothing does not keep a stopping node waiting', async (t) => {
+await t.test('a silent connection does not keep a stopping node waiting', async (t) => {
   const server = await startServer({ directory: t.testdir() });
   const socket = openSocket(server.url);
   await once(socket, 'connect');
@@ -216,71 +216,64 @@ class ServerProcess {
   }
 }
 
-await t.test(
-  'a client that sends its batch in tiny pieces costs less than twice the limit',
-  async (t) => {
-    const server = await ServerProcess.start(t, t.testdir());
-    await call(server.url, '/write?category=logs', { body: messageOf(MIB) });
-    const beforeBytes = await server.heldBytes();
-    const socket = openSocket(server.url);
-    socket.setNoDelay(true);
-    await once(socket, 'connect');
-    const heard = createDeferred<string>();
-    socket.once('data', (piece) => heard.resolve(String(piece)));
-    socket.write(
-      'POST /write?category=logs HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n',
-    );
-    // HTTP chunks of four bytes reach the node's parser one by one, whatever the network joins.
-    const frame = Buffer.from('4\r\n\n\n\n\n\r\n'.repeat(16 * 1024));
-    for (let sent = 0; sent < batchBytesMaxDefault; sent += 64 * 1024) {
-      if (!socket.write(frame)) await once(socket, 'drain');
-    }
-    let heldBytes = 0;
-    await until(async () => {
-      heldBytes = (await server.heldBytes()) - beforeBytes;
-      return heldBytes > 0.9 * batchBytesMaxDefault;
-    });
-    t.ok(heldBytes < 2 * batchBytesMaxDefault, `${heldBytes} bytes are held for it`);
-    socket.write('0\r\n\r\n');
-    t.match(await heard.promise, /^HTTP\/1\.1 200 .*"size":4194304/s);
-    socket.destroy();
-  },
-);
+await t.test('a batch sent in tiny pieces costs less than twice the limit', async (t) => {
+  const server = await ServerProcess.start(t, t.testdir());
+  await call(server.url, '/write?category=logs', { body: 'warm\n' });
+  const beforeBytes = await server.heldBytes();
+  const socket = openSocket(server.url);
+  socket.setNoDelay(true);
+  await once(socket, 'connect');
+  const heard = createDeferred<string>();
+  socket.once('data', (piece) => heard.resolve(String(piece)));
+  socket.write(
+    'POST /write?category=logs HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n',
+  );
+  // HTTP chunks of four bytes reach the node's parser one by one, whatever the network joins.
+  const frame = Buffer.from('4\r\n\n\n\n\n\r\n'.repeat(16 * 1024));
+  for (let sent = 0; sent < batchBytesMaxDefault; sent += 64 * 1024) {
+    if (!socket.write(frame)) await once(socket, 'drain');
+  }
+  let heldBytes = 0;
+  const measure = async (): Promise<number> => {
+    heldBytes = Math.max(heldBytes, (await server.heldBytes()) - beforeBytes);
+    return heldBytes;
+  };
+  await until(async () => (await measure()) > 0.9 * batchBytesMaxDefault);
+  for (let round = 0; round < 5; round += 1) await measure();
+  t.ok(heldBytes < 2 * batchBytesMaxDefault, `${heldBytes} bytes are held for it`);
+  socket.write('0\r\n\r\n');
+  t.match(await heard.promise, /^HTTP\/1\.1 200 .*"size":4194304/s);
+  socket.destroy();
+});
 
-await t.test(
-  'clients that do not read hold a few slabs each, not what they asked for',
-  async (t) => {
-    const server = await ServerProcess.start(t, t.testdir());
-    const batch = Buffer.concat(Array.from({ length: 40 }, () => messageOf(100_000)));
-    for (let count = 0; count < 4; count += 1) {
-      await call(server.url, '/write?category=logs', { body: batch });
-    }
-    const beforeBytes = await server.heldBytes();
-    const clientCount = 8;
-    const sockets = await Promise.all(
-      Array.from({ length: clientCount }, async () => {
-        const socket = openSocket(server.url);
-        socket.pause();
-        await once(socket, 'connect');
-        socket.write(
-          `GET /read?category=logs&chunk=${first}&max_size=${16 * MIB} HTTP/1.1\r\nHost: x\r\n\r\n`,
-        );
-        await once(socket, 'readable');
-        return socket;
-      }),
-    );
-    let heldBytes = 0;
-    for (let round = 0; round < 5; round += 1) {
-      heldBytes = Math.max(heldBytes, (await server.heldBytes()) - beforeBytes);
-    }
-    t.ok(
-      heldBytes < clientCount * 2 * MIB,
-      `${heldBytes} bytes are held for ${clientCount} clients`,
-    );
-    for (const socket of sockets) socket.destroy();
-    t.equal((await call(server.url, '/livez')).status, 200);
-  },
-);
+await t.test('clients that do not read hold a few slabs each', async (t) => {
+  const server = await ServerProcess.start(t, t.testdir());
+  const batch = Buffer.concat(Array.from({ length: 40 }, () => messageOf(100_000)));
+  for (let count = 0; count < 4; count += 1) {
+    await call(server.url, '/write?category=logs', { body: batch });
+  }
+  const beforeBytes = await server.heldBytes();
+  const clientCount = 40;
+  const sockets = await Promise.all(
+    Array.from({ length: clientCount }, async () => {
+      const socket = openSocket(server.url);
+      socket.pause();
+      await once(socket, 'connect');
+      socket.write(
+        `GET /read?category=logs&chunk=${first}&max_size=${16 * MIB} HTTP/1.1\r\nHost: x\r\n\r\n`,
+      );
+      await once(socket, 'readable');
+      return socket;
+    }),
+  );
+  let heldBytes = 0;
+  for (let round = 0; round < 5; round += 1) {
+    heldBytes = Math.max(heldBytes, (await server.heldBytes()) - beforeBytes);
+  }
+  t.ok(heldBytes < clientCount * MIB, `${heldBytes} bytes are held for ${clientCount} clients`);
+  for (const socket of sockets) socket.destroy();
+  t.equal((await call(server.url, '/livez')).status, 200);
+});
 
 await t.test('a killed node has lost nothing that it answered, and tore no line', async (t) => {
   const directory = t.testdir();

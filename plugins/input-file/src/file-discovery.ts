@@ -13,7 +13,7 @@ export interface FoundFile {
 }
 
 /** What a path could not be looked at for. */
-export interface DiscoveryProblem {
+interface DiscoveryProblem {
   readonly path: string;
   readonly error: NodeJS.ErrnoException;
 }
@@ -27,7 +27,10 @@ export interface DiscoveryResult {
   readonly problems: readonly DiscoveryProblem[];
 }
 
-/** Looks for the regular files that match globs and no exclude. Links to files count as files. */
+/**
+ * Looks for the regular files that match globs and no exclude. Links to files count as files. Of
+ * the directories that a pattern finds, those that an exclude matches are not entered.
+ */
 export class FileDiscovery {
   readonly #globs: readonly Glob[];
   readonly #isExcluded: (path: string) => boolean;
@@ -38,9 +41,9 @@ export class FileDiscovery {
   }
 
   async find(): Promise<DiscoveryResult> {
-    const walk = new Walk();
+    const walk = new Walk(this.#isExcluded);
     for (const glob of this.#globs) await walk.visit('', glob.segments, 0);
-    const paths = [...walk.paths].filter((path) => !this.#isExcluded(path)).sort(compareText);
+    const paths = [...walk.paths].sort(compareText);
     const files = new Map<string, FoundFile>();
     const filePaths: string[] = [];
     for (let start = 0; start < paths.length; start += statCountMax) {
@@ -61,6 +64,13 @@ export class FileDiscovery {
 class Walk {
   readonly paths = new Set<string>();
   readonly problems: DiscoveryProblem[] = [];
+  readonly #isExcluded: (path: string) => boolean;
+  /** What is in a directory; globs often meet the same one. */
+  readonly #lists = new Map<string, Promise<Dirent[]>>();
+
+  constructor(isExcluded: (path: string) => boolean) {
+    this.#isExcluded = isExcluded;
+  }
 
   /** Follows the segments from the given one on; `directory` is without a slash at its end. */
   async visit(directory: string, segments: readonly GlobSegment[], index: number): Promise<void> {
@@ -69,7 +79,7 @@ class Walk {
     if (segment === undefined) return;
     if (segment.kind === 'name') {
       const path = `${directory}/${segment.name}`;
-      if (isLast) this.paths.add(path);
+      if (isLast) this.#addPath(path);
       else await this.visit(path, segments, index + 1);
       return;
     }
@@ -82,20 +92,34 @@ class Walk {
       if (segment.kind === 'pattern') {
         if (!segment.pattern.test(entry.name)) continue;
         if (isLast) this.#addFile(path, entry);
-        else if (!entry.isFile()) await this.visit(path, segments, index + 1);
+        else if (!entry.isFile()) await this.#enter(path, segments, index + 1);
       } else if (!entry.name.startsWith('.')) {
         // Links to directories are not followed here: they may lead round in a circle.
-        if (entry.isDirectory()) await this.visit(path, segments, index);
+        if (entry.isDirectory()) await this.#enter(path, segments, index);
         else if (isLast) this.#addFile(path, entry);
       }
     }
   }
 
-  #addFile(path: string, entry: Dirent): void {
-    if (entry.isFile() || entry.isSymbolicLink()) this.paths.add(path);
+  async #enter(directory: string, segments: readonly GlobSegment[], index: number): Promise<void> {
+    if (!this.#isExcluded(directory)) await this.visit(directory, segments, index);
   }
 
-  async #list(directory: string): Promise<Dirent[]> {
+  #addFile(path: string, entry: Dirent): void {
+    if (entry.isFile() || entry.isSymbolicLink()) this.#addPath(path);
+  }
+
+  #addPath(path: string): void {
+    if (!this.#isExcluded(path)) this.paths.add(path);
+  }
+
+  #list(directory: string): Promise<Dirent[]> {
+    const list = this.#lists.get(directory) ?? this.#readDirectory(directory);
+    this.#lists.set(directory, list);
+    return list;
+  }
+
+  async #readDirectory(directory: string): Promise<Dirent[]> {
     try {
       return await readdir(directory === '' ? '/' : directory, { withFileTypes: true });
     } catch (thrown) {

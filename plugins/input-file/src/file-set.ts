@@ -47,8 +47,10 @@ export class FileSet {
       }
     }
     this.#failedPaths = failedPaths;
-    // A directory that cannot be listed for a moment does not mean that its files are gone.
-    if (problems.length === 0) this.#markUnseen(seen);
+    this.#markUnseen(
+      seen,
+      problems.map(({ path }) => path),
+    );
   }
 
   /** The files that may have something to read, in the order of their paths at the time they came. */
@@ -125,9 +127,13 @@ export class FileSet {
     }
   }
 
-  #markUnseen(seen: ReadonlySet<Member>): void {
+  #markUnseen(seen: ReadonlySet<Member>, problemPaths: readonly string[]): void {
     for (const member of this.#members.values()) {
       if (seen.has(member)) continue;
+      // A directory that cannot be listed for a moment does not mean that its files are gone.
+      const { path } = member.file;
+      if (problemPaths.some((problem) => path === problem || path.startsWith(`${problem}/`)))
+        continue;
       member.unseenSinceMs ??= performance.now();
       // No look at a path shows any more whether it grows.
       member.file.hasMore = true;

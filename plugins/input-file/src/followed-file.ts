@@ -34,7 +34,6 @@ export class FollowedFile {
   /** The first bytes of what was read, up to 1024. */
   #head: Buffer;
   #status: FileStatus;
-  #wasAtEnd = false;
   #hasLoggedNack = false;
   /** True when the file is gone for good, and with it what its checkpoint is for. */
   #isForgotten = false;
@@ -125,9 +124,9 @@ export class FollowedFile {
   async readBatch(loan: BufferLoan, isFinal: boolean): Promise<InputBatch | undefined> {
     // First, because a hint that comes while the file is read must not get lost.
     this.hasMore = false;
-    if (this.#wasAtEnd) await this.#checkHead();
     const offset = this.#offset;
     const result = await readLines(this.#handle, offset, loan, this.#options.messageBytesMax);
+    if (await this.#hasChanged(result.kind === 'partial')) return undefined;
     switch (result.kind) {
       case 'lines':
         this.hasMore = true;
@@ -135,8 +134,6 @@ export class FollowedFile {
       case 'too_long':
         throw await this.#longLineError();
       case 'partial':
-        this.#wasAtEnd = true;
-        if (await this.#checkSize()) return undefined;
         if (result.byteCount === 0 || !isFinal) return undefined;
         this.#options.log.info('Added the missing newline at the end of the file.', {
           file: this.path,
@@ -172,7 +169,6 @@ export class FollowedFile {
     }
     const start = this.#offset;
     this.#offset = end;
-    this.#wasAtEnd = false;
     const ledger = this.#ledger;
     const acknowledge = ledger.add(end);
     let settled: Promise<void> | undefined;
@@ -212,14 +208,18 @@ export class FollowedFile {
     return this.#place.save(createCheckpoint(this.path, this.#ledger.lowWater, this.#head));
   }
 
-  /** A file that was read to its end may have been written anew since, and be longer than before. */
-  async #checkHead(): Promise<void> {
+  /**
+   * Tells whether the contents were replaced since the file was opened, and starts again if so. It is
+   * asked after a block was read and before that is believed: a program may truncate the file at any
+   * moment, and write more than it had before. At the end, a smaller size is what shows it first.
+   */
+  async #hasChanged(isAtEnd: boolean): Promise<boolean> {
     const head = await readHead(this.#handle, this.#head.length);
-    if (!head.equals(this.#head)) await this.#restart('replaced');
-  }
-
-  /** Tells whether the file has become shorter than what was read of it, and starts again if so. */
-  async #checkSize(): Promise<boolean> {
+    if (!head.equals(this.#head)) {
+      await this.#restart(head.length < this.#head.length ? 'truncated' : 'replaced');
+      return true;
+    }
+    if (!isAtEnd) return false;
     const { size } = toFileStatus(await this.#handle.stat({ bigint: true }));
     if (size >= this.#offset) return false;
     await this.#restart('truncated');
@@ -231,7 +231,6 @@ export class FollowedFile {
     this.#offset = 0;
     this.#head = Buffer.alloc(0);
     this.#ledger = new AckLedger(0);
-    this.#wasAtEnd = false;
     this.hasMore = true;
     // At once: the checkpoint of the old contents could fit the new ones once they have grown.
     await this.#save();

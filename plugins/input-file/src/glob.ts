@@ -29,19 +29,34 @@ const special = /[*?[{]/;
  * Returns one glob for each way to choose from the braces. Relative globs start at `directory`.
  */
 export function parseGlob(text: string, directory: string): Glob[] {
-  return expandBraces(text).map((pattern) => parseWithoutBraces(pattern, directory));
+  return expandBraces(text).map((pattern) => parseWithoutBraces(pattern, directory, '(?!\\.)'));
 }
 
-/** A test for paths to leave out: a glob without a slash is matched with the last segment alone. */
+/**
+ * A test for paths to leave out: a glob without a slash is matched with the last segment alone. What is
+ * to be left out may begin with a dot, and may lie below a directory that does.
+ */
 export function parseExclude(text: string, directory: string): (absolutePath: string) => boolean {
-  const globs = parseGlob(text.includes('/') ? text : `/**/${text}`, directory);
-  return (absolutePath) => globs.some((glob) => glob.matches(absolutePath));
+  const isName = !text.includes('/');
+  const globs = expandBraces(text).map((pattern) =>
+    parseWithoutBraces(pattern, isName ? '/' : directory, ''),
+  );
+  return (absolutePath) => {
+    const path = isName ? absolutePath.slice(absolutePath.lastIndexOf('/')) : absolutePath;
+    return globs.some((glob) => glob.matches(path));
+  };
 }
 
-function parseWithoutBraces(text: string, directory: string): Glob {
+/** `noDot` is what a regular expression says to refuse a dot at the beginning of a name. */
+function parseWithoutBraces(text: string, directory: string, noDot: string): Glob {
   // Resolving would take `..` behind a `**` for a step back from it, but nobody can mean anything else.
-  const segments = resolve(directory, text).split('/').slice(1).map(parseSegment);
-  const source = segments.map((segment, index) => sourceOf(segment, index === segments.length - 1));
+  const segments = resolve(directory, text)
+    .split('/')
+    .slice(1)
+    .map((part) => parseSegment(part, noDot));
+  const source = segments.map((segment, index) =>
+    sourceOf(segment, index === segments.length - 1, noDot),
+  );
   const whole = new RegExp(`^/${source.join('')}$`, 's');
   const isLiteral = segments.every((segment) => segment.kind === 'name');
   return {
@@ -70,18 +85,18 @@ function toPath(segments: readonly GlobSegment[]): string {
   return `/${names.join('/')}`;
 }
 
-function parseSegment(text: string): GlobSegment {
+function parseSegment(text: string, noDot: string): GlobSegment {
   if (text === '**') return { kind: 'any_directories' };
   if (special.test(text.replaceAll(/\\./gs, ''))) {
-    return { kind: 'pattern', pattern: new RegExp(`^${nameSource(text)}$`, 's') };
+    return { kind: 'pattern', pattern: new RegExp(`^${nameSource(text, noDot)}$`, 's') };
   }
   return { kind: 'name', name: text.replaceAll(/\\(.)/gs, '$1') };
 }
 
-function sourceOf(segment: GlobSegment, isLast: boolean): string {
+function sourceOf(segment: GlobSegment, isLast: boolean, noDot: string): string {
   switch (segment.kind) {
     case 'any_directories':
-      return isLast ? '(?:(?!\\.)[^/]+/)*(?!\\.)[^/]+' : '(?:(?!\\.)[^/]+/)*';
+      return `(?:${noDot}[^/]+/)*${isLast ? `${noDot}[^/]+` : ''}`;
     case 'name':
       return escapeText(segment.name) + (isLast ? '' : '/');
     case 'pattern':
@@ -90,8 +105,8 @@ function sourceOf(segment: GlobSegment, isLast: boolean): string {
 }
 
 /** The source of a regular expression for one name. */
-function nameSource(text: string): string {
-  let source = /^\\?\./.test(text) ? '' : '(?!\\.)';
+function nameSource(text: string, noDot: string): string {
+  let source = /^\\?\./.test(text) ? '' : noDot;
   for (let at = 0; at < text.length; ) {
     const [length, part] = readToken(text, at);
     source += part;

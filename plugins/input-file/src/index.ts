@@ -22,7 +22,7 @@ export const plugin: InputDescriptor = {
         items: { type: 'string', minLength: 1 },
         default: [],
         description:
-          'Globs of files to leave out. One without a slash is matched with the name of a file alone.',
+          'Globs of files and directories to leave out. One without a slash is matched with names alone.',
       },
       read_from: {
         type: 'string',

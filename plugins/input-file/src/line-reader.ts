@@ -59,7 +59,7 @@ export function endPartialLine(loan: BufferLoan, byteCount: number): number {
 
 /** The first bytes of a file, up to `byteCount` of them. */
 export async function readHead(handle: FileHandle, byteCount: number): Promise<Buffer> {
-  const buffer = Buffer.alloc(byteCount);
+  const buffer = Buffer.allocUnsafe(byteCount);
   return buffer.subarray(0, await readFully(handle, buffer, 0, 0));
 }
 

@@ -24,8 +24,7 @@ export function parsePathList(rest: string): string[] {
   paths.push(path);
   if (paths.includes('')) {
     throw new Error(
-      `The address ${JSON.stringify(`file:${rest}`)} names no file: expected file:<path or glob>, ` +
-        'several of them with a comma between, for example file:/var/log/app.log.',
+      'Expected file:<path or glob>, and a comma between several of them, for example file:/var/log/app.log.',
     );
   }
   return paths;

@@ -1,5 +1,5 @@
 /** The options `host` and `port`, as far as an address names them. */
-export interface ListenAddress {
+interface ListenAddress {
   readonly host?: string;
   readonly port?: number;
 }
@@ -16,8 +16,7 @@ export function parseListenAddress(rest: string): Readonly<Record<string, unknow
   const { host, port } = addressPattern.exec(text)?.groups ?? {};
   if (port === undefined || Number(port) > 65_535) {
     throw new Error(
-      `The address ${JSON.stringify(`http:${rest}`)} cannot be listened on: expected http:<port> or ` +
-        'http:<host>:<port> with a port from 0 to 65535, for example http:0.0.0.0:8088.',
+      'Expected http:<port> or http:<host>:<port> with a port from 0 to 65535, for example http:0.0.0.0:8088.',
     );
   }
   const address: ListenAddress = {

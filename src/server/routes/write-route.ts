@@ -15,12 +15,16 @@ export const writeRoute: Route = {
     const sync = query.flag('sync_each_write');
     checkReplicas(query.integerOr('min_sync_replicas', { min: 0, max: 1_000 }, 0));
     checkEncoding(context.req.headers['content-encoding']);
-    const { pieces, byteCount } = await readBody(context.req, context.res, ports.batchBytesMax);
-    checkBatch(pieces);
-    const category = await ports.store.category(categoryName);
-    const appended = await category.append(pieces, byteCount, sync);
-    const receipt: WriteReceipt = { ...appended, duplicate: false };
-    sendJson(context, 200, receipt);
+    const body = await readBody(context.req, context.res, ports.batchBytesMax, ports.slabs);
+    try {
+      checkBatch(body.pieces);
+      const category = await ports.store.category(categoryName);
+      const appended = await category.append(body.pieces, body.byteCount, sync);
+      const receipt: WriteReceipt = { ...appended, duplicate: false };
+      sendJson(context, 200, receipt);
+    } finally {
+      body.release();
+    }
   },
 };
 
