@@ -53,7 +53,14 @@ async function runRound(directory: string, source: string): Promise<[string, Rou
   const cat = await timeCommand(`cat '${source}' | cat > '${copy}'`);
   rmSync(copy);
   const data = join(directory, 'data');
-  const node = await ChildServer.start(['bin/run.js', 'serve', '--data', data, '--listen', '127.0.0.1:0']);
+  const node = await ChildServer.start([
+    'bin/run.js',
+    'serve',
+    '--data',
+    data,
+    '--listen',
+    '127.0.0.1:0',
+  ]);
   const common = `--server ${node.url.origin} --once --state '${directory}/state`;
   pretouch(fresh);
   const ship = await withNode(node, `bin/run.js ship --from 'file:${source}' ${common}-ship'`);
@@ -62,7 +69,8 @@ async function runRound(directory: string, source: string): Promise<[string, Rou
   const { size } = statSync(copy);
   if (size !== fileBytes) throw new Error(`The sink delivered ${size} of ${fileBytes} bytes`);
   await node.stop();
-  for (const name of ['copy', 'data', 'state-ship', 'state-sink']) rmSync(join(directory, name), { recursive: true });
+  for (const name of ['copy', 'data', 'state-ship', 'state-sink'])
+    rmSync(join(directory, name), { recursive: true });
   return [
     ['cat through a pipe', toRound(cat, 0)],
     ['ship', toRound(ship.command, ship.nodeCpuSeconds)],
@@ -75,7 +83,10 @@ interface CommandTime {
   readonly cpuSeconds: number;
 }
 
-async function withNode(node: ChildServer, command: string): Promise<{ command: CommandTime; nodeCpuSeconds: number }> {
+async function withNode(
+  node: ChildServer,
+  command: string,
+): Promise<{ command: CommandTime; nodeCpuSeconds: number }> {
   const cpuBefore = node.cpuSeconds();
   const time = await timeCommand(command);
   return { command: time, nodeCpuSeconds: node.cpuSeconds() - cpuBefore };
@@ -88,9 +99,14 @@ async function timeCommand(command: string): Promise<CommandTime> {
   });
   let text = '';
   for await (const piece of child.stderr) text += String(piece);
-  const exitCode = child.exitCode ?? (await new Promise<number>((resolve) => child.once('exit', resolve)));
-  const [seconds = Number.NaN, user = Number.NaN, system = Number.NaN] = text.trim().split(' ').map(Number);
-  if (exitCode !== 0 || Number.isNaN(system)) throw new Error(`${command} ended with ${exitCode}: ${text}`);
+  const exitCode =
+    child.exitCode ?? (await new Promise<number>((resolve) => child.once('exit', resolve)));
+  const [seconds = Number.NaN, user = Number.NaN, system = Number.NaN] = text
+    .trim()
+    .split(' ')
+    .map(Number);
+  if (exitCode !== 0 || Number.isNaN(system))
+    throw new Error(`${command} ended with ${exitCode}: ${text}`);
   return { seconds, cpuSeconds: user + system };
 }
 

@@ -33,12 +33,25 @@ export async function benchWriteBatches(): Promise<void> {
     rmSync(directory, { recursive: true, force: true });
   }
   printTable(
-    ['batch x connections', 'floor MiB/s', 'chukcha MiB/s', 'ratio', 'p50 ms', 'p99 ms', 'CPU s/GB (floor)', 'peak MiB'],
+    [
+      'batch x connections',
+      'floor MiB/s',
+      'chukcha MiB/s',
+      'ratio',
+      'p50 ms',
+      'p99 ms',
+      'CPU s/GB (floor)',
+      'peak MiB',
+    ],
     rows,
   );
 }
 
-async function compare(directory: string, batchBytes: number, connectionCount: number): Promise<string[]> {
+async function compare(
+  directory: string,
+  batchBytes: number,
+  connectionCount: number,
+): Promise<string[]> {
   const body = makeLines(batchBytes);
   const floorRounds: Round[] = [];
   const nodeRounds: Round[] = [];
@@ -53,15 +66,26 @@ async function compare(directory: string, batchBytes: number, connectionCount: n
     rmSync(floorPath);
     const dataPath = join(directory, 'data');
     pretouch(join(directory, 'pretouch'));
-    const node = await ChildServer.start(['bin/run.js', 'serve', '--data', dataPath, '--listen', '127.0.0.1:0']);
+    const node = await ChildServer.start([
+      'bin/run.js',
+      'serve',
+      '--data',
+      dataPath,
+      '--listen',
+      '127.0.0.1:0',
+    ]);
     nodeRounds.push(await measure(node, '/write?category=bench', body, connectionCount));
     memoryPeakMib = Math.max(memoryPeakMib, node.memoryPeakMib());
     await node.stop();
     rmSync(dataPath, { recursive: true });
   }
-  const rate = (rounds: readonly Round[]): number => median(rounds.map((round) => round.mibPerSecond));
-  const ratios = nodeRounds.map((round, index) => round.mibPerSecond / (floorRounds[index]?.mibPerSecond ?? Number.NaN));
-  const cpu = (rounds: readonly Round[]): string => median(rounds.map((round) => round.cpuSecondsPerGb)).toFixed(2);
+  const rate = (rounds: readonly Round[]): number =>
+    median(rounds.map((round) => round.mibPerSecond));
+  const ratios = nodeRounds.map(
+    (round, index) => round.mibPerSecond / (floorRounds[index]?.mibPerSecond ?? Number.NaN),
+  );
+  const cpu = (rounds: readonly Round[]): string =>
+    median(rounds.map((round) => round.cpuSecondsPerGb)).toFixed(2);
   return [
     `${batchBytes / MIB} MiB x ${connectionCount}`,
     rate(floorRounds).toFixed(0),
@@ -74,7 +98,12 @@ async function compare(directory: string, batchBytes: number, connectionCount: n
   ];
 }
 
-async function measure(server: ChildServer, path: string, body: Buffer, connectionCount: number): Promise<Round> {
+async function measure(
+  server: ChildServer,
+  path: string,
+  body: Buffer,
+  connectionCount: number,
+): Promise<Round> {
   const load = { url: server.url, path, body, connectionCount };
   await postLoad({ ...load, requestCount: 20 });
   const cpuBefore = server.cpuSeconds();

@@ -4,7 +4,9 @@
 const words = process.argv.slice(2);
 if (words.length === 1 && (words[0] === '--version' || words[0] === '-v')) {
   const { readFileSync } = await import('node:fs');
-  const { name, version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  const { name, version } = JSON.parse(
+    readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+  );
   console.log(`${name}/${version} ${process.platform}-${process.arch} node-${process.version}`);
 } else {
   const { run } = await import('@oclif/core/run');

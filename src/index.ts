@@ -1,5 +1,12 @@
+export type {
+  CallOptions,
+  ChunkListing,
+  ListOptions,
+  ReadAnswer,
+  ReadOptions,
+  WriteOptions,
+} from './client/client.js';
 export { Client, type ClientOptions } from './client/client.js';
-export type { CallOptions, ChunkListing, ListOptions, ReadAnswer, ReadOptions, WriteOptions } from './client/client.js';
 export { Consumer, type ConsumerBatch, type ConsumerOptions } from './client/consumer.js';
 export { Producer, type ProducerOptions } from './client/producer.js';
 export { ChukchaError, type ErrorFields } from './protocol/chukcha-error.js';

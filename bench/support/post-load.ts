@@ -54,7 +54,9 @@ function exchange(socket: Socket, request: Buffer): Promise<void> {
       // Node sends short bodies that are ended at once with their length, and others in pieces.
       const length = /content-length: (\d+)/i.exec(answer)?.[1];
       const complete =
-        length === undefined ? answer.endsWith('0\r\n\r\n') : answer.length >= headEnd + 4 + Number(length);
+        length === undefined
+          ? answer.endsWith('0\r\n\r\n')
+          : answer.length >= headEnd + 4 + Number(length);
       if (!complete) return;
       socket.off('data', onData);
       socket.off('error', onError);

@@ -10,7 +10,8 @@ const pretouchBytes = 1024 * MIB;
 export function pretouch(path: string): void {
   const block = Buffer.alloc(4 * MIB, 0x61);
   const descriptor = openSync(path, 'w');
-  for (let written = 0; written < pretouchBytes; written += block.length) writeSync(descriptor, block);
+  for (let written = 0; written < pretouchBytes; written += block.length)
+    writeSync(descriptor, block);
   closeSync(descriptor);
   rmSync(path);
 }

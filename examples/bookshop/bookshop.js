@@ -33,21 +33,41 @@ async function handle(request, response) {
     const found = books.filter((book) => !wanted || book.author.toLowerCase().includes(wanted));
     return { status: reply(200, found), found: found.length };
   }
-  const book = books.find(({ id }) => url.pathname === `/books/${id}` || url.pathname === `/books/${id}/orders`);
+  const book = books.find(
+    ({ id }) => url.pathname === `/books/${id}` || url.pathname === `/books/${id}/orders`,
+  );
   if (book === undefined) return { status: reply(404, { error: 'no such book' }) };
   if (request.method === 'GET') return { status: reply(200, book), book: book.id };
   let body = '';
   for await (const piece of request) body += piece;
   const { count } = JSON.parse(body);
-  if (!(count >= 1)) return { status: reply(400, { error: 'count must be 1 or more' }), book: book.id, count };
-  if (book.stock < count) return { status: reply(409, { error: 'not enough in stock' }), book: book.id, title: book.title, count };
+  if (!(count >= 1))
+    return { status: reply(400, { error: 'count must be 1 or more' }), book: book.id, count };
+  if (book.stock < count)
+    return {
+      status: reply(409, { error: 'not enough in stock' }),
+      book: book.id,
+      title: book.title,
+      count,
+    };
   book.stock -= count;
-  return { status: reply(201, { order: randomUUID() }), book: book.id, title: book.title, count, total: count * book.price };
+  return {
+    status: reply(201, { order: randomUUID() }),
+    book: book.id,
+    title: book.title,
+    count,
+    total: count * book.price,
+  };
 }
 
 const server = createServer(async (request, response) => {
   const started = performance.now();
-  const entry = { time: new Date().toISOString(), level: 'info', method: request.method, path: request.url };
+  const entry = {
+    time: new Date().toISOString(),
+    level: 'info',
+    method: request.method,
+    path: request.url,
+  };
   try {
     Object.assign(entry, await handle(request, response));
   } catch (error) {
@@ -55,16 +75,20 @@ const server = createServer(async (request, response) => {
     Object.assign(entry, { level: 'error', status: 500, error: error.message });
   }
   const visitor = request.headers['x-visitor'];
-  log.write(`${JSON.stringify({ ...entry, ms: Number((performance.now() - started).toFixed(2)), visitor })}\n`);
+  log.write(
+    `${JSON.stringify({ ...entry, ms: Number((performance.now() - started).toFixed(2)), visitor })}\n`,
+  );
 });
 
 /** What a visitor does next: mostly looking, sometimes buying, now and then something silly. */
 function nextVisit() {
   const id = 1 + Math.floor(Math.random() * (books.length + 1));
   const dice = Math.random();
-  if (dice < 0.3) return { path: `/books?author=${encodeURIComponent(['lopez', 'Høeg', '川端', ''][id % 4])}` };
+  if (dice < 0.3)
+    return { path: `/books?author=${encodeURIComponent(['lopez', 'Høeg', '川端', ''][id % 4])}` };
   if (dice < 0.75) return { path: `/books/${id}` };
-  if (dice < 0.97) return { path: `/books/${id}/orders`, method: 'POST', body: JSON.stringify({ count: id % 3 }) };
+  if (dice < 0.97)
+    return { path: `/books/${id}/orders`, method: 'POST', body: JSON.stringify({ count: id % 3 }) };
   return { path: `/books/${id}/orders`, method: 'POST', body: '{"count":' };
 }
 
@@ -72,7 +96,10 @@ await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 const base = `http://127.0.0.1:${server.address().port}`;
 for (let visit = 0; visit < Number(requestCount); visit += 1) {
   const { path, ...options } = nextVisit();
-  const response = await fetch(base + path, { ...options, headers: { 'x-visitor': `v${visit % 7}` } });
+  const response = await fetch(base + path, {
+    ...options,
+    headers: { 'x-visitor': `v${visit % 7}` },
+  });
   await response.arrayBuffer();
 }
 server.close();

@@ -87,7 +87,11 @@ export class Client {
    * Appends the messages in the pieces as one batch, all or nothing. It is not tried again: after
    * `server_unreachable` or `timeout` the batch may have been stored.
    */
-  async write(category: string, pieces: readonly Uint8Array[], options: WriteOptions = {}): Promise<WriteReceipt> {
+  async write(
+    category: string,
+    pieces: readonly Uint8Array[],
+    options: WriteOptions = {},
+  ): Promise<WriteReceipt> {
     const answer = await this.#transport.call({
       method: 'POST',
       path: paths.write,
@@ -106,7 +110,13 @@ export class Client {
     const answer = await this.#transport.call({
       method: 'GET',
       path: paths.read,
-      query: { category, chunk, off: offset, max_size: byteCountMax, wait_ms: waitMs === 0 ? undefined : waitMs },
+      query: {
+        category,
+        chunk,
+        off: offset,
+        max_size: byteCountMax,
+        wait_ms: waitMs === 0 ? undefined : waitMs,
+      },
       timeoutMs: this.#timeoutMs + waitMs,
       ...withSignal(options),
       ...(options.takeBuffer === undefined ? {} : { takeBuffer: options.takeBuffer }),
@@ -120,7 +130,12 @@ export class Client {
   }
 
   /** Says that the group has processed a sealed chunk up to `size`; durable when it resolves. */
-  async ack(category: string, chunk: string, size: number, options: CallOptions & { readonly group?: string } = {}): Promise<void> {
+  async ack(
+    category: string,
+    chunk: string,
+    size: number,
+    options: CallOptions & { readonly group?: string } = {},
+  ): Promise<void> {
     const { group = groupNameDefault } = options;
     await this.#transport.call({
       method: 'POST',
@@ -169,7 +184,9 @@ export class Client {
   async live(options: CallOptions = {}): Promise<string> {
     const { node } = parseJson(await this.#get(paths.live, {}, options)) as { node?: unknown };
     if (typeof node === 'string') return node;
-    throw invalidResponse(`${this.server} answered at ${paths.live}, but not as a chukcha node does`);
+    throw invalidResponse(
+      `${this.server} answered at ${paths.live}, but not as a chukcha node does`,
+    );
   }
 
   /** Closes the connections. */
@@ -177,8 +194,18 @@ export class Client {
     this.#transport.close();
   }
 
-  #get(path: string, query: Readonly<Record<string, string>>, options: CallOptions): Promise<HttpAnswer> {
-    return this.#transport.call({ method: 'GET', path, query, timeoutMs: this.#timeoutMs, ...withSignal(options) });
+  #get(
+    path: string,
+    query: Readonly<Record<string, string>>,
+    options: CallOptions,
+  ): Promise<HttpAnswer> {
+    return this.#transport.call({
+      method: 'GET',
+      path,
+      query,
+      timeoutMs: this.#timeoutMs,
+      ...withSignal(options),
+    });
   }
 }
 
@@ -201,5 +228,9 @@ function requiredHeader(answer: HttpAnswer, name: string): string {
 }
 
 function invalidResponse(text: string, cause?: unknown): ChukchaError {
-  return new ChukchaError('invalid_response', `${text}: check that --server names a chukcha node.`, { cause });
+  return new ChukchaError(
+    'invalid_response',
+    `${text}: check that --server names a chukcha node.`,
+    { cause },
+  );
 }

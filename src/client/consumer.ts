@@ -118,9 +118,9 @@ export class Consumer implements AsyncIterable<ConsumerBatch> {
   /** Everything before it was acknowledged by `ack`. `undefined` before the first listing. */
   position(): Position | undefined {
     if (this.#cluster === undefined) return undefined;
-    const owners: Record<string, OwnerPosition> = { ...this.#options.position?.owners };
-    for (const cursor of this.#cursors.values()) owners[cursor.owner] = cursor.processedTo;
-    return { cluster: this.#cluster, owners };
+    const owners = new Map(Object.entries(this.#options.position?.owners ?? {}));
+    for (const cursor of this.#cursors.values()) owners.set(cursor.owner, cursor.processedTo);
+    return { cluster: this.#cluster, owners: Object.fromEntries(owners) };
   }
 
   /** May be called once. Leaving the loop closes the consumer. */
@@ -186,7 +186,10 @@ export class Consumer implements AsyncIterable<ConsumerBatch> {
     this.#listCallCount += 1;
     const call = this.#listCallCount;
     const listing = await this.#trying(() => {
-      const wait = when === 'now' || this.#listVersion === undefined ? {} : { version: this.#listVersion, waitMs: pollMs };
+      const wait =
+        when === 'now' || this.#listVersion === undefined
+          ? {}
+          : { version: this.#listVersion, waitMs: pollMs };
       return this.#client.listChunks(category, { group: this.#group, signal, ...wait });
     });
     // Of two calls at a time the older one may bring the older list; what it had anew comes with the next.
@@ -310,7 +313,9 @@ export class Consumer implements AsyncIterable<ConsumerBatch> {
     if (this.#options.acknowledge === false) return;
     for (const finished of cursor.finished()) {
       if (this.#acking.has(finished.chunk)) continue;
-      const acking = this.#ackChunk(cursor, finished).finally(() => this.#acking.delete(finished.chunk));
+      const acking = this.#ackChunk(cursor, finished).finally(() =>
+        this.#acking.delete(finished.chunk),
+      );
       this.#acking.set(finished.chunk, acking);
     }
   }
@@ -328,13 +333,19 @@ export class Consumer implements AsyncIterable<ConsumerBatch> {
   /** Calls again, with growing delays, while the failure may pass. */
   async #trying<T>(call: () => Promise<T>): Promise<T> {
     const backoff = new Backoff(this.#random);
-    const giveUpAtMs = this.#clock.monotonicMs() + (this.#options.giveUpAfterMs ?? Number.POSITIVE_INFINITY);
+    const giveUpAtMs =
+      this.#clock.monotonicMs() + (this.#options.giveUpAfterMs ?? Number.POSITIVE_INFINITY);
     for (;;) {
       try {
         return await call();
       } catch (error) {
         // A chunk that is missing will not come back by asking for it; the list tells what there is.
-        if (!(error instanceof ChukchaError) || !error.retryable || error.code === 'chunk_not_found') throw error;
+        if (
+          !(error instanceof ChukchaError) ||
+          !error.retryable ||
+          error.code === 'chunk_not_found'
+        )
+          throw error;
         const delayMs = backoff.nextDelayMs();
         if (this.#clock.monotonicMs() + delayMs > giveUpAtMs) throw error;
         this.#options.onRetry?.(error, delayMs);

@@ -1,4 +1,10 @@
-import { Agent, type ClientRequest, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
+import {
+  Agent,
+  type ClientRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request,
+} from 'node:http';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import { isErrorCode } from '../protocol/error-codes.js';
 
@@ -197,7 +203,10 @@ function parseErrorBody(body: Buffer): ErrorBody | undefined {
 }
 
 function answerTooLarge(): ChukchaError {
-  return new ChukchaError('invalid_response', `The answer is larger than ${answerBytesMax} bytes, which no node sends.`);
+  return new ChukchaError(
+    'invalid_response',
+    `The answer is larger than ${answerBytesMax} bytes, which no node sends.`,
+  );
 }
 
 function abortedError(): ChukchaError {

@@ -138,6 +138,9 @@ export class OwnerCursor {
 
   /** Whether the position is at or behind the end of the chunk. */
   #isBehind(chunk: KnownChunk, position: OwnerPosition): boolean {
-    return position.index > chunk.index || (position.index === chunk.index && position.offset >= chunk.size);
+    return (
+      position.index > chunk.index ||
+      (position.index === chunk.index && position.offset >= chunk.size)
+    );
   }
 }

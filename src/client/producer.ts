@@ -79,7 +79,8 @@ export class Producer {
 
   /** Resolves when there is room for more; a caller that does not wait for it holds what it sends. */
   async ready(): Promise<void> {
-    while (this.#inFlightBytes >= this.#inFlightBytesMax) await this.#settled.wait({ clock: this.#clock });
+    while (this.#inFlightBytes >= this.#inFlightBytesMax)
+      await this.#settled.wait({ clock: this.#clock });
   }
 
   /**
@@ -127,7 +128,8 @@ export class Producer {
   }
 
   #check(bytes: Uint8Array): void {
-    if (this.#closing) throw new ChukchaError('aborted', 'The producer is closed and takes no more messages.');
+    if (this.#closing)
+      throw new ChukchaError('aborted', 'The producer is closed and takes no more messages.');
     checkBatch([bytes]);
     if (bytes.length > this.#batchBytesMax) {
       throw new ChukchaError(

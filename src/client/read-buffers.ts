@@ -18,7 +18,8 @@ export class ReadBuffers {
 
   /** Takes back a buffer, or the part of it that was filled, when nobody reads it any more. */
   giveBack(bytes: Buffer): void {
-    if (bytes.buffer.byteLength !== this.#bufferBytes || this.#idle.length >= idleBufferCountMax) return;
+    if (bytes.buffer.byteLength !== this.#bufferBytes || this.#idle.length >= idleBufferCountMax)
+      return;
     this.#idle.push(Buffer.from(bytes.buffer));
   }
 }

@@ -4,7 +4,10 @@ import { jsonFlag, serverFlag } from './shared/flags.js';
 export default class Categories extends BaseCommand {
   static override summary = 'List the categories of a node.';
 
-  static override examples = ['<%= config.bin %> categories', '<%= config.bin %> categories --json'];
+  static override examples = [
+    '<%= config.bin %> categories',
+    '<%= config.bin %> categories --json',
+  ];
 
   static override flags = { server: serverFlag, json: jsonFlag };
 
@@ -14,7 +17,8 @@ export default class Categories extends BaseCommand {
     const client = new Client({ server: flags.server });
     try {
       const names = await client.listCategories();
-      if (names.length === 0) this.say('There are no categories yet: one comes into being with its first message.');
+      if (names.length === 0)
+        this.say('There are no categories yet: one comes into being with its first message.');
       this.printData(names, names, flags.json);
     } finally {
       client.close();

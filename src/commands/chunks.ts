@@ -9,7 +9,12 @@ export default class Chunks extends BaseCommand {
     '<%= config.bin %> chunks --category web --group archive --json',
   ];
 
-  static override flags = { category: categoryFlag, group: groupFlag, server: serverFlag, json: jsonFlag };
+  static override flags = {
+    category: categoryFlag,
+    group: groupFlag,
+    server: serverFlag,
+    json: jsonFlag,
+  };
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Chunks);
@@ -20,9 +25,11 @@ export default class Chunks extends BaseCommand {
     const client = new Client({ server: flags.server });
     try {
       const { chunks } = await client.listChunks(flags.category, { group: flags.group });
-      if (chunks.length === 0) this.say(`Category ${flags.category} has no chunks for group ${flags.group}.`);
+      if (chunks.length === 0)
+        this.say(`Category ${flags.category} has no chunks for group ${flags.group}.`);
       const lines = chunks.map(
-        (chunk) => `${chunk.name}  ${String(chunk.size).padStart(12)} bytes  ${chunk.complete ? 'sealed' : 'open'}`,
+        (chunk) =>
+          `${chunk.name}  ${String(chunk.size).padStart(12)} bytes  ${chunk.complete ? 'sealed' : 'open'}`,
       );
       this.printData(chunks, lines, flags.json);
     } finally {

@@ -63,22 +63,24 @@ export default class Pipe extends BaseCommand {
     const { withEmbeddedNode } = await import('./shared/embedded-node.js');
     const { runPipe } = await import('./shared/pipe-run.js');
     await runUntilSignal((signal) =>
-      withEmbeddedNode({ directory: flags.data, once, category, parts: [from, to, group] }, ({ client, state, log }) =>
-        runPipe(
-          {
-            input,
-            output,
-            client,
-            category,
-            group,
-            once,
-            sync: flags['sync-each-write'],
-            ...giveUpOption(flags),
-            state,
-            log,
-          },
-          signal,
-        ),
+      withEmbeddedNode(
+        { directory: flags.data, once, category, parts: [from, to, group] },
+        ({ client, state, log }) =>
+          runPipe(
+            {
+              input,
+              output,
+              client,
+              category,
+              group,
+              once,
+              sync: flags['sync-each-write'],
+              ...giveUpOption(flags),
+              state,
+              log,
+            },
+            signal,
+          ),
       ),
     );
   }

@@ -4,7 +4,8 @@ import { runUntilSignal } from './shared/run-until-signal.js';
 import { flagsFromSchema } from './shared/schema-flags.js';
 
 export default class Serve extends BaseCommand {
-  static override summary = 'Run a node: take messages over HTTP, keep them, and serve them to readers.';
+  static override summary =
+    'Run a node: take messages over HTTP, keep them, and serve them to readers.';
 
   static override description =
     'Everything is kept below --data, one process at a time. SIGINT or SIGTERM stops the node: it refuses ' +
@@ -25,7 +26,8 @@ export default class Serve extends BaseCommand {
     const { startNode } = await import('../node/start-node.js');
     await runUntilSignal(async (signal) => {
       const node = await startNode(options, { log: this.logger });
-      if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      if (!signal.aborted)
+        await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
       await node.close();
     });
   }

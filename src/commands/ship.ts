@@ -55,7 +55,8 @@ export default class Ship extends BaseCommand {
     const client = new Client({ server });
     const { defaultStateDirectory, openPipelineState } = await import('./shared/pipeline-state.js');
     const directory =
-      flags.state ?? defaultStateDirectory({ verb: 'ship', category, parts: [from, client.server] });
+      flags.state ??
+      defaultStateDirectory({ verb: 'ship', category, parts: [from, client.server] });
     const { runShip } = await import('./shared/ship-run.js');
     await runUntilSignal(async (signal) => {
       await client.live({ signal });

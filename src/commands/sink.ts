@@ -55,7 +55,8 @@ export default class Sink extends BaseCommand {
     const client = new Client({ server });
     const { defaultStateDirectory, openPipelineState } = await import('./shared/pipeline-state.js');
     const directory =
-      flags.state ?? defaultStateDirectory({ verb: 'sink', category, parts: [group, client.server] });
+      flags.state ??
+      defaultStateDirectory({ verb: 'sink', category, parts: [group, client.server] });
     const { openOutput, runSink } = await import('./shared/sink-run.js');
     await runUntilSignal(async (signal) => {
       await client.live({ signal });

@@ -12,12 +12,14 @@ export default class Write extends BaseCommand {
 
   static override examples = [
     "<%= config.bin %> write 'it works'",
-    "<%= config.bin %> write --category orders '{\"id\":1}' '{\"id\":2}' --json",
+    '<%= config.bin %> write --category orders \'{"id":1}\' \'{"id":2}\' --json',
   ];
 
   static override strict = false;
 
-  static override args = { message: Args.string({ description: 'a message; there may be several' }) };
+  static override args = {
+    message: Args.string({ description: 'a message; there may be several' }),
+  };
 
   static override flags = {
     category: categoryFlag,
@@ -40,7 +42,9 @@ export default class Write extends BaseCommand {
     const client = new Client({ server: flags.server });
     try {
       const pieces = argv.map((message) => Buffer.from(`${message}\n`));
-      const receipt = await client.write(flags.category, pieces, { sync: flags['sync-each-write'] });
+      const receipt = await client.write(flags.category, pieces, {
+        sync: flags['sync-each-write'],
+      });
       const line = `Wrote ${receipt.size} bytes to ${receipt.chunk} at ${receipt.offset}.`;
       if (flags.json) this.log(JSON.stringify(receipt));
       else this.say(line);

@@ -42,7 +42,11 @@ export function createLineLogger(options: LineLoggerOptions): Logger {
 /** A value with blanks, quotes or control characters is quoted, so that no value can forge a field or a line. */
 function formatValue(value: string | number | boolean): string {
   const text = String(value);
-  return /^[^\s"=\p{Cc}]+$/u.test(text) ? text : JSON.stringify(text);
+  if (/^[^\s"=\p{Cc}]+$/u.test(text)) return text;
+  // JSON leaves the control characters behind ASCII as they are, and terminals obey some of them.
+  return JSON.stringify(text).replace(/[\u007f-\u009f]/g, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
 }
 
 export const silentLogger: Logger = {

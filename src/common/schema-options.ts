@@ -22,7 +22,13 @@ export function resolveOptions(
   schema: SchemaForOptions,
   given: Readonly<Record<string, unknown>>,
 ): ResolvedOptions {
-  const ajv = new Ajv({ allErrors: true, useDefaults: true, coerceTypes: 'array', strict: false, verbose: true });
+  const ajv = new Ajv({
+    allErrors: true,
+    useDefaults: true,
+    coerceTypes: 'array',
+    strict: false,
+    verbose: true,
+  });
   const options = structuredClone(given);
   const validate = ajv.compile(schema);
   if (validate(options)) return { ok: true, options };
@@ -34,7 +40,8 @@ function describe(error: ErrorObject, schema: SchemaForOptions): string {
   if (error.keyword === 'additionalProperties') {
     const name = String(error.params['additionalProperty']);
     const meant = closest(name, names);
-    const hint = meant === undefined ? `expected one of ${names.join(', ')}` : `did you mean ${meant}?`;
+    const hint =
+      meant === undefined ? `expected one of ${names.join(', ')}` : `did you mean ${meant}?`;
     return `There is no option ${JSON.stringify(name)}: ${hint}.`;
   }
   if (error.keyword === 'required') {
@@ -46,6 +53,7 @@ function describe(error: ErrorObject, schema: SchemaForOptions): string {
 }
 
 function expectation(error: ErrorObject): string {
-  if (error.keyword === 'enum') return `must be one of ${(error.params['allowedValues'] as unknown[]).join(', ')}`;
+  if (error.keyword === 'enum')
+    return `must be one of ${(error.params['allowedValues'] as unknown[]).join(', ')}`;
   return error.message ?? 'is not allowed';
 }

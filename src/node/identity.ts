@@ -30,7 +30,12 @@ export async function openIdentity(
   const found = await readIdentity(disk, path);
   if (found === undefined) {
     const nodeName = checkNodeName(wantedName ?? hostNodeName());
-    const identity: Identity = { version: 1, clusterId: random.hex(8), nodeName, directoryId: random.hex(16) };
+    const identity: Identity = {
+      version: 1,
+      clusterId: random.hex(8),
+      nodeName,
+      directoryId: random.hex(16),
+    };
     await replaceFile(disk, path, `${JSON.stringify(identity)}\n`);
     return identity;
   }

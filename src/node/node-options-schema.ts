@@ -23,7 +23,8 @@ export const nodeOptionsSchema = {
     name: {
       type: 'string',
       pattern: '^[A-Za-z0-9_-]{1,64}$',
-      description: 'name of the node, unique in its cluster (default: the one in the directory, or the host name)',
+      description:
+        'name of the node, unique in its cluster (default: the one in the directory, or the host name)',
     },
     'max-chunk-size': {
       type: 'integer',

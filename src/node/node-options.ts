@@ -17,13 +17,20 @@ export interface NodeOptions {
 /** Checks options and fills in the defaults. Throws `invalid_option`. */
 export function resolveNodeOptions(given: Readonly<Record<string, unknown>>): NodeOptions {
   const resolved = resolveOptions(nodeOptionsSchema, given);
-  if (!resolved.ok) throw new ChukchaError('invalid_option', `The node cannot start. ${resolved.problems.join(' ')}`);
+  if (!resolved.ok)
+    throw new ChukchaError(
+      'invalid_option',
+      `The node cannot start. ${resolved.problems.join(' ')}`,
+    );
   const { options } = resolved;
   const listen = options['listen'] as string;
   const colon = listen.lastIndexOf(':');
   const port = Number(listen.slice(colon + 1));
   if (port > 65_535) {
-    throw new ChukchaError('invalid_option', `Port ${port} of --listen ${listen} is not valid: expected 0 to 65535.`);
+    throw new ChukchaError(
+      'invalid_option',
+      `Port ${port} of --listen ${listen} is not valid: expected 0 to 65535.`,
+    );
   }
   return {
     dataDirectory: options['data'] as string,

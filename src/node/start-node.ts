@@ -41,7 +41,10 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
   const { log, disk = nodeDisk, clock = systemClock, random = systemRandom } = ports;
   const dataDirectory = resolve(options.dataDirectory);
   await makeDataDirectory(disk, dataDirectory);
-  const lock = await DirectoryLock.take(dataDirectory, `node ${options.name ?? 'without a --name'}`);
+  const lock = await DirectoryLock.take(
+    dataDirectory,
+    `node ${options.name ?? 'without a --name'}`,
+  );
   try {
     const identity = await openIdentity(disk, random, dataDirectory, options.name);
     const store = await Store.open(

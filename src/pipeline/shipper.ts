@@ -124,7 +124,8 @@ export class Shipper {
       for (const producer of this.#producers.values()) producer.abort();
     };
     // The wait is ended by a rejection when everything was accepted in time.
-    const start = (): void => void sleep(this.#clock, drainMs, limit.signal).then(giveUp, () => undefined);
+    const start = (): void =>
+      void sleep(this.#clock, drainMs, limit.signal).then(giveUp, () => undefined);
     if (signal.aborted) start();
     else signal.addEventListener('abort', start, { once: true, signal: limit.signal });
     return limit;

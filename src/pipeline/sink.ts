@@ -1,4 +1,9 @@
-import { type Output, type OutputBatch, pluginErrorKind, type WriteOutcome } from '@chukcha/plugin-api';
+import {
+  type Output,
+  type OutputBatch,
+  pluginErrorKind,
+  type WriteOutcome,
+} from '@chukcha/plugin-api';
 import type { Client } from '../client/client.js';
 import { Consumer, type ConsumerBatch, type ConsumerOptions } from '../client/consumer.js';
 import { Backoff } from '../common/backoff.js';
@@ -122,16 +127,21 @@ export class Sink {
     return true;
   }
 
-  async #writeUntilTaken(batch: OutputBatch, signal: AbortSignal): Promise<WriteOutcome | undefined | 'stopped'> {
+  async #writeUntilTaken(
+    batch: OutputBatch,
+    signal: AbortSignal,
+  ): Promise<WriteOutcome | undefined | 'stopped'> {
     const backoff = new Backoff(this.#random);
-    const giveUpAtMs = this.#clock.monotonicMs() + (this.#options.giveUpAfterMs ?? Number.POSITIVE_INFINITY);
+    const giveUpAtMs =
+      this.#clock.monotonicMs() + (this.#options.giveUpAfterMs ?? Number.POSITIVE_INFINITY);
     for (;;) {
       try {
         return await this.#output.write(batch, signal);
       } catch (error) {
         const kind = pluginErrorKind(error);
         if (kind === 'closed' || signal.aborted) return 'stopped';
-        if (kind === 'data' || (kind === 'operator' && this.#options.once)) throw outputFailed(error, batch);
+        if (kind === 'data' || (kind === 'operator' && this.#options.once))
+          throw outputFailed(error, batch);
         const delayMs = kind === 'operator' ? operatorRetryMs : backoff.nextDelayMs();
         if (this.#clock.monotonicMs() + delayMs > giveUpAtMs) throw outputFailed(error, batch);
         this.#options.onOutputRetry?.(error, delayMs);
@@ -152,7 +162,11 @@ function checkOutcome(outcome: WriteOutcome | undefined, batch: OutputBatch): vo
 }
 
 function outputFailed(cause: unknown, batch: OutputBatch): ChukchaError {
-  return new ChukchaError('output_failed', `Messages at ${batch.token} were not delivered: ${errorMessage(cause)}`, {
-    cause,
-  });
+  return new ChukchaError(
+    'output_failed',
+    `Messages at ${batch.token} were not delivered: ${errorMessage(cause)}`,
+    {
+      cause,
+    },
+  );
 }

@@ -27,7 +27,13 @@ export class StateJournal {
   #compactAt: number;
   #closed = false;
 
-  private constructor(disk: Disk, path: string, file: DiskFile, size: number, entries: Map<string, unknown>) {
+  private constructor(
+    disk: Disk,
+    path: string,
+    file: DiskFile,
+    size: number,
+    entries: Map<string, unknown>,
+  ) {
     this.#disk = disk;
     this.#path = path;
     this.#file = file;
@@ -87,7 +93,9 @@ export class StateJournal {
     const written = this.#file.writeNow([bytes], this.#size);
     if (written < bytes.length) {
       await this.#file.truncate(this.#size);
-      throw new Error(`The disk took ${written} of ${bytes.length} bytes of ${this.#path}: make room.`);
+      throw new Error(
+        `The disk took ${written} of ${bytes.length} bytes of ${this.#path}: make room.`,
+      );
     }
     this.#size += written;
   }

@@ -24,7 +24,10 @@ export function resolvePluginOptions(
   settings: readonly string[],
 ): PluginOptions {
   const fromSettings = Object.fromEntries(settings.map(parseSetting));
-  const resolved = resolveOptions(descriptor.options, { ...addressOptions(descriptor, address), ...fromSettings });
+  const resolved = resolveOptions(descriptor.options, {
+    ...addressOptions(descriptor, address),
+    ...fromSettings,
+  });
   if (resolved.ok) return resolved.options;
   throw new ChukchaError(
     'invalid_option',
@@ -32,7 +35,10 @@ export function resolvePluginOptions(
   );
 }
 
-function addressOptions(descriptor: PluginDescriptor, { name, rest }: PluginAddress): PluginOptions {
+function addressOptions(
+  descriptor: PluginDescriptor,
+  { name, rest }: PluginAddress,
+): PluginOptions {
   if (rest === undefined) return {};
   if (descriptor.parseAddress === undefined) {
     throw new ChukchaError(
@@ -43,12 +49,19 @@ function addressOptions(descriptor: PluginDescriptor, { name, rest }: PluginAddr
   try {
     return descriptor.parseAddress(rest);
   } catch (cause) {
-    throw new ChukchaError('invalid_option', `Address ${name}:${rest} is not valid: ${errorMessage(cause)}`, { cause });
+    throw new ChukchaError(
+      'invalid_option',
+      `Address ${name}:${rest} is not valid: ${errorMessage(cause)}`,
+      { cause },
+    );
   }
 }
 
 function parseSetting(text: string): [name: string, value: string] {
   const equals = text.indexOf('=');
   if (equals > 0) return [text.slice(0, equals), text.slice(equals + 1)];
-  throw new ChukchaError('invalid_option', `Setting ${JSON.stringify(text)} is not valid: expected --set NAME=VALUE.`);
+  throw new ChukchaError(
+    'invalid_option',
+    `Setting ${JSON.stringify(text)} is not valid: expected --set NAME=VALUE.`,
+  );
 }

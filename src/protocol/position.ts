@@ -26,7 +26,8 @@ export function compareOwnerPositions(left: OwnerPosition, right: OwnerPosition)
 export function isPosition(value: unknown): value is Position {
   const position = value as Partial<Position> | null | undefined;
   if (typeof position?.cluster !== 'string' || typeof position.owners !== 'object') return false;
-  return Object.values(position.owners ?? {}).every(
+  if ((position.owners as unknown) === null) return false;
+  return Object.values(position.owners).every(
     (place) => Number.isSafeInteger(place?.index) && Number.isSafeInteger(place?.offset),
   );
 }

@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import Koa, { type Context } from 'koa';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import { Query } from './query.js';
@@ -28,11 +30,23 @@ const retryAfterSeconds = 1;
 export function createApp(ports: ServerPorts): Koa {
   const app = new Koa();
   const routeByPath = new Map(routes.map((route) => [route.path, route]));
+  const answering = new Set<ServerResponse>();
+  // Before those that wait are woken: their connections are not to be used again.
+  setMaxListeners(0, ports.stopping);
+  ports.stopping.addEventListener('abort', () => {
+    for (const response of answering) response.shouldKeepAlive = false;
+  });
+  // Every failure is answered and logged below; Koa's own handler would print each client that goes away.
+  app.on('error', () => undefined);
   app.use(async (context) => {
+    answering.add(context.res);
+    if (ports.stopping.aborted) context.res.shouldKeepAlive = false;
     try {
       await dispatch(context, routeByPath, ports);
     } catch (error) {
       answerError(context, error, ports);
+    } finally {
+      answering.delete(context.res);
     }
   });
   return app;
@@ -43,7 +57,6 @@ async function dispatch(
   routeByPath: ReadonlyMap<string, Route>,
   ports: ServerPorts,
 ): Promise<void> {
-  if (ports.stopping.aborted) context.res.shouldKeepAlive = false;
   const route = routeByPath.get(context.path);
   if (route === undefined) {
     throw new ChukchaError(

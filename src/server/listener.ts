@@ -1,5 +1,5 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import type Koa from 'koa';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import {
@@ -10,6 +10,9 @@ import {
   requestMsMax,
 } from '../protocol/limits.js';
 
+/** How often a stopping node looks for connections that have become idle. */
+const sweepMs = 50;
+
 export interface ListenAddress {
   readonly host: string;
   /** 0 takes any free port. */
@@ -19,9 +22,12 @@ export interface ListenAddress {
 /** The HTTP server of a node, from its first connection until the last one is closed. */
 export class Listener {
   readonly #server: Server;
+  /** Connections that have not sent a whole head yet; Node does not count them as idle. */
+  readonly #silent: ReadonlySet<Socket>;
 
-  private constructor(server: Server) {
+  private constructor(server: Server, silent: ReadonlySet<Socket>) {
     this.#server = server;
+    this.#silent = silent;
   }
 
   /** Resolves when connections are accepted. Throws `listen_failed`. */
@@ -36,8 +42,9 @@ export class Listener {
     server.on('request', handle);
     // Whoever asks before sending a body gets a refusal instead of a `100 Continue` when there is one.
     server.on('checkContinue', handle);
+    const silent = trackSilent(server);
     await listen(server, address);
-    return new Listener(server);
+    return new Listener(server, silent);
   }
 
   /** The address that is listened on, with the real port. */
@@ -51,11 +58,32 @@ export class Listener {
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
     });
-    this.#server.closeIdleConnections();
+    const sweep = (): void => {
+      for (const socket of this.#silent) socket.destroy();
+      this.#server.closeIdleConnections();
+    };
+    sweep();
+    // Connections become idle one after another while their last requests are answered.
+    const sweeping = setInterval(sweep, sweepMs);
     const force = setTimeout(() => this.#server.closeAllConnections(), drainMsMax);
     await closed;
+    clearInterval(sweeping);
     clearTimeout(force);
   }
+}
+
+function trackSilent(server: Server): ReadonlySet<Socket> {
+  const silent = new Set<Socket>();
+  server.on('connection', (socket) => {
+    silent.add(socket);
+    socket.once('close', () => silent.delete(socket));
+  });
+  const onRequest = (request: IncomingMessage): void => {
+    silent.delete(request.socket);
+  };
+  server.on('request', onRequest);
+  server.on('checkContinue', onRequest);
+  return silent;
 }
 
 function listen(server: Server, { host, port }: ListenAddress): Promise<void> {

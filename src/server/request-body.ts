@@ -46,7 +46,11 @@ export async function readBody(
   return collector;
 }
 
-function collect(request: IncomingMessage, collector: BodyCollector, byteCountMax: number): Promise<void> {
+function collect(
+  request: IncomingMessage,
+  collector: BodyCollector,
+  byteCountMax: number,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const onData = (part: Buffer): void => {
       if (collector.byteCount + part.length <= byteCountMax) {

@@ -197,7 +197,8 @@ export class CategoryWriter implements Flushable {
   }
 }
 
-function drainingError(): ChukchaError {
+/** What a node that is stopping answers to writes. */
+export function drainingError(): ChukchaError {
   return new ChukchaError(
     'draining',
     'The node is stopping and takes no more writes: send the batch to another node or again later; nothing was stored.',

@@ -2,7 +2,7 @@ import type { Clock } from '../common/clock.js';
 import type { Logger } from '../common/logger.js';
 import { Mutex } from '../common/mutex.js';
 import { ChangeSignal } from '../common/wait.js';
-import { ChukchaError } from '../protocol/chukcha-error.js';
+import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import type { ChunkState, ListedChunk } from '../protocol/http-api.js';
 import {
   type ChunkName,
@@ -55,6 +55,8 @@ export class Category {
   readonly #writer: CategoryWriter;
   readonly #ackLane = new Mutex();
   #listVersion = 0;
+  /** Every chunk of this node with a lower index is in the list, or gone. */
+  #listedBefore: number;
   #directoryExists: boolean;
 
   private constructor(
@@ -73,6 +75,7 @@ export class Category {
     this.#chunks = found.chunks;
     this.#groups = found.groups;
     this.#indexes = found.indexes;
+    this.#listedBefore = found.indexes.next;
     this.#directoryExists = found.directoryExists;
     this.#writer = new CategoryWriter({
       clock: ports.clock,
@@ -185,7 +188,15 @@ export class Category {
   async close(): Promise<void> {
     await this.#writer.close();
     await this.#writer.flush();
-    await this.#ackLane.run(() => this.#indexes.close());
+    await this.#ackLane
+      .run(() => this.#indexes.close())
+      .catch((error: unknown) => {
+        // The reservation stays as it is, which costs a gap between indexes and nothing else.
+        this.#ports.log.warn('Reserved chunk indexes could not be given back.', {
+          category: this.name,
+          error: errorMessage(error),
+        });
+      });
   }
 
   #ackableChunk(chunkName: string, size: number): Chunk {
@@ -222,7 +233,7 @@ export class Category {
     const waiting = this.#chunks
       .ownedBy(chunk.owner)
       .find((other) => other !== chunk && !this.#groups.has(group, other.owner, other.index));
-    return waiting?.index ?? this.#indexes.next;
+    return waiting?.index ?? this.#listedBefore;
   }
 
   async #removeChunk(chunk: Chunk): Promise<void> {
@@ -245,6 +256,7 @@ export class Category {
       const chunk = new Chunk({ owner: nodeName, index }, directory, 0, 'open');
       const writer = await ChunkWriter.create(disk, clock, chunk);
       this.#chunks.add(chunk);
+      this.#listedBefore = index + 1;
       this.#bumpList();
       return writer;
     } catch (error) {

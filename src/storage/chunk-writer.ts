@@ -83,12 +83,14 @@ export class ChunkWriter implements Flushable {
     });
   }
 
-  /** As `sync`; the file of a sealed chunk is closed afterwards. */
+  /** As `sync`; the file of a chunk that was sealed before the call is closed afterwards. */
   async flush(): Promise<void> {
+    // One that is sealed meanwhile may have grown before that; its own flush is still to come.
+    const isFinal = this.chunk.state !== 'open';
     try {
       await this.sync();
     } finally {
-      if (this.chunk.state !== 'open') await this.close();
+      if (isFinal) await this.close();
     }
   }
 

@@ -36,6 +36,8 @@ export class DirectoryLock {
   readonly #directory: string;
   readonly #server: Server;
   #descriptor = -1;
+  /** Whether others can see this process's name. */
+  #isVisible = false;
   #state: 'starting' | 'yielded' | 'held' | 'released' = 'starting';
 
   private constructor(directory: string, holder: string) {
@@ -67,7 +69,7 @@ export class DirectoryLock {
   async release(): Promise<void> {
     if (this.#state === 'released') return;
     this.#state = 'released';
-    rmSync(`${this.#directory}/${this.#name}`, { force: true });
+    if (this.#isVisible) rmSync(`${this.#directory}/${this.#name}`, { force: true });
     if (this.#server.listening) await new Promise((resolve) => this.#server.close(resolve));
     if (this.#descriptor !== -1) closeSync(this.#descriptor);
   }
@@ -83,6 +85,7 @@ export class DirectoryLock {
         this.#server.listen(this.#path(hiddenName), resolve);
       });
       renameSync(`${this.#directory}/${hiddenName}`, `${this.#directory}/${this.#name}`);
+      this.#isVisible = true;
     } catch (cause) {
       throw new ChukchaError(
         'directory_invalid',
@@ -153,7 +156,9 @@ export class DirectoryLock {
 
   /** The name of a socket has at most 107 bytes; by way of the descriptor any directory is near enough. */
   #path(name: string): string {
-    return process.platform === 'linux' ? `/proc/self/fd/${this.#descriptor}/${name}` : `${this.#directory}/${name}`;
+    return process.platform === 'linux'
+      ? `/proc/self/fd/${this.#descriptor}/${name}`
+      : `${this.#directory}/${name}`;
   }
 }
 

@@ -3,11 +3,15 @@ import { AckSet, type AckSetRecord } from './ack-set.js';
 import { replaceFile } from './atomic-file.js';
 import type { Disk } from './disk.js';
 import { hasSystemCode } from './disk.js';
+import { writeError } from './disk-error.js';
 
 interface GroupFile {
   readonly version: 1;
   readonly groups: Readonly<Record<string, Readonly<Record<string, AckSetRecord>>>>;
 }
+
+/** By group and then by owner. */
+type Groups = Map<string, Map<string, AckSet>>;
 
 /**
  * The groups of one category and what each has acknowledged, kept in `groups.json`. Every change is
@@ -17,9 +21,9 @@ interface GroupFile {
 export class GroupBook {
   readonly #disk: Disk;
   readonly #path: string;
-  readonly #groups: Map<string, Map<string, AckSet>>;
+  #groups: Groups;
 
-  private constructor(disk: Disk, path: string, groups: Map<string, Map<string, AckSet>>) {
+  private constructor(disk: Disk, path: string, groups: Groups) {
     this.#disk = disk;
     this.#path = path;
     this.#groups = groups;
@@ -27,14 +31,7 @@ export class GroupBook {
 
   /** Reads the file; a category without one has no groups. Throws `directory_invalid` for a file that is not one. */
   static async open(disk: Disk, path: string): Promise<GroupBook> {
-    const groups = new Map<string, Map<string, AckSet>>();
-    for (const [group, owners] of Object.entries((await readGroupFile(disk, path)).groups)) {
-      const sets = Object.entries(owners).map(
-        ([owner, record]) => [owner, new AckSet(record)] as const,
-      );
-      groups.set(group, new Map(sets));
-    }
-    return new GroupBook(disk, path, groups);
+    return new GroupBook(disk, path, fromFile(await readGroupFile(disk, path)));
   }
 
   get groups(): readonly string[] {
@@ -64,8 +61,9 @@ export class GroupBook {
   /** Adds the group when it is new. From then on chunks wait for its acknowledgement too. */
   async register(group: string): Promise<void> {
     if (this.#groups.has(group)) return;
-    this.#groups.set(group, new Map());
-    await this.#save();
+    const groups = copyOf(this.#groups);
+    groups.set(group, new Map());
+    await this.#replace(groups);
   }
 
   /**
@@ -74,24 +72,49 @@ export class GroupBook {
    * @param floor what no unacknowledged chunk of the owner lies below, as {@link AckSet.raiseTo} takes it
    */
   async ack(group: string, owner: string, index: number, floor: number): Promise<void> {
-    const owners = this.#groups.get(group) ?? new Map<string, AckSet>();
-    this.#groups.set(group, owners);
+    const groups = copyOf(this.#groups);
+    const owners = groups.get(group) ?? new Map<string, AckSet>();
+    groups.set(group, owners);
     const set = owners.get(owner) ?? new AckSet();
     owners.set(owner, set);
     set.add(index);
     set.raiseTo(floor);
-    await this.#save();
+    await this.#replace(groups);
   }
 
-  async #save(): Promise<void> {
-    const groups: Record<string, Record<string, AckSetRecord>> = {};
-    for (const [group, owners] of this.#groups) {
-      const records = [...owners].map(([owner, set]) => [owner, set.toRecord()]);
-      groups[group] = Object.fromEntries(records);
+  /** On disk first: what could not be made durable must not be believed in memory either. */
+  async #replace(groups: Groups): Promise<void> {
+    try {
+      await replaceFile(this.#disk, this.#path, `${JSON.stringify(toFile(groups))}\n`);
+    } catch (error) {
+      throw writeError(error, this.#path);
     }
-    const file: GroupFile = { version: 1, groups };
-    await replaceFile(this.#disk, this.#path, `${JSON.stringify(file)}\n`);
+    this.#groups = groups;
   }
+}
+
+function copyOf(groups: Groups): Groups {
+  return fromFile(toFile(groups));
+}
+
+/** By way of entries, because any name is a name here, also one that objects have a meaning for. */
+function toFile(groups: Groups): GroupFile {
+  const records = [...groups].map(([group, owners]) => {
+    const sets = [...owners].map(([owner, set]) => [owner, set.toRecord()] as const);
+    return [group, Object.fromEntries(sets)] as const;
+  });
+  return { version: 1, groups: Object.fromEntries(records) };
+}
+
+function fromFile(file: GroupFile): Groups {
+  const groups = new Map<string, Map<string, AckSet>>();
+  for (const [group, owners] of Object.entries(file.groups)) {
+    const sets = Object.entries(owners).map(
+      ([owner, record]) => [owner, new AckSet(record)] as const,
+    );
+    groups.set(group, new Map(sets));
+  }
+  return groups;
 }
 
 async function readGroupFile(disk: Disk, path: string): Promise<GroupFile> {
@@ -103,9 +126,7 @@ async function readGroupFile(disk: Disk, path: string): Promise<GroupFile> {
     throw error;
   }
   try {
-    const file = JSON.parse(text) as GroupFile;
-    if (file.version === 1 && typeof file.groups === 'object') return file;
-    throw new Error(`it has version ${JSON.stringify(file.version)}`);
+    return checkGroupFile(JSON.parse(text));
   } catch (cause) {
     throw new ChukchaError(
       'directory_invalid',
@@ -114,4 +135,28 @@ async function readGroupFile(disk: Disk, path: string): Promise<GroupFile> {
       { cause },
     );
   }
+}
+
+/** Checks every value: a wrong one would be taken for an acknowledgement, which deletes chunks. */
+function checkGroupFile(value: unknown): GroupFile {
+  const { version, groups } = asRecord(value, 'the file');
+  if (version !== 1) throw new Error(`its version is ${JSON.stringify(version)}`);
+  for (const [group, owners] of Object.entries(asRecord(groups, 'groups'))) {
+    for (const [owner, set] of Object.entries(asRecord(owners, `group ${group}`))) {
+      const { upTo, extra } = asRecord(set, `owner ${owner} of group ${group}`);
+      const isSet =
+        isIndex(upTo, -1) && Array.isArray(extra) && extra.every((index) => isIndex(index, 0));
+      if (!isSet) throw new Error(`owner ${owner} of group ${group} has ${JSON.stringify(set)}`);
+    }
+  }
+  return value as GroupFile;
+}
+
+function asRecord(value: unknown, what: string): Record<string, unknown> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+  throw new Error(`${what} is ${JSON.stringify(value)}`);
+}
+
+function isIndex(value: unknown, min: number): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= min;
 }

@@ -5,6 +5,7 @@ import { ChangeSignal } from '../common/wait.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import { checkCategoryName, isCategoryName } from '../protocol/names.js';
 import { Category } from './category.js';
+import { drainingError } from './category-writer.js';
 import { type Disk, hasSystemCode } from './disk.js';
 import { writeError } from './disk-error.js';
 import { Flusher } from './flusher.js';
@@ -38,6 +39,7 @@ export class Store {
   readonly #ports: StorePorts;
   readonly #flusher: Flusher;
   readonly #categories = new Map<string, Promise<Category>>();
+  #closing = false;
 
   private constructor(options: StoreOptions, ports: StorePorts) {
     this.disk = ports.disk;
@@ -61,11 +63,12 @@ export class Store {
     return store;
   }
 
-  /** The category, which comes into being when it is first asked for. Throws `invalid_name`. */
+  /** The category, which comes into being when it is first asked for. Throws `invalid_name` or `draining`. */
   category(name: string): Promise<Category> {
     const known = this.#categories.get(name);
     if (known !== undefined) return known;
     checkCategoryName(name);
+    if (this.#closing) return Promise.reject(drainingError());
     const opening = Category.open(
       {
         name,
@@ -111,6 +114,7 @@ export class Store {
 
   /** Refuses further writes, then makes durable and seals what was accepted. */
   async close(): Promise<void> {
+    this.#closing = true;
     const categories = await Promise.all(this.#categories.values());
     await Promise.all(categories.map((category) => category.close()));
     await this.#flusher.close();

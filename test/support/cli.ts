@@ -6,7 +6,7 @@ import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
 /** The command line as built. */
-export const cliPath = 'bin/run.js';
+const cliPath = 'bin/run.js';
 
 export interface CliResult {
   /** The exit code, or the name of the signal that ended the process. */

@@ -6,7 +6,10 @@ export default class Plugins extends BaseCommand {
 
   static override aliases = ['plugins:list'];
 
-  static override examples = ['<%= config.bin %> plugins', '<%= config.bin %> plugins inspect file'];
+  static override examples = [
+    '<%= config.bin %> plugins',
+    '<%= config.bin %> plugins inspect file',
+  ];
 
   static override flags = { json: jsonFlag };
 
@@ -20,7 +23,9 @@ export default class Plugins extends BaseCommand {
       summary: descriptor.summary,
       package: packageName,
     }));
-    const lines = data.map(({ kind, name, summary }) => `${kind.padEnd(7)} ${name.padEnd(14)} ${summary}`);
+    const lines = data.map(
+      ({ kind, name, summary }) => `${kind.padEnd(7)} ${name.padEnd(14)} ${summary}`,
+    );
     this.printData(data, lines, flags.json);
   }
 }

@@ -9,7 +9,9 @@ export default class PluginsInspect extends BaseCommand {
 
   static override examples = ['<%= config.bin %> plugins inspect file'];
 
-  static override args = { name: Args.string({ description: 'name of the plugin', required: true }) };
+  static override args = {
+    name: Args.string({ description: 'name of the plugin', required: true }),
+  };
 
   static override flags = { json: jsonFlag };
 
@@ -32,7 +34,11 @@ export default class PluginsInspect extends BaseCommand {
       package: packageName,
       options: descriptor.options,
     }));
-    this.printData(data, found.flatMap(({ descriptor, packageName }) => describe(descriptor, packageName)), flags.json);
+    this.printData(
+      data,
+      found.flatMap(({ descriptor, packageName }) => describe(descriptor, packageName)),
+      flags.json,
+    );
   }
 }
 
@@ -43,7 +49,8 @@ function describe(descriptor: PluginDescriptor, packageName: string): string[] {
   if (names.length === 0) return [...lines, '  It takes no options.'];
   const width = Math.max(...names.map((option) => option.length));
   for (const [option, schema] of Object.entries(options.properties)) {
-    const fallback = schema.default === undefined ? '' : ` (default: ${JSON.stringify(schema.default)})`;
+    const fallback =
+      schema.default === undefined ? '' : ` (default: ${JSON.stringify(schema.default)})`;
     const required = options.required?.includes(option) ? ' (required)' : '';
     lines.push(`  ${option.padEnd(width)}  ${schema.description}${required}${fallback}`);
   }

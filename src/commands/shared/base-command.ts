@@ -9,7 +9,11 @@ const exitMisuse = 2;
 /** What was asked for did not work out. */
 const exitFailure = 1;
 
-const misuseCodes: ReadonlySet<ErrorCode> = new Set(['invalid_option', 'invalid_name', 'plugin_not_found']);
+const misuseCodes: ReadonlySet<ErrorCode> = new Set([
+  'invalid_option',
+  'invalid_name',
+  'plugin_not_found',
+]);
 
 /**
  * What all commands share: a failure is one sentence on standard error, and the exit code says whether
@@ -23,7 +27,9 @@ export abstract class BaseCommand extends Command {
     print: (line) => process.stderr.write(line),
   });
 
-  protected override async catch(error: Error & { readonly oclif?: { readonly exit?: number } }): Promise<void> {
+  protected override async catch(
+    error: Error & { readonly oclif?: { readonly exit?: number } },
+  ): Promise<void> {
     const exit = error.oclif?.exit ?? exitCodeOf(error);
     // `--help` and `this.exit(0)` come by here as well.
     if (exit !== 0) this.logToStderr(`Error: ${errorMessage(error)}`);

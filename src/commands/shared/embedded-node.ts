@@ -41,7 +41,10 @@ export async function withEmbeddedNode(
   try {
     const state = await openPipelineState(join(directory, 'state'));
     try {
-      const nodeOptions = resolveNodeOptions({ data: join(directory, 'data'), listen: '127.0.0.1:0' });
+      const nodeOptions = resolveNodeOptions({
+        data: join(directory, 'data'),
+        listen: '127.0.0.1:0',
+      });
       const node = await startNode(nodeOptions, { log });
       const client = new Client({ server: node.url });
       try {

@@ -1,5 +1,9 @@
 import { Flags } from '@oclif/core';
-import { categoryNameDefault, groupNameDefault, serverUrlDefault } from '../../protocol/http-api.js';
+import {
+  categoryNameDefault,
+  groupNameDefault,
+  serverUrlDefault,
+} from '../../protocol/http-api.js';
 
 /** The environment variable that stands for a flag: `--max-batch` is `CHUKCHA_MAX_BATCH`. */
 export function environmentName(flagName: string): string {
@@ -25,7 +29,8 @@ export const groupFlag = Flags.string({
 });
 
 export const stateFlag = Flags.string({
-  description: 'directory for checkpoints and positions (default: one for this pipeline in the state directory of the user)',
+  description:
+    'directory for checkpoints and positions (default: one for this pipeline in the state directory of the user)',
   env: environmentName('state'),
 });
 
@@ -34,7 +39,8 @@ export const onceFlag = Flags.boolean({
 });
 
 export const retryForFlag = Flags.integer({
-  description: 'seconds to go on trying while the other side is away, before giving up (default: for ever; 60 with --once)',
+  description:
+    'seconds to go on trying while the other side is away, before giving up (default: for ever; 60 with --once)',
   env: environmentName('retry-for'),
   min: 0,
 });
@@ -56,7 +62,10 @@ export const jsonFlag = Flags.boolean({ description: 'print JSON' });
 const onceRetrySeconds = 60;
 
 /** The retry limit that the flags ask for, in the form of an option that may be left out. */
-export function giveUpOption(flags: { readonly 'retry-for': number | undefined; readonly once: boolean }): {
+export function giveUpOption(flags: {
+  readonly 'retry-for': number | undefined;
+  readonly once: boolean;
+}): {
   giveUpAfterMs?: number;
 } {
   const seconds = flags['retry-for'] ?? (flags.once ? onceRetrySeconds : undefined);

@@ -1,8 +1,8 @@
 import type { InputDescriptor, OutputDescriptor } from '@chukcha/plugin-api';
 import type { Client } from '../../client/client.js';
 import type { Logger } from '../../common/logger.js';
-import type { ChosenPlugin } from './plugins.js';
 import type { PipelineState } from './pipeline-state.js';
+import type { ChosenPlugin } from './plugins.js';
 import { runShip } from './ship-run.js';
 import { openOutput, runSink, type SinkRun } from './sink-run.js';
 
@@ -27,7 +27,15 @@ export async function runPipe(run: PipeRun, signal: AbortSignal): Promise<void> 
   const { client, category, group, log, state } = run;
   const giveUp = run.giveUpAfterMs === undefined ? {} : { giveUpAfterMs: run.giveUpAfterMs };
   const output = await openOutput(run.output.plugin, run.output.options, category, log);
-  const sinkRun: SinkRun = { output, client, category, group, once: false, ...giveUp, state: state.journal };
+  const sinkRun: SinkRun = {
+    output,
+    client,
+    category,
+    group,
+    once: false,
+    ...giveUp,
+    state: state.journal,
+  };
   const stopShip = new AbortController();
   const stopSink = new AbortController();
   const stop = (): void => stopShip.abort();

@@ -20,7 +20,10 @@ const hashLength = 8;
 /** The directory of a pipeline in the user's state directory (`XDG_STATE_HOME`, else `~/.local/state`). */
 export function defaultStateDirectory({ verb, category, parts }: PipelineParts): string {
   const base = process.env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state');
-  const hash = createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, hashLength);
+  const hash = createHash('sha256')
+    .update(JSON.stringify(parts))
+    .digest('hex')
+    .slice(0, hashLength);
   return join(base, 'chukcha', `${verb}-${category}-${hash}`);
 }
 

@@ -1,6 +1,10 @@
 import type { InputDescriptor, OutputDescriptor, PluginOptions } from '@chukcha/plugin-api';
 import { parsePluginAddress, resolvePluginOptions } from '../../plugin-host/plugin-options.js';
-import { type FoundPlugin, type HookRunner, PluginRegistry } from '../../plugin-host/plugin-registry.js';
+import {
+  type FoundPlugin,
+  type HookRunner,
+  PluginRegistry,
+} from '../../plugin-host/plugin-registry.js';
 
 /** A plugin that was asked for, with the options that its address and settings mean. */
 export interface ChosenPlugin<Descriptor extends InputDescriptor | OutputDescriptor> {
@@ -9,7 +13,10 @@ export interface ChosenPlugin<Descriptor extends InputDescriptor | OutputDescrip
 }
 
 /** Finds the installed plugins and tells of those that cannot be used. */
-export async function findPlugins(runner: HookRunner, warn: (sentence: string) => void): Promise<PluginRegistry> {
+export async function findPlugins(
+  runner: HookRunner,
+  warn: (sentence: string) => void,
+): Promise<PluginRegistry> {
   const registry = await PluginRegistry.find(runner);
   for (const problem of registry.problems) warn(`Warning: ${problem}`);
   return registry;

@@ -64,7 +64,11 @@ export class Progress {
     this.#shownMs = nowMs;
     if (rate > 0) this.#lastError = '';
     const line = `${formatBytes(byteCount)} ${this.#verb}, ${formatBytes(rate)}/s${this.#lastError && `, last error: ${this.#lastError}`}`;
-    this.#print(this.#onTerminal ? `${this.#clear()}${line.slice(0, (process.stderr.columns ?? 80) - 1)}` : `${line}\n`);
+    this.#print(
+      this.#onTerminal
+        ? `${this.#clear()}${line.slice(0, (process.stderr.columns ?? 80) - 1)}`
+        : `${line}\n`,
+    );
   }
 
   #clear(): string {

@@ -10,7 +10,8 @@ type TextFlag = ReturnType<typeof textFlag>;
  */
 export function flagsFromSchema(schema: SchemaForOptions): Record<string, TextFlag> {
   const flags: Record<string, TextFlag> = {};
-  for (const [name, option] of Object.entries(schema.properties)) flags[name] = textFlag(name, option);
+  for (const [name, option] of Object.entries(schema.properties))
+    flags[name] = textFlag(name, option);
   return flags;
 }
 

@@ -1,10 +1,10 @@
+import type { InputDescriptor, PluginOptions } from '@chukcha/plugin-api';
 import type { Client } from '../../client/client.js';
 import type { Logger } from '../../common/logger.js';
 import { Shipper } from '../../pipeline/shipper.js';
 import type { StateJournal } from '../../pipeline/state-journal.js';
 import { type FoundPlugin, openError } from '../../plugin-host/plugin-registry.js';
 import { batchBytesMaxDefault, messageBytesMax } from '../../protocol/limits.js';
-import type { InputDescriptor, PluginOptions } from '@chukcha/plugin-api';
 import { Progress } from './progress.js';
 
 export interface ShipRun {

@@ -25,7 +25,8 @@ const NEWLINE = 0x0a;
 /** Prints the last messages and then those that come, until the signal aborts or nobody reads any more. */
 export async function runTail(run: TailRun, signal: AbortSignal): Promise<void> {
   const { client, category, once, giveUpAfterMs } = run;
-  const position = run.lineCount === 'all' ? undefined : await findStart(client, category, run.lineCount, signal);
+  const position =
+    run.lineCount === 'all' ? undefined : await findStart(client, category, run.lineCount, signal);
   const consumer = new Consumer(client, {
     category,
     group: observerGroup,
@@ -45,19 +46,24 @@ export async function runTail(run: TailRun, signal: AbortSignal): Promise<void> 
 }
 
 /** Where to begin so that each owner's last `lineCount` messages of its last chunk are shown. */
-async function findStart(client: Client, category: string, lineCount: number, signal: AbortSignal): Promise<Position> {
+async function findStart(
+  client: Client,
+  category: string,
+  lineCount: number,
+  signal: AbortSignal,
+): Promise<Position> {
   const { chunks, cluster } = await client.listChunks(category, { group: observerGroup, signal });
   const lastByOwner = new Map<string, ListedChunk>();
   for (const chunk of chunks) {
     const owner = parseChunkName(chunk.name)?.owner;
     if (owner !== undefined) lastByOwner.set(owner, chunk);
   }
-  const owners: Record<string, OwnerPosition> = {};
+  const owners = new Map<string, OwnerPosition>();
   for (const [owner, chunk] of lastByOwner) {
     const offset = await findLineStart(client, category, chunk, lineCount, signal);
-    owners[owner] = { index: parseChunkName(chunk.name)?.index ?? 0, offset };
+    owners.set(owner, { index: parseChunkName(chunk.name)?.index ?? 0, offset });
   }
-  return { cluster, owners };
+  return { cluster, owners: Object.fromEntries(owners) };
 }
 
 async function findLineStart(

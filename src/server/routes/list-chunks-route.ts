@@ -21,14 +21,17 @@ export const listChunksRoute: Route = {
     let category = await store.knownCategory(categoryName);
     const end = requestEnd(context, stopping);
     const deadlineMs = clock.monotonicMs() + waitMs;
-    while (seenVersion === store.listVersion(category) && !end.signal.aborted) {
-      const timeoutMs = deadlineMs - clock.monotonicMs();
-      if (timeoutMs <= 0) break;
-      const changed = category?.listChanged ?? store.categoriesChanged;
-      await changed.wait({ clock, timeoutMs, signal: end.signal });
-      category = await store.knownCategory(categoryName);
+    try {
+      while (seenVersion === store.listVersion(category) && !end.signal.aborted) {
+        const timeoutMs = deadlineMs - clock.monotonicMs();
+        if (timeoutMs <= 0) break;
+        const changed = category?.listChanged ?? store.categoriesChanged;
+        await changed.wait({ clock, timeoutMs, signal: end.signal });
+        category = await store.knownCategory(categoryName);
+      }
+    } finally {
+      end.release();
     }
-    end.release();
     sendJson(context, 200, category?.list(group) ?? [], {
       [headers.listVersion]: store.listVersion(category),
       [headers.clusterId]: ports.clusterId,
