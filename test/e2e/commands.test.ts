@@ -1,0 +1,119 @@
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { CliNode, type CliRun, runCli, startCli } from '../support/cli.js';
+import { testDirectory } from '../support/test-directory.js';
+
+/** Resolves when a run has printed this much on standard output. */
+async function printed(run: CliRun, text: string): Promise<void> {
+  let seen = '';
+  await new Promise<void>((resolve) => {
+    run.child.stdout.on('data', (piece: Buffer) => {
+      seen += piece.toString();
+      if (seen.endsWith(text)) resolve();
+    });
+  });
+}
+
+t.test('what is written by hand is shown by tail, categories and chunks', async (t) => {
+  const directory = testDirectory(t);
+  const node = await CliNode.start(join(directory, 'data'), ['--max-chunk-size', '1000']);
+  t.teardown(() => node.stop());
+  const env = { CHUKCHA_SERVER: node.url, CHUKCHA_CATEGORY: 'notes' };
+  const run = async (...words: string[]): Promise<string> => {
+    const { exit, stdout, stderr } = await runCli(words, { env });
+    t.equal(exit, 0, `${words.join(' ')}: ${stderr}`);
+    return stdout.toString();
+  };
+
+  t.equal(await run('categories'), '');
+  t.equal(await run('tail', '--once'), '');
+  t.equal(await run('write', 'one', 'two words', '--sync-each-write'), '');
+  const receipt = JSON.parse(await run('write', 'three', '--json')) as unknown;
+  t.same(receipt, { chunk: 'node1-chunk000000000', offset: 14, size: 6, duplicate: false });
+  t.equal(await run('tail', '--once'), 'one\ntwo words\nthree\n');
+  t.equal(await run('tail', '--once', '--lines', '2'), 'two words\nthree\n');
+  t.equal(await run('tail', '--once', '-n', '0'), '');
+  t.equal(await run('tail', '--once', '--all'), 'one\ntwo words\nthree\n');
+  t.equal(await run('categories'), 'notes\n');
+  t.same(JSON.parse(await run('categories', '--json')), ['notes']);
+  t.match(await run('chunks'), /^node1-chunk000000000 +20 bytes +open\n$/);
+  await run('write', 'x'.repeat(1_500));
+  await run('write', 'last');
+  const chunks = JSON.parse(await run('chunks', '--json')) as unknown;
+  t.same(chunks, [
+    { name: 'node1-chunk000000000', complete: true, size: 1521 },
+    { name: 'node1-chunk000000001', complete: false, size: 5 },
+  ]);
+  t.equal(await run('tail', '--once', '--all'), `one\ntwo words\nthree\n${'x'.repeat(1_500)}\nlast\n`);
+
+  const tail = startCli(['tail', '-n', '1'], { env });
+  await printed(tail, 'last\n');
+  const fresh = printed(tail, 'fresh\n');
+  await run('write', 'fresh');
+  await fresh;
+  tail.child.kill('SIGINT');
+  t.equal((await tail.result).exit, 0);
+});
+
+t.test('the installed plugins are listed and described', async (t) => {
+  const list = await runCli(['plugins']);
+  t.equal(list.exit, 0);
+  for (const line of [/^input +file /m, /^input +http /m, /^input +stdin /m, /^output +stdout /m]) {
+    t.match(list.stdout.toString(), line);
+  }
+  const json = JSON.parse((await runCli(['plugins', 'list', '--json'])).stdout.toString()) as { package: string }[];
+  t.same(json.map((plugin) => plugin.package).sort(), [
+    '@chukcha/input-file',
+    '@chukcha/input-http',
+    '@chukcha/input-stdin',
+    '@chukcha/output-stdout',
+  ]);
+  const inspect = (await runCli(['plugins', 'inspect', 'file'])).stdout.toString();
+  t.match(inspect, /^input file \(@chukcha\/input-file\)/);
+  t.match(inspect, /paths +.*\(required\)/);
+  t.match(inspect, /read_from +.*\(default: "beginning"\)/);
+  t.match((await runCli(['plugins', 'inspect', 'stdin'])).stdout.toString(), /It takes no options/);
+});
+
+t.test('a pipe that follows delivers what comes, and goes on where it ended', async (t) => {
+  const directory = testDirectory(t, { 'app.log': 'one\n' });
+  const file = join(directory, 'app.log');
+  const words = ['pipe', '--from', `file:${file}`, '--to', 'stdout', '--data', join(directory, 'pipe')];
+  const first = startCli(words);
+  await printed(first, 'one\n');
+  appendFileSync(file, 'two\n');
+  await printed(first, 'two\n');
+  first.child.kill('SIGTERM');
+  t.equal((await first.result).exit, 0);
+  appendFileSync(file, 'three\n');
+  const second = startCli(words);
+  await printed(second, 'three\n');
+  second.child.kill('SIGTERM');
+  const { exit, stdout } = await second.result;
+  t.equal(exit, 0);
+  t.equal(stdout.toString(), 'three\n', 'and nothing twice');
+});
+
+t.test('lines that are posted to the HTTP input come out, and are answered when they are in the bus', async (t) => {
+  const directory = testDirectory(t);
+  const node = await CliNode.start(join(directory, 'data'));
+  t.teardown(() => node.stop());
+  const ship = startCli(['ship', '--from', 'http:127.0.0.1:0', '--server', node.url, '--state', join(directory, 'ship')]);
+  const url = await new Promise<string>((resolve) => {
+    ship.child.stderr.on('data', (piece: Buffer) => {
+      const found = /url=(http\S+)/.exec(piece.toString())?.[1];
+      if (found !== undefined) resolve(found);
+    });
+  });
+  const answer = await fetch(url, { method: 'POST', body: 'one\ntwo', headers: { 'Content-Type': 'text/plain' } });
+  t.same(await answer.json(), { accepted: true, bytes: 8 });
+  const other = await fetch(`${url}/audit`, { method: 'POST', body: 'three\n', headers: { 'Content-Type': 'text/plain' } });
+  t.equal(other.status, 200);
+  const tail = await runCli(['tail', '--once', '--server', node.url]);
+  t.equal(tail.stdout.toString(), 'one\ntwo\n');
+  const audit = await runCli(['tail', '--once', '--server', node.url, '--category', 'audit']);
+  t.equal(audit.stdout.toString(), 'three\n');
+  ship.child.kill('SIGTERM');
+  t.equal((await ship.result).exit, 0);
+});
