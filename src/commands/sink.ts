@@ -57,17 +57,23 @@ export default class Sink extends BaseCommand {
     const directory =
       flags.state ??
       defaultStateDirectory({ verb: 'sink', category, parts: [group, client.server] });
-    const { openOutput, runSink } = await import('./shared/sink-run.js');
+    const { createSink, openOutput } = await import('./shared/sink-run.js');
     await runUntilSignal(async (signal) => {
       await client.live({ signal });
       const state = await openPipelineState(directory);
       try {
         const output = await openOutput(plugin, options, category, this.logger);
         try {
-          await runSink(
-            { output, client, category, group, once, ...giveUpOption(flags), state: state.journal },
-            signal,
-          );
+          const { sink, progress } = createSink({
+            output,
+            client,
+            category,
+            group,
+            once,
+            ...giveUpOption(flags),
+            state: state.journal,
+          });
+          await sink.run(signal, once ? 'end' : 'stopped').finally(() => progress.finish());
         } finally {
           await output.close();
         }

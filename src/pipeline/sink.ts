@@ -17,7 +17,7 @@ import type { StateJournal } from './state-journal.js';
 export interface SinkOptions {
   readonly category: string;
   readonly group: string;
-  /** When true, the sink ends once everything that was there at its start is delivered. */
+  /** When true, what only a person can mend ends the sink; else it waits for the mending. */
   readonly once: boolean;
   /** How the consumer behaves towards the node. */
   readonly consumer?: Pick<ConsumerOptions, 'onRetry' | 'batchBytesMax'>;
@@ -33,6 +33,12 @@ export interface SinkOptions {
   readonly random?: Random;
 }
 
+/** When a run ends by itself: with everything delivered that was there at its start, or never. */
+export type SinkUntil = 'end' | 'stopped';
+
+/** How a run ended: at its end, by the signal, or because the target wants no more. */
+export type SinkEnd = 'end' | 'stopped' | 'closed';
+
 /** What a sink has done so far. */
 export interface SinkTotals {
   deliveredBytes: number;
@@ -47,7 +53,7 @@ const operatorRetryMs = 30_000;
 /**
  * Drains a category into an output, batch after batch: deliver, remember the position, acknowledge. A
  * batch whose delivery failed is sent again as the same bytes with the same token. After a kill, the batch
- * that was under way comes again; nothing is left out.
+ * that was under way comes again; nothing is left out. It may be run several times, one after another.
  */
 export class Sink {
   readonly totals: SinkTotals = { deliveredBytes: 0 };
@@ -68,31 +74,33 @@ export class Sink {
   }
 
   /**
-   * Resolves when the sink is done (`once`), was stopped by the signal, or the target wants no more. The
+   * Resolves when the sink has reached its end, was stopped by the signal, or the target wants no more. The
    * batch that is being delivered when the signal comes is finished first. Throws `output_failed` for
    * messages that the target will never take, with the position in front of them.
    */
-  async run(signal: AbortSignal): Promise<void> {
-    const consumer = this.#createConsumer();
+  async run(signal: AbortSignal, until: SinkUntil): Promise<SinkEnd> {
+    const consumer = this.#createConsumer(until);
     const stop = (): void => void consumer.close();
     signal.addEventListener('abort', stop, { once: true });
     if (signal.aborted) stop();
     try {
       for await (const batch of consumer) {
-        if (!(await this.#deliver(batch, signal))) return;
+        const end = await this.#deliver(batch, signal);
+        if (end !== undefined) return end;
         this.totals.deliveredBytes += batch.bytes.length;
         batch.ack();
         await this.#state.set(positionKey, consumer.position());
-        if (signal.aborted) return;
+        if (signal.aborted) break;
       }
+      return signal.aborted ? 'stopped' : 'end';
     } finally {
       signal.removeEventListener('abort', stop);
       await consumer.close();
     }
   }
 
-  #createConsumer(): Consumer {
-    const { category, group, once, consumer, giveUpAfterMs } = this.#options;
+  #createConsumer(until: SinkUntil): Consumer {
+    const { category, group, consumer, giveUpAfterMs } = this.#options;
     const stored = this.#state.get(positionKey);
     if (stored !== undefined && !isPosition(stored)) {
       throw new ChukchaError(
@@ -104,7 +112,7 @@ export class Sink {
       ...consumer,
       category,
       group,
-      untilEnd: once,
+      untilEnd: until === 'end',
       clock: this.#clock,
       random: this.#random,
       ...(giveUpAfterMs === undefined ? {} : { giveUpAfterMs }),
@@ -112,8 +120,8 @@ export class Sink {
     });
   }
 
-  /** Sends until the target has taken the batch. False when it wants no more, or the signal came between two tries. */
-  async #deliver(batch: ConsumerBatch, signal: AbortSignal): Promise<boolean> {
+  /** Sends until the target has taken the batch; returns how the run ends when it does not come to that. */
+  async #deliver(batch: ConsumerBatch, signal: AbortSignal): Promise<SinkEnd | undefined> {
     const outputBatch: OutputBatch = {
       category: batch.category,
       chunk: batch.chunk,
@@ -122,15 +130,15 @@ export class Sink {
       token: `${batch.category}/${batch.chunk}/${batch.offset}-${batch.offset + batch.bytes.length}`,
     };
     const outcome = await this.#writeUntilTaken(outputBatch, signal);
-    if (outcome === 'stopped') return false;
+    if (outcome === 'stopped' || outcome === 'closed') return outcome;
     checkOutcome(outcome, outputBatch);
-    return true;
+    return undefined;
   }
 
   async #writeUntilTaken(
     batch: OutputBatch,
     signal: AbortSignal,
-  ): Promise<WriteOutcome | undefined | 'stopped'> {
+  ): Promise<WriteOutcome | undefined | 'stopped' | 'closed'> {
     const backoff = new Backoff(this.#random);
     const giveUpAtMs =
       this.#clock.monotonicMs() + (this.#options.giveUpAfterMs ?? Number.POSITIVE_INFINITY);
@@ -139,7 +147,8 @@ export class Sink {
         return await this.#output.write(batch, signal);
       } catch (error) {
         const kind = pluginErrorKind(error);
-        if (kind === 'closed' || signal.aborted) return 'stopped';
+        if (kind === 'closed') return 'closed';
+        if (signal.aborted) return 'stopped';
         if (kind === 'data' || (kind === 'operator' && this.#options.once))
           throw outputFailed(error, batch);
         const delayMs = kind === 'operator' ? operatorRetryMs : backoff.nextDelayMs();

@@ -45,7 +45,10 @@ t.test('what is written by hand is shown by tail, categories and chunks', async 
     { name: 'node1-chunk000000000', complete: true, size: 1521 },
     { name: 'node1-chunk000000001', complete: false, size: 5 },
   ]);
-  t.equal(await run('tail', '--once', '--all'), `one\ntwo words\nthree\n${'x'.repeat(1_500)}\nlast\n`);
+  t.equal(
+    await run('tail', '--once', '--all'),
+    `one\ntwo words\nthree\n${'x'.repeat(1_500)}\nlast\n`,
+  );
 
   const tail = startCli(['tail', '-n', '1'], { env });
   await printed(tail, 'last\n');
@@ -62,7 +65,9 @@ t.test('the installed plugins are listed and described', async (t) => {
   for (const line of [/^input +file /m, /^input +http /m, /^input +stdin /m, /^output +stdout /m]) {
     t.match(list.stdout.toString(), line);
   }
-  const json = JSON.parse((await runCli(['plugins', 'list', '--json'])).stdout.toString()) as { package: string }[];
+  const json = JSON.parse((await runCli(['plugins', 'list', '--json'])).stdout.toString()) as {
+    package: string;
+  }[];
   t.same(json.map((plugin) => plugin.package).sort(), [
     '@chukcha/input-file',
     '@chukcha/input-http',
@@ -79,7 +84,15 @@ t.test('the installed plugins are listed and described', async (t) => {
 t.test('a pipe that follows delivers what comes, and goes on where it ended', async (t) => {
   const directory = testDirectory(t, { 'app.log': 'one\n' });
   const file = join(directory, 'app.log');
-  const words = ['pipe', '--from', `file:${file}`, '--to', 'stdout', '--data', join(directory, 'pipe')];
+  const words = [
+    'pipe',
+    '--from',
+    `file:${file}`,
+    '--to',
+    'stdout',
+    '--data',
+    join(directory, 'pipe'),
+  ];
   const first = startCli(words);
   await printed(first, 'one\n');
   appendFileSync(file, 'two\n');
@@ -95,25 +108,44 @@ t.test('a pipe that follows delivers what comes, and goes on where it ended', as
   t.equal(stdout.toString(), 'three\n', 'and nothing twice');
 });
 
-t.test('lines that are posted to the HTTP input come out, and are answered when they are in the bus', async (t) => {
-  const directory = testDirectory(t);
-  const node = await CliNode.start(join(directory, 'data'));
-  t.teardown(() => node.stop());
-  const ship = startCli(['ship', '--from', 'http:127.0.0.1:0', '--server', node.url, '--state', join(directory, 'ship')]);
-  const url = await new Promise<string>((resolve) => {
-    ship.child.stderr.on('data', (piece: Buffer) => {
-      const found = /url=(http\S+)/.exec(piece.toString())?.[1];
-      if (found !== undefined) resolve(found);
+t.test(
+  'lines that are posted to the HTTP input come out, and are answered when they are in the bus',
+  async (t) => {
+    const directory = testDirectory(t);
+    const node = await CliNode.start(join(directory, 'data'));
+    t.teardown(() => node.stop());
+    const ship = startCli([
+      'ship',
+      '--from',
+      'http:127.0.0.1:0',
+      '--server',
+      node.url,
+      '--state',
+      join(directory, 'ship'),
+    ]);
+    const url = await new Promise<string>((resolve) => {
+      ship.child.stderr.on('data', (piece: Buffer) => {
+        const found = /url=(http\S+)/.exec(piece.toString())?.[1];
+        if (found !== undefined) resolve(found);
+      });
     });
-  });
-  const answer = await fetch(url, { method: 'POST', body: 'one\ntwo', headers: { 'Content-Type': 'text/plain' } });
-  t.same(await answer.json(), { accepted: true, bytes: 8 });
-  const other = await fetch(`${url}/audit`, { method: 'POST', body: 'three\n', headers: { 'Content-Type': 'text/plain' } });
-  t.equal(other.status, 200);
-  const tail = await runCli(['tail', '--once', '--server', node.url]);
-  t.equal(tail.stdout.toString(), 'one\ntwo\n');
-  const audit = await runCli(['tail', '--once', '--server', node.url, '--category', 'audit']);
-  t.equal(audit.stdout.toString(), 'three\n');
-  ship.child.kill('SIGTERM');
-  t.equal((await ship.result).exit, 0);
-});
+    const answer = await fetch(url, {
+      method: 'POST',
+      body: 'one\ntwo',
+      headers: { 'Content-Type': 'text/plain' },
+    });
+    t.same(await answer.json(), { accepted: true, bytes: 8 });
+    const other = await fetch(`${url}/audit`, {
+      method: 'POST',
+      body: 'three\n',
+      headers: { 'Content-Type': 'text/plain' },
+    });
+    t.equal(other.status, 200);
+    const tail = await runCli(['tail', '--once', '--server', node.url]);
+    t.equal(tail.stdout.toString(), 'one\ntwo\n');
+    const audit = await runCli(['tail', '--once', '--server', node.url, '--category', 'audit']);
+    t.equal(audit.stdout.toString(), 'three\n');
+    ship.child.kill('SIGTERM');
+    t.equal((await ship.result).exit, 0);
+  },
+);

@@ -171,7 +171,7 @@ async function runSink(
     once: true,
     ...options,
   });
-  await sink.run(never).finally(() => state.close());
+  await sink.run(never, 'end').finally(() => state.close());
   t.ok(sink.totals.deliveredBytes >= 0);
 }
 

@@ -4,7 +4,7 @@ import type { Logger } from '../../common/logger.js';
 import type { PipelineState } from './pipeline-state.js';
 import type { ChosenPlugin } from './plugins.js';
 import { runShip } from './ship-run.js';
-import { openOutput, runSink, type SinkRun } from './sink-run.js';
+import { createSink, openOutput } from './sink-run.js';
 
 export interface PipeRun {
   readonly input: ChosenPlugin<InputDescriptor>;
@@ -27,15 +27,15 @@ export async function runPipe(run: PipeRun, signal: AbortSignal): Promise<void> 
   const { client, category, group, log, state } = run;
   const giveUp = run.giveUpAfterMs === undefined ? {} : { giveUpAfterMs: run.giveUpAfterMs };
   const output = await openOutput(run.output.plugin, run.output.options, category, log);
-  const sinkRun: SinkRun = {
+  const { sink, progress } = createSink({
     output,
     client,
     category,
     group,
-    once: false,
+    once: run.once,
     ...giveUp,
     state: state.journal,
-  };
+  });
   const stopShip = new AbortController();
   const stopSink = new AbortController();
   const stop = (): void => stopShip.abort();
@@ -43,7 +43,7 @@ export async function runPipe(run: PipeRun, signal: AbortSignal): Promise<void> 
   if (signal.aborted) stop();
   try {
     // A sink that ends first has failed, or its target wants no more; either way nothing more is to be shipped.
-    const sinking = runSink(sinkRun, stopSink.signal).finally(() => stopShip.abort());
+    const sinking = sink.run(stopSink.signal, 'stopped').finally(() => stopShip.abort());
     const shipping = runShip(
       {
         plugin: run.input.plugin,
@@ -58,11 +58,14 @@ export async function runPipe(run: PipeRun, signal: AbortSignal): Promise<void> 
       },
       stopShip.signal,
     ).finally(() => stopSink.abort());
-    const outcomes = await Promise.allSettled([sinking, shipping]);
-    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
-    await runSink({ ...sinkRun, once: true }, new AbortController().signal);
+    // Both are waited for before either's failure is thrown: what is closed below is in use until then.
+    await Promise.allSettled([sinking, shipping]);
+    const sinkEnd = await sinking;
+    await shipping;
+    if (sinkEnd !== 'closed') await sink.run(new AbortController().signal, 'end');
   } finally {
     signal.removeEventListener('abort', stop);
+    progress.finish();
     await output.close();
   }
 }

@@ -30,8 +30,14 @@ export async function openOutput(
   });
 }
 
-/** Drains the category into the output until it is done or the signal aborts; the output stays open. */
-export async function runSink(run: SinkRun, signal: AbortSignal): Promise<void> {
+/** A sink, and what it shows of its progress. */
+export interface ShownSink {
+  readonly sink: Sink;
+  readonly progress: Progress;
+}
+
+/** Makes a sink that shows its progress until that is finished; the output stays the caller's. */
+export function createSink(run: SinkRun): ShownSink {
   const { output, client, state, category, group, once, giveUpAfterMs } = run;
   const sink: Sink = new Sink(output, client, state, {
     category,
@@ -42,9 +48,5 @@ export async function runSink(run: SinkRun, signal: AbortSignal): Promise<void> 
     ...(giveUpAfterMs === undefined ? {} : { giveUpAfterMs }),
   });
   const progress: Progress = new Progress('delivered', () => sink.totals.deliveredBytes);
-  try {
-    await sink.run(signal);
-  } finally {
-    progress.finish();
-  }
+  return { sink, progress };
 }
