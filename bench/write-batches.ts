@@ -9,8 +9,9 @@ import { median, percentile } from './support/statistics.js';
 import { printTable } from './support/table.js';
 
 const MIB = 1024 * 1024;
-const roundCount = 5;
-const roundBytes = 1024 * MIB;
+const roundCount = 9;
+/** What is written before the pages that `pretouch` has freed are cold again. */
+const roundBytes = 256 * MIB;
 
 interface Round {
   readonly mibPerSecond: number;
@@ -56,16 +57,15 @@ async function compare(
   const floorRounds: Round[] = [];
   const nodeRounds: Round[] = [];
   let memoryPeakMib = 0;
+  const fresh = join(directory, 'pretouch');
   // In turn, each on fresh files: what the machine does besides then touches both alike.
   for (let round = 0; round < roundCount; round += 1) {
     const floorPath = join(directory, 'floor');
-    pretouch(join(directory, 'pretouch'));
     const floor = await ChildServer.start(['build/bench/support/floor-server.js', floorPath]);
-    floorRounds.push(await measure(floor, '/', body, connectionCount));
+    floorRounds.push(await measure(floor, fresh, '/', body, connectionCount));
     await floor.stop();
     rmSync(floorPath);
     const dataPath = join(directory, 'data');
-    pretouch(join(directory, 'pretouch'));
     const node = await ChildServer.start([
       'bin/run.js',
       'serve',
@@ -74,7 +74,7 @@ async function compare(
       '--listen',
       '127.0.0.1:0',
     ]);
-    nodeRounds.push(await measure(node, '/write?category=bench', body, connectionCount));
+    nodeRounds.push(await measure(node, fresh, '/write?category=bench', body, connectionCount));
     memoryPeakMib = Math.max(memoryPeakMib, node.memoryPeakMib());
     await node.stop();
     rmSync(dataPath, { recursive: true });
@@ -100,12 +100,14 @@ async function compare(
 
 async function measure(
   server: ChildServer,
+  pretouchPath: string,
   path: string,
   body: Buffer,
   connectionCount: number,
 ): Promise<Round> {
   const load = { url: server.url, path, body, connectionCount };
   await postLoad({ ...load, requestCount: 20 });
+  pretouch(pretouchPath);
   const cpuBefore = server.cpuSeconds();
   const startMs = performance.now();
   const requestCount = Math.floor(roundBytes / body.length);

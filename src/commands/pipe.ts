@@ -10,6 +10,7 @@ import {
   settingFlag,
   syncFlag,
 } from './shared/flags.js';
+import { relaxHeapLimit } from './shared/heap-limit.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
 
 export default class Pipe extends BaseCommand {
@@ -52,6 +53,7 @@ export default class Pipe extends BaseCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Pipe);
+    relaxHeapLimit();
     const { category, from, group, once, to } = flags;
     const { checkCategoryName, checkGroupName } = await import('../protocol/names.js');
     checkCategoryName(category);

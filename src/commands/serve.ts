@@ -1,5 +1,6 @@
 import { nodeOptionsSchema } from '../node/node-options-schema.js';
 import { BaseCommand } from './shared/base-command.js';
+import { relaxHeapLimit } from './shared/heap-limit.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
 import { flagsFromSchema } from './shared/schema-flags.js';
 
@@ -21,6 +22,7 @@ export default class Serve extends BaseCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Serve);
+    relaxHeapLimit();
     const { resolveNodeOptions } = await import('../node/node-options.js');
     const options = resolveNodeOptions(flags);
     const { startNode } = await import('../node/start-node.js');

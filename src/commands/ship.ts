@@ -11,6 +11,7 @@ import {
   stateFlag,
   syncFlag,
 } from './shared/flags.js';
+import { relaxHeapLimit } from './shared/heap-limit.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
 
 export default class Ship extends BaseCommand {
@@ -45,6 +46,7 @@ export default class Ship extends BaseCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Ship);
+    relaxHeapLimit();
     const { category, from, once, server } = flags;
     const { checkCategoryName } = await import('../protocol/names.js');
     checkCategoryName(category);

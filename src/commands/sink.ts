@@ -11,6 +11,7 @@ import {
   settingFlag,
   stateFlag,
 } from './shared/flags.js';
+import { relaxHeapLimit } from './shared/heap-limit.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
 
 export default class Sink extends BaseCommand {
@@ -44,6 +45,7 @@ export default class Sink extends BaseCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Sink);
+    relaxHeapLimit();
     const { category, group, once, server, to } = flags;
     const { checkCategoryName, checkGroupName } = await import('../protocol/names.js');
     checkCategoryName(category);
