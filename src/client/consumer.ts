@@ -1,14 +1,16 @@
-import { Backoff } from '../common/backoff.js';
 import { type Clock, systemClock } from '../common/clock.js';
 import { type Random, systemRandom } from '../common/random.js';
+import { retry } from '../common/retry.js';
 import { ChangeSignal, sleep } from '../common/wait.js';
 import { ChukchaError, errorCode } from '../protocol/chukcha-error.js';
 import { groupNameDefault, type ListedChunk } from '../protocol/http-api.js';
 import { readBytesDefault } from '../protocol/limits.js';
 import { parseChunkName } from '../protocol/names.js';
 import type { OwnerPosition, Position } from '../protocol/position.js';
+import { ChunkAcker } from './chunk-acker.js';
 import type { Client } from './client.js';
-import { type FinishedChunk, OwnerCursor, type ReadPlan } from './owner-cursor.js';
+import { decideRetry, type RetryListener } from './decide-retry.js';
+import { OwnerCursor, type ReadPlan } from './owner-cursor.js';
 import { ReadBuffers } from './read-buffers.js';
 
 export interface ConsumerOptions {
@@ -37,7 +39,7 @@ export interface ConsumerOptions {
    */
   readonly giveUpAfterMs?: number;
   /** Called before each new try. */
-  readonly onRetry?: (error: ChukchaError, delayMs: number) => void;
+  readonly onRetry?: RetryListener;
   /** @default the system's */
   readonly clock?: Clock;
   readonly random?: Random;
@@ -95,7 +97,7 @@ export class Consumer implements AsyncIterable<ConsumerBatch> {
   readonly #changed = new ChangeSignal();
   readonly #cursors = new Map<string, OwnerCursor>();
   readonly #reading = new Set<OwnerCursor>();
-  readonly #acking = new Map<string, Promise<void>>();
+  readonly #acker: ChunkAcker;
   readonly #ready: ReadyBatch[] = [];
   #cluster: string | undefined;
   /** With `untilEnd`: the place behind the last message of each owner when the iteration began. */
@@ -113,6 +115,13 @@ export class Consumer implements AsyncIterable<ConsumerBatch> {
     this.#random = options.random ?? systemRandom;
     this.#buffers = new ReadBuffers(options.batchBytesMax ?? readBytesDefault);
     this.#cluster = options.position?.cluster;
+    const { category, onRetry } = options;
+    this.#acker = new ChunkAcker(client, {
+      category,
+      group: this.#group,
+      clock: this.#clock,
+      onRetry,
+    });
   }
 
   /** Everything before it was acknowledged by `ack`. `undefined` before the first listing. */
@@ -150,10 +159,7 @@ export class Consumer implements AsyncIterable<ConsumerBatch> {
   async close(): Promise<void> {
     this.#stop.abort();
     this.#changed.notify();
-    const acks = Promise.all(this.#acking.values());
-    const limit = new AbortController();
-    await Promise.race([acks, sleep(this.#clock, closeMsMax, limit.signal).catch(() => undefined)]);
-    limit.abort();
+    await this.#acker.settle(closeMsMax);
   }
 
   async #start(): Promise<void> {
@@ -310,48 +316,19 @@ export class Consumer implements AsyncIterable<ConsumerBatch> {
   }
 
   #ackFinished(cursor: OwnerCursor): void {
-    if (this.#options.acknowledge === false) return;
-    for (const finished of cursor.finished()) {
-      if (this.#acking.has(finished.chunk)) continue;
-      const acking = this.#ackChunk(cursor, finished).finally(() =>
-        this.#acking.delete(finished.chunk),
-      );
-      this.#acking.set(finished.chunk, acking);
-    }
-  }
-
-  /** Never rejects: an acknowledgement that fails is given again after the next listing, or by the next run. */
-  async #ackChunk(cursor: OwnerCursor, { chunk, size }: FinishedChunk): Promise<void> {
-    try {
-      await this.#client.ack(this.#options.category, chunk, size, { group: this.#group });
-      cursor.forget(chunk);
-    } catch (error) {
-      if (error instanceof ChukchaError) this.#options.onRetry?.(error, 0);
-    }
+    if (this.#options.acknowledge !== false) this.#acker.ackFinished(cursor);
   }
 
   /** Calls again, with growing delays, while the failure may pass. */
-  async #trying<T>(call: () => Promise<T>): Promise<T> {
-    const backoff = new Backoff(this.#random);
-    const giveUpAtMs =
-      this.#clock.monotonicMs() + (this.#options.giveUpAfterMs ?? Number.POSITIVE_INFINITY);
-    for (;;) {
-      try {
-        return await call();
-      } catch (error) {
-        // A chunk that is missing will not come back by asking for it; the list tells what there is.
-        if (
-          !(error instanceof ChukchaError) ||
-          !error.retryable ||
-          error.code === 'chunk_not_found'
-        )
-          throw error;
-        const delayMs = backoff.nextDelayMs();
-        if (this.#clock.monotonicMs() + delayMs > giveUpAtMs) throw error;
-        this.#options.onRetry?.(error, delayMs);
-        await sleep(this.#clock, delayMs, this.#stop.signal);
-      }
-    }
+  #trying<T>(call: () => Promise<T>): Promise<T> {
+    return retry(call, {
+      clock: this.#clock,
+      random: this.#random,
+      decide: decideRetry,
+      onRetry: this.#options.onRetry,
+      giveUpAfterMs: this.#options.giveUpAfterMs,
+      signal: this.#stop.signal,
+    });
   }
 
   #fail(error: unknown): void {

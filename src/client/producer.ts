@@ -1,12 +1,13 @@
-import { Backoff } from '../common/backoff.js';
 import { type Clock, systemClock, type Timer } from '../common/clock.js';
 import { createDeferred, type Deferred } from '../common/deferred.js';
 import { type Random, systemRandom } from '../common/random.js';
-import { ChangeSignal, sleep } from '../common/wait.js';
+import { retry } from '../common/retry.js';
+import { ChangeSignal } from '../common/wait.js';
 import { checkBatch } from '../protocol/batch-check.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import { batchBytesMaxDefault } from '../protocol/limits.js';
 import type { Client } from './client.js';
+import { decideRetry, type RetryListener } from './decide-retry.js';
 
 export interface ProducerOptions {
   readonly category: string;
@@ -26,7 +27,7 @@ export interface ProducerOptions {
    */
   readonly giveUpAfterMs?: number;
   /** Called before each new try. */
-  readonly onRetry?: (error: ChukchaError, delayMs: number) => void;
+  readonly onRetry?: RetryListener;
   /** @default the system's */
   readonly clock?: Clock;
   readonly random?: Random;
@@ -50,8 +51,8 @@ export class Producer {
   readonly #batchBytesMax: number;
   readonly #lingerMs: number;
   readonly #inFlightBytesMax: number;
-  readonly #giveUpAfterMs: number;
-  readonly #onRetry: (error: ChukchaError, delayMs: number) => void;
+  readonly #giveUpAfterMs: number | undefined;
+  readonly #onRetry: ProducerOptions['onRetry'];
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #abort = new AbortController();
@@ -71,8 +72,8 @@ export class Producer {
     this.#batchBytesMax = options.batchBytesMax ?? batchBytesMaxDefault;
     this.#lingerMs = options.lingerMs ?? 5;
     this.#inFlightBytesMax = options.inFlightBytesMax ?? 4 * this.#batchBytesMax;
-    this.#giveUpAfterMs = options.giveUpAfterMs ?? Number.POSITIVE_INFINITY;
-    this.#onRetry = options.onRetry ?? (() => undefined);
+    this.#giveUpAfterMs = options.giveUpAfterMs;
+    this.#onRetry = options.onRetry;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
   }
@@ -123,7 +124,7 @@ export class Producer {
   /** Gives up everything that is not accepted yet; it may have been stored all the same. */
   abort(): void {
     this.#closing = true;
-    this.#abort.abort();
+    this.#abort.abort(new ChukchaError('aborted', 'The producer was told to give up.'));
     this.#startSending();
   }
 
@@ -185,20 +186,14 @@ export class Producer {
   }
 
   async #writeUntilAccepted(pieces: readonly Uint8Array[]): Promise<void> {
-    const backoff = new Backoff(this.#random);
-    const giveUpAtMs = this.#clock.monotonicMs() + this.#giveUpAfterMs;
     const { signal } = this.#abort;
-    for (;;) {
-      try {
-        await this.#client.write(this.#category, pieces, { sync: this.#sync, signal });
-        return;
-      } catch (error) {
-        if (!(error instanceof ChukchaError) || !error.retryable) throw error;
-        const delayMs = backoff.nextDelayMs();
-        if (this.#clock.monotonicMs() + delayMs > giveUpAtMs) throw error;
-        this.#onRetry(error, delayMs);
-        await sleep(this.#clock, delayMs, signal).catch(() => undefined);
-      }
-    }
+    await retry(() => this.#client.write(this.#category, pieces, { sync: this.#sync, signal }), {
+      clock: this.#clock,
+      random: this.#random,
+      decide: decideRetry,
+      onRetry: this.#onRetry,
+      giveUpAfterMs: this.#giveUpAfterMs,
+      signal,
+    });
   }
 }

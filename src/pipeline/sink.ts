@@ -6,10 +6,9 @@ import {
 } from '@chukcha/plugin-api';
 import type { Client } from '../client/client.js';
 import { Consumer, type ConsumerBatch, type ConsumerOptions } from '../client/consumer.js';
-import { Backoff } from '../common/backoff.js';
 import { type Clock, systemClock } from '../common/clock.js';
 import { type Random, systemRandom } from '../common/random.js';
-import { sleep } from '../common/wait.js';
+import { type RetryDecision, retry } from '../common/retry.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import { isPosition } from '../protocol/position.js';
 import type { StateJournal } from './state-journal.js';
@@ -139,24 +138,32 @@ export class Sink {
     batch: OutputBatch,
     signal: AbortSignal,
   ): Promise<WriteOutcome | undefined | 'stopped' | 'closed'> {
-    const backoff = new Backoff(this.#random);
-    const giveUpAtMs =
-      this.#clock.monotonicMs() + (this.#options.giveUpAfterMs ?? Number.POSITIVE_INFINITY);
-    for (;;) {
-      try {
-        return await this.#output.write(batch, signal);
-      } catch (error) {
-        const kind = pluginErrorKind(error);
-        if (kind === 'closed') return 'closed';
-        if (signal.aborted) return 'stopped';
-        if (kind === 'data' || (kind === 'operator' && this.#options.once))
-          throw outputFailed(error, batch);
-        const delayMs = kind === 'operator' ? operatorRetryMs : backoff.nextDelayMs();
-        if (this.#clock.monotonicMs() + delayMs > giveUpAtMs) throw outputFailed(error, batch);
-        this.#options.onOutputRetry?.(error, delayMs);
-        await sleep(this.#clock, delayMs, signal).catch(() => undefined);
-        if (signal.aborted) return 'stopped';
-      }
+    try {
+      return await retry(() => this.#output.write(batch, signal), {
+        clock: this.#clock,
+        random: this.#random,
+        decide: (error) => this.#decideRetry(error, signal),
+        onRetry: this.#options.onOutputRetry,
+        giveUpAfterMs: this.#options.giveUpAfterMs,
+        signal,
+      });
+    } catch (error) {
+      if (pluginErrorKind(error) === 'closed') return 'closed';
+      if (signal.aborted) return 'stopped';
+      throw outputFailed(error, batch);
+    }
+  }
+
+  #decideRetry(error: unknown, signal: AbortSignal): RetryDecision {
+    if (signal.aborted) return 'fail';
+    switch (pluginErrorKind(error)) {
+      case 'transient':
+        return 'back off';
+      case 'operator':
+        return this.#options.once ? 'fail' : { afterMs: operatorRetryMs };
+      case 'data':
+      case 'closed':
+        return 'fail';
     }
   }
 }

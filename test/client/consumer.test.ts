@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { Client, Consumer, type ConsumerOptions, type Position } from '../../src/index.js';
 import type { RunningNode } from '../../src/node/start-node.js';
+import { errorCode } from '../../src/protocol/chukcha-error.js';
 import { testDirectory } from '../support/test-directory.js';
 import { listenAddress, startTestNode } from '../support/test-node.js';
 
@@ -138,7 +139,7 @@ t.test('following goes on over a restart of the node', async (t) => {
   const retried: string[] = [];
   const consumer = new Consumer(client, {
     category: 'logs',
-    onRetry: (error) => retried.push(error.code),
+    onRetry: (error) => retried.push(String(errorCode(error))),
   });
   const batches = consumer[Symbol.asyncIterator]();
   const read = async (): Promise<string> => {

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { Client, Consumer, Producer, type ProducerOptions } from '../../src/index.js';
+import { errorCode } from '../../src/protocol/chukcha-error.js';
 import { testDirectory } from '../support/test-directory.js';
 import { listenAddress, startTestNode } from '../support/test-node.js';
 
@@ -121,7 +122,7 @@ t.test(
     });
     const retried: string[] = [];
     const producer = produce(await recorder.listen(t), {
-      onRetry: (error) => retried.push(error.code),
+      onRetry: (error) => retried.push(String(errorCode(error))),
     });
     await producer.send(Buffer.from('good\n'));
     t.same(recorder.bodies, ['good\n', 'good\n', 'good\n']);

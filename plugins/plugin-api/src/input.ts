@@ -15,11 +15,14 @@ export interface InputContext {
   readonly log: PluginLog;
   /** Where checkpoints are kept. */
   readonly state: PluginState;
-  /** True when the input is to end once what is there now has been delivered. */
+  /**
+   * True when the input is to end once what is there now has been delivered. An input that has no end, such
+   * as a server, MUST refuse it in `open` with a `PluginError` of kind `operator`.
+   */
   readonly once: boolean;
   /** The largest message that the bus takes, in bytes with its newline. */
   readonly messageBytesMax: number;
-  /** The largest batch that the bus takes, in bytes. */
+  /** The largest batch that the bus takes, in bytes; at least `messageBytesMax`. */
   readonly batchBytesMax: number;
 }
 
@@ -33,8 +36,9 @@ export interface InputContext {
 export interface Input {
   /**
    * Yields batches until the source has ended or the signal aborts; after an abort it MUST end soon
-   * without an error. It MUST NOT yield what was acknowledged in an earlier run, and MUST yield again
-   * what was not.
+   * without an error. An input with checkpoints MUST NOT yield what was acknowledged in an earlier run
+   * together with everything before it, and MUST yield again what was not. It may go on yielding after a
+   * `nack`; the host decides when to stop.
    */
   batches(signal: AbortSignal): AsyncIterable<InputBatch>;
   /** Lets go of everything. MUST be idempotent. What was acknowledged is remembered when it resolves. */

@@ -4,6 +4,7 @@ import type { Logger } from '../../common/logger.js';
 import { Shipper } from '../../pipeline/shipper.js';
 import type { StateJournal } from '../../pipeline/state-journal.js';
 import { type FoundPlugin, openError } from '../../plugin-host/plugin-registry.js';
+import { errorMessage } from '../../protocol/chukcha-error.js';
 import { batchBytesMaxDefault, messageBytesMax } from '../../protocol/limits.js';
 import { Progress } from './progress.js';
 
@@ -36,7 +37,7 @@ export async function runShip(run: ShipRun, signal: AbortSignal): Promise<void> 
     category: run.category,
     producer: {
       sync: run.sync,
-      onRetry: (error) => progress.problem(error.message),
+      onRetry: (error) => progress.problem(errorMessage(error)),
       ...(run.giveUpAfterMs === undefined ? {} : { giveUpAfterMs: run.giveUpAfterMs }),
     },
   });

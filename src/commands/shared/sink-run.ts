@@ -43,7 +43,7 @@ export function createSink(run: SinkRun): ShownSink {
     category,
     group,
     once,
-    consumer: { onRetry: (error) => progress.problem(error.message) },
+    consumer: { onRetry: (error) => progress.problem(errorMessage(error)) },
     onOutputRetry: (error) => progress.problem(errorMessage(error)),
     ...(giveUpAfterMs === undefined ? {} : { giveUpAfterMs }),
   });

@@ -1,5 +1,6 @@
 import type { Client } from '../../client/client.js';
 import { Consumer } from '../../client/consumer.js';
+import { errorMessage } from '../../protocol/chukcha-error.js';
 import type { ListedChunk } from '../../protocol/http-api.js';
 import { parseChunkName } from '../../protocol/names.js';
 import type { OwnerPosition, Position } from '../../protocol/position.js';
@@ -33,7 +34,7 @@ export async function runTail(run: TailRun, signal: AbortSignal): Promise<void> 
     acknowledge: false,
     untilEnd: once,
     onRetry: (error, delayMs) => {
-      if (delayMs > 1_000) run.warn(`${error.message} Trying again.`);
+      if (delayMs > 1_000) run.warn(`${errorMessage(error)} Trying again.`);
     },
     ...(position === undefined ? {} : { position }),
     ...(giveUpAfterMs === undefined ? {} : { giveUpAfterMs }),

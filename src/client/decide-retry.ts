@@ -1,0 +1,12 @@
+import type { RetryDecision } from '../common/retry.js';
+import { ChukchaError } from '../protocol/chukcha-error.js';
+
+/** Is told of each failure that is tried again. */
+export type RetryListener = (error: unknown, delayMs: number) => void;
+
+/** What a node answered that may pass is tried again, and so is a node that cannot be reached. */
+export function decideRetry(error: unknown): RetryDecision {
+  if (!(error instanceof ChukchaError) || !error.retryable) return 'fail';
+  // A chunk that is missing will not come back by asking for it; the list tells what there is.
+  return error.code === 'chunk_not_found' ? 'fail' : 'back off';
+}
