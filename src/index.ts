@@ -2,6 +2,7 @@ export type {
   CallOptions,
   ChunkListing,
   ListOptions,
+  NodeInfo,
   ReadAnswer,
   ReadOptions,
   WriteOptions,

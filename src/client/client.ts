@@ -65,6 +65,15 @@ export interface ChunkListing {
   readonly cluster: string;
 }
 
+/** A node that answers. */
+export interface NodeInfo {
+  readonly node: string;
+  /** The id of the cluster, or of the lone node's data directory. */
+  readonly cluster: string;
+  /** The largest batch that the node takes, in bytes. */
+  readonly batchBytesMax: number;
+}
+
 /**
  * The calls of one node, one method for each. Every method throws a `ChukchaError`: with the code that the
  * node answered, or `server_unreachable`, `timeout`, `invalid_response` or `aborted`.
@@ -157,7 +166,7 @@ export class Client {
       ...withSignal(options),
     });
     return {
-      chunks: parseJson(answer) as ListedChunk[],
+      chunks: parseList(answer) as ListedChunk[],
       version: requiredHeader(answer, headers.listVersion),
       cluster: requiredHeader(answer, headers.clusterId),
     };
@@ -166,7 +175,7 @@ export class Client {
   /** The names of the categories that were ever written to, sorted. */
   async listCategories(options: CallOptions = {}): Promise<readonly string[]> {
     const answer = await this.#get(paths.listCategories, {}, options);
-    return parseJson(answer) as string[];
+    return parseList(answer) as string[];
   }
 
   /** From now on, chunks of the category wait for this group's acknowledgement too. */
@@ -180,10 +189,16 @@ export class Client {
     });
   }
 
-  /** The name of the node, when it answers. */
-  async live(options: CallOptions = {}): Promise<string> {
-    const { node } = parseJson(await this.#get(paths.live, {}, options)) as { node?: unknown };
-    if (typeof node === 'string') return node;
+  /** What the node says of itself, when it answers. */
+  async live(options: CallOptions = {}): Promise<NodeInfo> {
+    const answer = parseJson(await this.#get(paths.live, {}, options)) as Record<
+      string,
+      unknown
+    > | null;
+    const { node, cluster, maxBatch } = answer ?? {};
+    if (typeof node === 'string' && typeof cluster === 'string' && typeof maxBatch === 'number') {
+      return { node, cluster, batchBytesMax: maxBatch };
+    }
     throw invalidResponse(
       `${this.server} answered at ${paths.live}, but not as a chukcha node does`,
     );
@@ -219,6 +234,12 @@ function parseJson(answer: HttpAnswer): unknown {
   } catch (cause) {
     throw invalidResponse('The answer is not JSON', cause);
   }
+}
+
+function parseList(answer: HttpAnswer): unknown[] {
+  const list = parseJson(answer);
+  if (Array.isArray(list)) return list;
+  throw invalidResponse('The answer is not a list');
 }
 
 function requiredHeader(answer: HttpAnswer, name: string): string {

@@ -104,6 +104,8 @@ export class Consumer implements AsyncIterable<ConsumerBatch> {
   #targets: ReadonlyMap<string, OwnerPosition> | undefined;
   #listVersion: string | undefined;
   #listCallCount = 0;
+  /** For how long a chunk that is listed could not be read. */
+  #missedMs = 0;
   #listCallTaken = 0;
   #failure: unknown;
 
@@ -246,13 +248,16 @@ export class Consumer implements AsyncIterable<ConsumerBatch> {
   }
 
   #isAtTarget(cursor: OwnerCursor): boolean {
-    const target = this.#targets?.get(cursor.owner);
-    return target !== undefined && (cursor.hasReadTo(target) || cursor.plan() === undefined);
+    if (this.#targets === undefined) return false;
+    const target = this.#targets.get(cursor.owner);
+    // Who came later has nothing that was there at the beginning.
+    return target === undefined || cursor.hasReadTo(target) || cursor.plan() === undefined;
   }
 
   #startRead(cursor: OwnerCursor): void {
     if (this.#reading.has(cursor) || this.#ready.some((ready) => ready.cursor === cursor)) return;
-    if (this.#stop.signal.aborted || this.#isAtTarget(cursor)) return;
+    if (this.#stop.signal.aborted || this.#failure !== undefined || this.#isAtTarget(cursor))
+      return;
     const plan = cursor.plan();
     if (plan === undefined) return;
     this.#reading.add(cursor);
@@ -283,6 +288,7 @@ export class Consumer implements AsyncIterable<ConsumerBatch> {
       }),
     ).catch((error: unknown) => this.#missChunk(cursor, plan, error));
     if (answer === undefined) return;
+    this.#missedMs = 0;
     const end = cursor.receive(plan, answer);
     this.#ackFinished(cursor);
     if (answer.bytes.length === 0) return;
@@ -311,6 +317,9 @@ export class Consumer implements AsyncIterable<ConsumerBatch> {
       cursor.forget(plan.chunk);
       return;
     }
+    this.#missedMs += missingChunkMs;
+    if (this.#missedMs > (this.#options.giveUpAfterMs ?? Number.POSITIVE_INFINITY)) throw error;
+    this.#options.onRetry?.(error, missingChunkMs);
     await sleep(this.#clock, missingChunkMs, this.#stop.signal);
     await this.#list('now');
   }

@@ -26,6 +26,11 @@ export interface ProducerOptions {
    * it is given up. @default for ever
    */
   readonly giveUpAfterMs?: number;
+  /**
+   * When true, a batch that failed for good fails everything behind it too, so that nothing is stored out of
+   * order. @default false
+   */
+  readonly failFast?: boolean;
   /** Called before each new try. */
   readonly onRetry?: RetryListener;
   /** @default the system's */
@@ -52,6 +57,7 @@ export class Producer {
   readonly #lingerMs: number;
   readonly #inFlightBytesMax: number;
   readonly #giveUpAfterMs: number | undefined;
+  readonly #failFast: boolean;
   readonly #onRetry: ProducerOptions['onRetry'];
   readonly #clock: Clock;
   readonly #random: Random;
@@ -63,6 +69,8 @@ export class Producer {
   #lingerTimer: Timer | undefined;
   #sending: Promise<void> | undefined;
   #closing = false;
+  /** With `failFast`: what the first batch failed with. */
+  #failure: unknown;
 
   constructor(client: Client, options: ProducerOptions) {
     this.#client = client;
@@ -73,6 +81,7 @@ export class Producer {
     this.#lingerMs = options.lingerMs ?? 5;
     this.#inFlightBytesMax = options.inFlightBytesMax ?? 4 * this.#batchBytesMax;
     this.#giveUpAfterMs = options.giveUpAfterMs;
+    this.#failFast = options.failFast ?? false;
     this.#onRetry = options.onRetry;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
@@ -163,9 +172,11 @@ export class Producer {
     while (this.#queue.length > 0) {
       const { sends, byteCount } = this.#takeBatch();
       try {
+        if (this.#failure !== undefined) throw this.#failure;
         await this.#writeUntilAccepted(sends.map((send) => send.bytes));
         for (const send of sends) send.accepted.resolve();
       } catch (error) {
+        if (this.#failFast) this.#failure = error;
         for (const send of sends) send.accepted.reject(error);
       }
       this.#inFlightBytes -= byteCount;

@@ -20,8 +20,8 @@ export default class Ship extends BaseCommand {
   static override description =
     'What the bus has accepted is remembered in the state directory and is not shipped again by the next ' +
     'run; what it has not accepted is. With --once, the command ends with 0 when the input is at its end ' +
-    'and all of it is accepted. SIGINT or SIGTERM stops reading, waits for what was read to be accepted, ' +
-    'and ends with 0.';
+    'and all of it is accepted. SIGINT or SIGTERM stops reading and waits up to 10 s for what was read to be ' +
+    'accepted, then ends with 0, or with 1 and a sentence when it was not.';
 
   static override examples = [
     '<%= config.bin %> ship --from file:/var/log/app.log',
@@ -60,8 +60,9 @@ export default class Ship extends BaseCommand {
       flags.state ??
       defaultStateDirectory({ verb: 'ship', category, parts: [from, client.server] });
     const { runShip } = await import('./shared/ship-run.js');
+    const { waitForNode } = await import('./shared/wait-for-node.js');
     await runUntilSignal(async (signal) => {
-      await client.live({ signal });
+      const { batchBytesMax } = await waitForNode(client, flags['retry-for'], signal);
       const state = await openPipelineState(directory);
       try {
         await runShip(
@@ -71,6 +72,7 @@ export default class Ship extends BaseCommand {
             client,
             category,
             once,
+            batchBytesMax,
             sync: flags['sync-each-write'],
             ...giveUpOption(flags),
             state: state.journal,

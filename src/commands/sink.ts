@@ -60,8 +60,9 @@ export default class Sink extends BaseCommand {
       flags.state ??
       defaultStateDirectory({ verb: 'sink', category, parts: [group, client.server] });
     const { createSink, openOutput } = await import('./shared/sink-run.js');
+    const { waitForNode } = await import('./shared/wait-for-node.js');
     await runUntilSignal(async (signal) => {
-      await client.live({ signal });
+      await waitForNode(client, flags['retry-for'], signal);
       const state = await openPipelineState(directory);
       try {
         const output = await openOutput(plugin, options, category, this.logger);

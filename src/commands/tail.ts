@@ -37,10 +37,12 @@ export default class Tail extends BaseCommand {
     checkCategoryName(flags.category);
     const { Client } = await import('../client/client.js');
     const { runTail } = await import('./shared/tail-run.js');
+    const { waitForNode } = await import('./shared/wait-for-node.js');
     const client = new Client({ server: flags.server });
     try {
-      await runUntilSignal((signal) =>
-        runTail(
+      await runUntilSignal(async (signal) => {
+        await waitForNode(client, flags['retry-for'], signal);
+        await runTail(
           {
             client,
             category: flags.category,
@@ -50,8 +52,8 @@ export default class Tail extends BaseCommand {
             warn: (sentence) => this.say(`Warning: ${sentence}`),
           },
           signal,
-        ),
-      );
+        );
+      });
     } finally {
       client.close();
     }

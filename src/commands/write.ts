@@ -7,7 +7,8 @@ export default class Write extends BaseCommand {
   static override summary = 'Write messages that are given as words.';
 
   static override description =
-    'Each word becomes a message, and all of them one batch: either all are stored or none. For lines from ' +
+    'Each word becomes a message (one with line breaks several), and all of them one batch: either all are ' +
+    'stored or none. For lines from ' +
     'a pipe, use `ship --from stdin`.';
 
   static override examples = [

@@ -99,7 +99,11 @@ export class Shipper {
   #producerFor(category: string): Producer {
     const known = this.#producers.get(category);
     if (known !== undefined) return known;
-    const producer = new Producer(this.#client, { ...this.#options.producer, category });
+    const producer = new Producer(this.#client, {
+      ...this.#options.producer,
+      category,
+      failFast: true,
+    });
     this.#producers.set(category, producer);
     return producer;
   }
@@ -117,7 +121,7 @@ export class Shipper {
       const waitingBytes = this.totals.readBytes - this.totals.acceptedBytes;
       this.#fail(
         new ChukchaError(
-          'aborted',
+          'not_accepted',
           `${waitingBytes} bytes were read but not accepted within ${drainMs} ms after the stop: an input with checkpoints sends them again at the next start.`,
         ),
       );

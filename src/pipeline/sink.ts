@@ -12,6 +12,7 @@ import { type RetryDecision, retry } from '../common/retry.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import { isPosition } from '../protocol/position.js';
 import type { StateJournal } from './state-journal.js';
+import { StateSection } from './state-section.js';
 
 export interface SinkOptions {
   readonly category: string;
@@ -50,7 +51,7 @@ const positionKey = 'position';
 const operatorRetryMs = 30_000;
 
 /**
- * Drains a category into an output, batch after batch: deliver, remember the position, acknowledge. A
+ * Drains a category into an output, batch after batch: deliver, acknowledge, remember the position. A
  * batch whose delivery failed is sent again as the same bytes with the same token. After a kill, the batch
  * that was under way comes again; nothing is left out. It may be run several times, one after another.
  */
@@ -58,7 +59,7 @@ export class Sink {
   readonly totals: SinkTotals = { deliveredBytes: 0 };
   readonly #output: Output;
   readonly #client: Client;
-  readonly #state: StateJournal;
+  readonly #state: StateSection;
   readonly #options: SinkOptions;
   readonly #clock: Clock;
   readonly #random: Random;
@@ -66,7 +67,7 @@ export class Sink {
   constructor(output: Output, client: Client, state: StateJournal, options: SinkOptions) {
     this.#output = output;
     this.#client = client;
-    this.#state = state;
+    this.#state = new StateSection(state, 'sink');
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;

@@ -104,8 +104,9 @@ export class StateJournal {
     const lines = [...this.#entries].map(([key, value]) => formatLine(key, value));
     const content = `${headerLine}\n${lines.join('')}`;
     await replaceFile(this.#disk, this.#path, content);
+    const file = await this.#disk.openFile(this.#path, 'write');
     await this.#file.close();
-    this.#file = await this.#disk.openFile(this.#path, 'write');
+    this.#file = file;
     this.#size = Buffer.byteLength(content);
     this.#compactAt = 2 * this.#size + compactBytesMin;
   }

@@ -74,7 +74,8 @@ export const errorCodes = {
   draining: {
     status: 503,
     retryable: true,
-    meaning: 'The node is stopping and takes no more writes. Nothing was stored.',
+    meaning:
+      'The node is stopping: it takes no more writes and holds no more calls. Nothing was stored.',
   },
   disk_full: {
     status: 507,
@@ -131,13 +132,14 @@ export const errorCodes = {
     meaning: 'An option has a value that is not allowed.',
   },
   plugin_not_found: { status: 0, retryable: false, meaning: 'No plugin has this name.' },
-  plugin_failed: {
-    status: 0,
-    retryable: false,
-    meaning: 'A plugin could not be loaded or failed.',
-  },
   input_failed: { status: 0, retryable: false, meaning: 'An input could not be opened or read.' },
   output_failed: { status: 0, retryable: false, meaning: 'An output refused messages for good.' },
+  not_accepted: {
+    status: 0,
+    retryable: true,
+    meaning:
+      'What was read was not accepted, or not delivered, within the time that a stop may take.',
+  },
   aborted: { status: 0, retryable: false, meaning: 'The caller gave up.' },
 } as const satisfies Record<string, ErrorMeaning>;
 

@@ -40,6 +40,12 @@ export const requestMsMax = 5 * MINUTE_MS;
 /** How long an idle keep-alive connection is held; above the 60 s that clients and proxies keep one. */
 export const keepAliveMs = 75 * SECOND_MS;
 
+/**
+ * How long nothing may move on a connection before it is cut: more than the longest held call, so that only
+ * a client that does not read or send any more meets it.
+ */
+export const socketIdleMsMax = 2 * MINUTE_MS;
+
 /** The upper bound of open connections of a node. */
 export const connectionCountMax = 262_144;
 

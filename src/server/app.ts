@@ -2,7 +2,9 @@ import { setMaxListeners } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import Koa, { type Context } from 'koa';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
+import type { ErrorCode } from '../protocol/error-codes.js';
 import { Query } from './query.js';
+import { discardRest } from './request-body.js';
 import { type Route, sendJson } from './route.js';
 import { ackRoute } from './routes/ack-route.js';
 import { groupsRoute } from './routes/groups-route.js';
@@ -22,6 +24,9 @@ const routes: readonly Route[] = [
   groupsRoute,
   liveRoute,
 ];
+
+/** What is the node's fault and not the client's; refusals are the client's to report. */
+const loggedCodes: ReadonlySet<ErrorCode> = new Set(['internal', 'storage_failed', 'disk_full']);
 
 /** When a client may try again after a refusal that passes by itself. */
 const retryAfterSeconds = 1;
@@ -81,7 +86,7 @@ function answerError(context: Context, thrown: unknown, ports: ServerPorts): voi
     context.res.destroy();
     return;
   }
-  if (error.status >= 500 && error.code !== 'draining') {
+  if (loggedCodes.has(error.code)) {
     ports.log.error('A request failed.', {
       path: context.path,
       code: error.code,
@@ -94,6 +99,7 @@ function answerError(context: Context, thrown: unknown, ports: ServerPorts): voi
     context.res.destroy();
     return;
   }
+  if (!context.req.complete) discardRest(context.req);
   const retryAfter =
     error.status === 503 || error.status === 507 ? { 'Retry-After': `${retryAfterSeconds}` } : {};
   sendJson(context, error.status, error.toBody(), retryAfter);

@@ -8,6 +8,7 @@ import {
   keepAliveMs,
   requestHeadMsMax,
   requestMsMax,
+  socketIdleMsMax,
 } from '../protocol/limits.js';
 
 /** How often a stopping node looks for connections that have become idle. */
@@ -24,6 +25,7 @@ export class Listener {
   readonly #server: Server;
   /** Connections that have not sent a whole head yet; Node does not count them as idle. */
   readonly #silent: ReadonlySet<Socket>;
+  #closed: Promise<void> | undefined;
 
   private constructor(server: Server, silent: ReadonlySet<Socket>) {
     this.#server = server;
@@ -39,6 +41,7 @@ export class Listener {
       keepAliveTimeout: keepAliveMs,
     });
     server.maxConnections = connectionCountMax;
+    server.timeout = socketIdleMsMax;
     server.on('request', handle);
     // Whoever asks before sending a body gets a refusal instead of a `100 Continue` when there is one.
     server.on('checkContinue', handle);
@@ -54,7 +57,12 @@ export class Listener {
   }
 
   /** Accepts no more connections, waits for the requests under way, and closes what is left; idempotent. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
     });
@@ -88,12 +96,16 @@ function trackSilent(server: Server): ReadonlySet<Socket> {
 
 function listen(server: Server, { host, port }: ListenAddress): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
+    const onError = (cause: NodeJS.ErrnoException): void => {
       reject(
         new ChukchaError('listen_failed', listenErrorText(`${host}:${port}`, cause), { cause }),
       );
+    };
+    server.once('error', onError);
+    server.listen({ host, port }, () => {
+      server.off('error', onError);
+      resolve();
     });
-    server.listen({ host, port }, resolve);
   });
 }
 

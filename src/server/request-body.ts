@@ -32,7 +32,6 @@ export async function readBody(
 ): Promise<RequestBody> {
   const declared = request.headers['content-length'];
   if (Number(declared ?? 0) > byteCountMax) {
-    discardRest(request);
     throw batchTooLarge(byteCountMax, Number(declared));
   }
   if (request.headers.expect !== undefined) response.writeContinue();
@@ -58,7 +57,6 @@ function collect(
         return;
       }
       request.off('data', onData);
-      discardRest(request);
       reject(batchTooLarge(byteCountMax, collector.byteCount + part.length));
     };
     request.on('data', onData);
@@ -126,8 +124,11 @@ function batchTooLarge(limit: number, size: number): ChukchaError {
   );
 }
 
-/** Reads on without keeping anything; a client that sends without end is cut off. */
-function discardRest(request: IncomingMessage): void {
+/**
+ * Reads the rest of a refused request without keeping anything, so that the client sees the answer; one that
+ * sends without end is cut off.
+ */
+export function discardRest(request: IncomingMessage): void {
   let discardedBytes = 0;
   request.on('data', (part: Buffer) => {
     discardedBytes += part.length;

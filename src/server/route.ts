@@ -1,4 +1,5 @@
 import type { Context } from 'koa';
+import { drainingError } from '../storage/category-writer.js';
 import type { Query } from './query.js';
 import type { ServerPorts } from './server-ports.js';
 
@@ -49,4 +50,12 @@ export function requestEnd(
       context.res.off('close', abort);
     },
   };
+}
+
+/**
+ * Ends a held call that has nothing to tell because the node is stopping. An empty answer would make the
+ * client ask again at once, and again.
+ */
+export function refuseWhenStopping({ stopping }: ServerPorts, hasNothing: boolean): void {
+  if (stopping.aborted && hasNothing) throw drainingError();
 }

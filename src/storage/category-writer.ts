@@ -44,7 +44,8 @@ interface PendingAppend {
  * The writer has no open chunk until the first batch, and none after a seal:
  *
  *     none --first batch--> open --size reached, seal() or torn tail--> none
- *     any --fsync failed--> failed (until the node is started again)
+ *     any --close()--> closing (refuses batches, writes and seals what waits)
+ *     any --fsync failed--> failed (refuses batches until the node is started again; see ADR 6)
  */
 export class CategoryWriter implements Flushable {
   readonly #ports: CategoryWriterPorts;
@@ -59,6 +60,10 @@ export class CategoryWriter implements Flushable {
 
   constructor(ports: CategoryWriterPorts) {
     this.#ports = ports;
+  }
+
+  get hasFailed(): boolean {
+    return this.#failure !== undefined;
   }
 
   /** The bytes of the pieces must not change until the promise is settled. */
@@ -197,10 +202,10 @@ export class CategoryWriter implements Flushable {
   }
 }
 
-/** What a node that is stopping answers to writes. */
+/** What a node that is stopping answers to writes, and to calls that would have to wait. */
 export function drainingError(): ChukchaError {
   return new ChukchaError(
     'draining',
-    'The node is stopping and takes no more writes: send the batch to another node or again later; nothing was stored.',
+    'The node is stopping: ask another node, or this one again later; nothing was stored.',
   );
 }

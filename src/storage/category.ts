@@ -30,6 +30,8 @@ export interface CategoryOptions {
   /** Where everything else about the category is. */
   readonly stateDirectory: string;
   readonly chunkBytesMax: number;
+  /** Whether the last process made everything durable before it ended. */
+  readonly stoppedCleanly: boolean;
 }
 
 export interface CategoryPorts {
@@ -118,6 +120,11 @@ export class Category {
       indexes,
       directoryExists: names !== undefined,
     });
+  }
+
+  /** Tells whether the disk has failed, so that nobody knows what of the last writes is durable. */
+  get hasFailed(): boolean {
+    return this.#writer.hasFailed;
   }
 
   /** Tells whether anything was ever written to the category on this node. */
@@ -240,8 +247,19 @@ export class Category {
     this.#chunks.remove(chunk);
     chunk.markRemoved();
     this.#bumpList();
-    // A crash before this line leaves the file to the next start, which finds it acknowledged by all.
-    await this.#ports.disk.removeFile(chunk.path);
+    try {
+      await this.#ports.disk.removeFile(chunk.path);
+    } catch (error) {
+      // As after a crash at this place, the next start finds it acknowledged by all and removes it.
+      this.#ports.log.warn(
+        'An acknowledged chunk could not be removed; the next start tries again.',
+        {
+          category: this.name,
+          chunk: chunk.name,
+          error: errorMessage(error),
+        },
+      );
+    }
   }
 
   async #createChunk(): Promise<ChunkWriter> {
@@ -260,7 +278,7 @@ export class Category {
       this.#bumpList();
       return writer;
     } catch (error) {
-      throw error instanceof ChukchaError ? error : writeError(error, directory);
+      throw writeError(error, directory);
     }
   }
 
@@ -300,7 +318,7 @@ async function recoverChunk(
     await disk.removeFile(path);
     return undefined;
   }
-  const { size, cutBytes } = await recoverTail(disk, path);
+  const { size, cutBytes } = await recoverTail(disk, path, options.stoppedCleanly);
   if (cutBytes > 0) {
     log.warn('Cut off the torn end of a write that was not answered.', {
       category: options.name,

@@ -30,6 +30,7 @@ export class ChunkWriter implements Flushable {
   #directorySynced = false;
   #writeNowPausedUntilMs = 0;
   #tornTail = false;
+  #syncFailure: ChukchaError | undefined;
   #closed = false;
 
   private constructor(disk: Disk, clock: Clock, chunk: Chunk, file: DiskFile) {
@@ -50,7 +51,7 @@ export class ChunkWriter implements Flushable {
   }
 
   /**
-   * Appends the pieces and makes them visible to readers. When it rejects, nothing was appended.
+   * Appends the pieces and makes them visible to readers. When it rejects, readers see nothing of them.
    * Throws `disk_full` when there is no room, `storage_failed` for other errors of the disk.
    */
   async append(pieces: readonly Uint8Array[], byteCount: number): Promise<void> {
@@ -58,27 +59,27 @@ export class ChunkWriter implements Flushable {
       await this.#writeAll(pieces, byteCount);
     } catch (error) {
       await this.#cutBack();
-      throw writeError(error, this.chunk.path);
+      const outcome = this.#tornTail
+        ? 'a part of it may show after a restart'
+        : 'nothing was stored';
+      throw writeError(error, this.chunk.path, outcome);
     }
     this.chunk.grow(byteCount);
   }
 
-  /** Makes all that was appended before the call durable, and the chunk's name as well. */
+  /**
+   * Makes all that was appended before the call durable, and the chunk's name as well. Once it has failed it
+   * fails for ever: the kernel reports a lost write once, and the next `fdatasync` would claim success.
+   */
   sync(): Promise<void> {
     return this.#syncLane.run(async () => {
+      if (this.#syncFailure !== undefined) throw this.#syncFailure;
       if (this.#closed) return;
       try {
-        await this.#file.sync();
-        if (this.#directorySynced) return;
-        await this.#disk.syncDirectory(dirname(this.chunk.path));
-        this.#directorySynced = true;
+        await this.#syncOnce();
       } catch (cause) {
-        throw new ChukchaError(
-          'storage_failed',
-          `${this.chunk.path} could not be made durable (${errorMessage(cause)}), so what was just written may be lost: ` +
-            'the category takes no more writes; look at the disk and start the node again.',
-          { cause },
-        );
+        this.#syncFailure = syncError(cause, this.chunk.path);
+        throw this.#syncFailure;
       }
     });
   }
@@ -129,14 +130,31 @@ export class ChunkWriter implements Flushable {
     return written;
   }
 
+  async #syncOnce(): Promise<void> {
+    if (this.#tornTail) await this.#file.truncate(this.chunk.size);
+    await this.#file.sync();
+    if (this.#directorySynced) return;
+    await this.#disk.syncDirectory(dirname(this.chunk.path));
+    this.#directorySynced = true;
+  }
+
   async #cutBack(): Promise<void> {
     try {
       await this.#file.truncate(this.chunk.size);
     } catch {
-      // The write's own error is the one that is reported; the caller seals the chunk because of this flag.
+      // It is tried again with the next sync; the caller seals the chunk, so that nothing follows.
       this.#tornTail = true;
     }
   }
+}
+
+function syncError(cause: unknown, path: string): ChukchaError {
+  return new ChukchaError(
+    'storage_failed',
+    `${path} could not be made durable (${errorMessage(cause)}), so what was just written may be lost: ` +
+      'the category takes no more writes; look at the disk and start the node again.',
+    { cause },
+  );
 }
 
 /** The pieces without their first `byteCount` bytes. */

@@ -11,8 +11,20 @@ const visibleNamePattern = /^[0-9a-f]{16}$/;
 /** How long another process may take to answer before it counts as one that holds the directory but is stopped. */
 const answerMsMax = 1_000;
 
+/** How often a connection that breaks without an answer is tried again, and after what pause. */
+const askTriesMax = 5;
+const askPauseMs = 20;
+
+interface Answer {
+  readonly word: string;
+  readonly holder: string;
+}
+
 /** What the one that is asked answers: it has the directory, or will have it, or gives way. */
 const answers = { held: 'held', ahead: 'ahead', yours: 'yours' } as const;
+
+/** One that is stopped still has its files open. */
+const silentHolder: Answer = { word: answers.held, holder: 'a process that does not answer' };
 
 /**
  * Keeps a directory to one process at a time, without anything that a crash could leave locked.
@@ -100,7 +112,7 @@ export class DirectoryLock {
   async #findOther(): Promise<string | undefined> {
     for (const name of readdirSync(this.#directory)) {
       if (!visibleNamePattern.test(name) || name === this.#name) continue;
-      const answer = await this.#ask(name);
+      const answer = await this.#askUntilClear(name);
       if (answer === undefined) rmSync(`${this.#directory}/${name}`, { force: true });
       else if (answer.word !== answers.yours) return answer.holder;
     }
@@ -110,14 +122,24 @@ export class DirectoryLock {
     return undefined;
   }
 
+  /** A connection that breaks is most likely one to a process that just gives up; a name that stays is held. */
+  async #askUntilClear(name: string): Promise<Answer | undefined> {
+    for (let tries = 1; ; tries += 1) {
+      const answer = await this.#ask(name);
+      if (answer !== 'unclear') return answer;
+      if (tries === askTriesMax) return silentHolder;
+      await new Promise((resolve) => setTimeout(resolve, askPauseMs));
+    }
+  }
+
   /** Tells the other one this name and takes its answer; `undefined` when nobody listens there any more. */
-  #ask(name: string): Promise<{ readonly word: string; readonly holder: string } | undefined> {
-    const silent = { word: answers.held, holder: 'a process that does not answer' };
+  #ask(name: string): Promise<Answer | undefined | 'unclear'> {
     return new Promise((resolve) => {
       const socket = connect(this.#path(name));
       let text = '';
+      let isDead = false;
       const timer = setTimeout(() => {
-        resolve(silent);
+        resolve(silentHolder);
         socket.destroy();
       }, answerMsMax);
       socket.setEncoding('utf8');
@@ -125,12 +147,14 @@ export class DirectoryLock {
       socket.on('data', (piece: string) => {
         text += piece;
       });
-      socket.on('error', () => undefined);
-      socket.on('close', (hadError) => {
+      socket.on('error', (error: NodeJS.ErrnoException) => {
+        isDead = error.code === 'ECONNREFUSED' || error.code === 'ENOENT';
+      });
+      socket.on('close', () => {
         clearTimeout(timer);
         const [word = '', holder] = text.split('\n');
         if (holder !== undefined) resolve({ word, holder });
-        else resolve(hadError ? undefined : silent);
+        else resolve(isDead ? undefined : 'unclear');
       });
     });
   }

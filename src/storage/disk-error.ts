@@ -2,20 +2,26 @@ import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import { hasSystemCode } from './disk.js';
 
 /**
- * Turns what the disk threw during a write into `disk_full` or `storage_failed`. The file is then as it
- * was before, which the text says.
+ * Turns what the disk threw into `disk_full` or `storage_failed`.
+ *
+ * @param outcome what has become of that which was to be written, for the text
  */
-export function writeError(cause: unknown, path: string): ChukchaError {
+export function writeError(
+  cause: unknown,
+  path: string,
+  outcome = 'nothing was stored',
+): ChukchaError {
+  if (cause instanceof ChukchaError) return cause;
   if (hasSystemCode(cause, 'ENOSPC', 'EDQUOT')) {
     return new ChukchaError(
       'disk_full',
-      `The disk has no room (space or inodes) to write ${path}: acknowledge what was processed or free some; nothing was stored.`,
+      `The disk has no room (space or inodes) to write ${path}: acknowledge what was processed or free some; ${outcome}.`,
       { cause },
     );
   }
   return new ChukchaError(
     'storage_failed',
-    `${path} could not be written (${errorMessage(cause)}): nothing was stored; look at the disk.`,
+    `The disk does not work as it should at ${path} (${errorMessage(cause)}): look at it and try again; ${outcome}.`,
     { cause },
   );
 }

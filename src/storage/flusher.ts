@@ -7,6 +7,9 @@ export interface Flushable {
   flush(): Promise<void>;
 }
 
+/** How many are flushed at a time: as many as Node has threads for the disk. */
+const flushCountMax = 4;
+
 /**
  * Makes writes durable in the background: what was written is flushed at most one interval later, plus
  * the time that the disk takes.
@@ -46,8 +49,13 @@ export class Flusher {
   }
 
   async #flushDirty(): Promise<void> {
-    const targets = this.#dirty;
+    const targets = [...this.#dirty];
     this.#dirty = new Set();
-    for (const target of targets) await target.flush();
+    const flushSome = async (): Promise<void> => {
+      for (let target = targets.pop(); target !== undefined; target = targets.pop()) {
+        await target.flush();
+      }
+    };
+    await Promise.all(Array.from({ length: flushCountMax }, flushSome));
   }
 }

@@ -27,6 +27,9 @@ const fsyncAsync = promisify(fsync);
 const fdatasyncAsync = promisify(fdatasync);
 const ftruncateAsync = promisify(ftruncate);
 
+/** No file has this number, so the system refuses it. */
+const closedDescriptor = 2 ** 31 - 1;
+
 /** The real disk. */
 export const nodeDisk: Disk = {
   async makeDirectory(path) {
@@ -65,8 +68,9 @@ function kindOf(entry: Dirent): DirectoryEntry['kind'] {
   return entry.isDirectory() ? 'directory' : 'other';
 }
 
+/** After `close` every call fails with `EBADF`: the system gives the number to another file. */
 class NodeDiskFile implements DiskFile {
-  readonly #descriptor: number;
+  #descriptor: number;
 
   constructor(descriptor: number) {
     this.#descriptor = descriptor;
@@ -107,6 +111,8 @@ class NodeDiskFile implements DiskFile {
   }
 
   close(): Promise<void> {
-    return closeAsync(this.#descriptor);
+    const descriptor = this.#descriptor;
+    this.#descriptor = closedDescriptor;
+    return closeAsync(descriptor);
   }
 }

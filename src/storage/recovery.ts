@@ -11,16 +11,21 @@ export interface RecoveredTail {
   readonly cutBytes: number;
 }
 
-/** Cuts a chunk that may have been open when its writer died behind its last newline. */
-export async function recoverTail(disk: Disk, path: string): Promise<RecoveredTail> {
+/**
+ * Cuts a chunk that may have been open when its writer died behind its last newline. Unless that is known to
+ * be so, what is left is made durable: the process that wrote it may have ended before it could.
+ */
+export async function recoverTail(
+  disk: Disk,
+  path: string,
+  isDurable: boolean,
+): Promise<RecoveredTail> {
   const file = await disk.openFile(path, 'write');
   try {
     const sizeFound = await file.size();
     const size = await findLastLineEnd(file, sizeFound);
-    if (size < sizeFound) {
-      await file.truncate(size);
-      await file.sync();
-    }
+    if (size < sizeFound) await file.truncate(size);
+    if (size < sizeFound || !isDurable) await file.sync();
     return { size, cutBytes: sizeFound - size };
   } finally {
     await file.close();

@@ -2,8 +2,8 @@ import type { Clock } from '../common/clock.js';
 import type { Logger } from '../common/logger.js';
 import type { Random } from '../common/random.js';
 import { ChangeSignal } from '../common/wait.js';
-import { ChukchaError } from '../protocol/chukcha-error.js';
 import { checkCategoryName, isCategoryName } from '../protocol/names.js';
+import { replaceFile } from './atomic-file.js';
 import { Category } from './category.js';
 import { drainingError } from './category-writer.js';
 import { type Disk, hasSystemCode } from './disk.js';
@@ -35,13 +35,15 @@ export class Store {
   /** Notified when a category that was not known came into being. */
   readonly categoriesChanged = new ChangeSignal();
   readonly #startId: string;
+  readonly #stoppedCleanly: boolean;
   readonly #options: StoreOptions;
   readonly #ports: StorePorts;
   readonly #flusher: Flusher;
   readonly #categories = new Map<string, Promise<Category>>();
   #closing = false;
 
-  private constructor(options: StoreOptions, ports: StorePorts) {
+  private constructor(options: StoreOptions, ports: StorePorts, stoppedCleanly: boolean) {
+    this.#stoppedCleanly = stoppedCleanly;
     this.disk = ports.disk;
     this.#startId = ports.random.hex(4);
     this.#options = options;
@@ -51,15 +53,21 @@ export class Store {
 
   /** Opens every category of the directory and recovers what a crash left behind. */
   static async open(options: StoreOptions, ports: StorePorts): Promise<Store> {
-    const store = new Store(options, ports);
     const stateDirectory = `${options.dataDirectory}/${stateDirectoryName}`;
     await ports.disk.makeDirectory(stateDirectory);
+    const stoppedCleanly = await takeCleanMarker(ports.disk, stateDirectory);
+    const store = new Store(options, ports, stoppedCleanly);
     // A category of which all chunks are gone, or that only has groups, is known by its state alone.
     const names = new Set<string>();
     for (const directory of [options.dataDirectory, stateDirectory]) {
       for (const name of await listCategoryDirectories(ports.disk, directory)) names.add(name);
     }
-    for (const name of names) await store.category(name);
+    for (const name of names) {
+      const category = await store.category(name);
+      if (!stoppedCleanly && category.exists) {
+        await ports.disk.syncDirectory(`${options.dataDirectory}/${name}`);
+      }
+    }
     return store;
   }
 
@@ -74,16 +82,19 @@ export class Store {
         name,
         nodeName: this.#options.nodeName,
         directory: `${this.#options.dataDirectory}/${name}`,
-        stateDirectory: `${this.#options.dataDirectory}/${stateDirectoryName}/${name}`,
+        stateDirectory: `${this.#stateDirectory}/${name}`,
         chunkBytesMax: this.#options.chunkBytesMax,
+        stoppedCleanly: this.#stoppedCleanly,
       },
       { ...this.#ports, flusher: this.#flusher },
     ).catch((error: unknown) => {
       // A category that could not be opened (a full disk, say) is tried again by the next call.
       this.#categories.delete(name);
-      throw error instanceof ChukchaError
-        ? error
-        : writeError(error, `${this.#options.dataDirectory}/${name}`);
+      throw writeError(
+        error,
+        `${this.#options.dataDirectory}/${name}`,
+        'the category was not opened',
+      );
     });
     this.#categories.set(name, opening);
     this.categoriesChanged.notify();
@@ -105,7 +116,7 @@ export class Store {
 
   /** The names of the categories that were ever written to, sorted. */
   async listCategories(): Promise<string[]> {
-    const categories = await Promise.all(this.#categories.values());
+    const categories = await this.#openCategories();
     return categories
       .filter((category) => category.exists)
       .map((category) => category.name)
@@ -115,10 +126,44 @@ export class Store {
   /** Refuses further writes, then makes durable and seals what was accepted. */
   async close(): Promise<void> {
     this.#closing = true;
-    const categories = await Promise.all(this.#categories.values());
+    const categories = await this.#openCategories();
     await Promise.all(categories.map((category) => category.close()));
     await this.#flusher.close();
+    const isDurable = categories.every((category) => !category.hasFailed);
+    if (isDurable) await leaveCleanMarker(this.disk, this.#stateDirectory);
   }
+
+  get #stateDirectory(): string {
+    return `${this.#options.dataDirectory}/${stateDirectoryName}`;
+  }
+
+  /** Those that could be opened; one that could not is tried again when it is asked for. */
+  async #openCategories(): Promise<Category[]> {
+    const outcomes = await Promise.allSettled(this.#categories.values());
+    return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+  }
+}
+
+/** Stands in the state directory from a clean stop until the next start. */
+const cleanMarkerName = 'stopped-cleanly.json';
+
+/** Tells whether the marker was there; from now on it is not, so that a crash is noticed. */
+async function takeCleanMarker(disk: Disk, stateDirectory: string): Promise<boolean> {
+  try {
+    await disk.removeFile(`${stateDirectory}/${cleanMarkerName}`);
+  } catch (error) {
+    if (hasSystemCode(error, 'ENOENT')) return false;
+    throw error;
+  }
+  await disk.syncDirectory(stateDirectory);
+  return true;
+}
+
+async function leaveCleanMarker(disk: Disk, stateDirectory: string): Promise<void> {
+  // Without it the next start only takes longer, so a full disk is no reason to fail here.
+  await replaceFile(disk, `${stateDirectory}/${cleanMarkerName}`, '{"version":1}\n').catch(
+    () => undefined,
+  );
 }
 
 async function listCategoryDirectories(disk: Disk, path: string): Promise<string[]> {

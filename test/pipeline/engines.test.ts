@@ -152,7 +152,7 @@ t.test('a stop ends although the node stays away, and says what was not accepted
   const running = ship(client, input, { drainMs: 50 }).run(controller.signal);
   setImmediate(() => controller.abort());
   await t.rejects(running, {
-    code: 'aborted',
+    code: 'not_accepted',
     message: /2 bytes were read but not accepted within 50 ms/,
   });
   t.same(input.fates, ['nack a']);
@@ -266,7 +266,7 @@ t.test('what only a person can mend ends a sink that runs once', async (t) => {
 t.test('a state that is no position is refused', async (t) => {
   const bed = await startBed(t);
   const state = await StateJournal.open(nodeDisk, join(bed.directory, 'state.journal'));
-  await state.set('position', { owners: 7 });
+  await state.set('sink/position', { owners: 7 });
   await state.close();
   await t.rejects(runSink(t, new ScriptedOutput(), bed), {
     code: 'directory_invalid',

@@ -33,21 +33,22 @@ export class CheckpointBook {
     let waiting: { readonly value: Checkpoint | undefined } | undefined;
     let current: Promise<void> | undefined;
     const writeAll = async (): Promise<void> => {
-      while (waiting !== undefined && this.#owners.get(key) === place) {
-        const { value } = waiting;
-        waiting = undefined;
-        await this.#state.set(key, value);
+      try {
+        while (waiting !== undefined && this.#owners.get(key) === place) {
+          const { value } = waiting;
+          waiting = undefined;
+          await this.#state.set(key, value);
+        }
+      } finally {
+        // In the same turn as the last look at what waits, so that nothing joins a write that is over.
+        current = undefined;
       }
     };
     const place: CheckpointPlace = {
       saved: parseCheckpoint(this.#state.get(key)),
       save: (value) => {
         waiting = { value };
-        current ??= this.#track(
-          writeAll().finally(() => {
-            current = undefined;
-          }),
-        );
+        current ??= this.#track(writeAll());
         return current;
       },
     };

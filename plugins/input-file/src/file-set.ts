@@ -41,7 +41,8 @@ export class FileSet {
       seen.add(member);
       this.#byPath.set(found.path, member);
       const previous = before.get(found.path);
-      if (previous !== undefined && previous !== member && member.predecessor === undefined) {
+      const isReplaced = previous !== undefined && previous !== member;
+      if (isReplaced && member.predecessor === undefined && !this.#waitsFor(previous, member)) {
         member.predecessor = previous.file;
         previous.file.hasMore = true;
       }
@@ -125,6 +126,15 @@ export class FileSet {
       this.#logFailure(path, error as NodeJS.ErrnoException, failedPaths);
       return undefined;
     }
+  }
+
+  /** Whether a member is read only after another one; two files that swapped names must not wait for each other. */
+  #waitsFor(member: Member, other: Member): boolean {
+    for (let next: Member | undefined = member; next?.predecessor !== undefined; ) {
+      if (next.predecessor === other.file) return true;
+      next = this.#members.get(next.predecessor.key);
+    }
+    return false;
   }
 
   #markUnseen(seen: ReadonlySet<Member>, problemPaths: readonly string[]): void {

@@ -15,7 +15,7 @@ export interface OutputContext {
 
 /**
  * A target for messages. Life: `open`, then `write` one batch after another, then `close`. Batching,
- * retries, positions and dead letters belong to the host.
+ * retries and positions belong to the host.
  */
 export interface Output {
   /**

@@ -4,7 +4,7 @@
  * - `transient`: the same call may succeed by itself (a time-out, a busy target). The host tries again.
  * - `operator`: somebody has to mend something (a wrong password, a missing file or table). The host
  *   keeps its position and says so.
- * - `data`: these messages will never be taken. The host sets them aside.
+ * - `data`: these messages will never be taken. The host stops with its position in front of them.
  * - `closed`: the target does not want more (a closed pipe). The host ends quietly, without moving its
  *   position past what was not written.
  */

@@ -40,7 +40,7 @@ export const onceFlag = Flags.boolean({
 
 export const retryForFlag = Flags.integer({
   description:
-    'seconds to go on trying while the other side is away, before giving up (default: for ever; 60 with --once)',
+    'seconds to go on trying while the other side is away (default: at the start none, later for ever; 60 with --once)',
   env: environmentName('retry-for'),
   min: 0,
 });

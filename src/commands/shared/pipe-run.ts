@@ -1,6 +1,9 @@
 import type { InputDescriptor, OutputDescriptor } from '@chukcha/plugin-api';
 import type { Client } from '../../client/client.js';
+import { systemClock, type Timer } from '../../common/clock.js';
 import type { Logger } from '../../common/logger.js';
+import type { Sink, SinkEnd } from '../../pipeline/sink.js';
+import { ChukchaError } from '../../protocol/chukcha-error.js';
 import type { PipelineState } from './pipeline-state.js';
 import type { ChosenPlugin } from './plugins.js';
 import { runShip } from './ship-run.js';
@@ -19,13 +22,21 @@ export interface PipeRun {
   readonly log: Logger;
 }
 
+/** How long the output may take for what was shipped after the pipe was told to stop. */
+const drainMs = 10_000;
+
 /**
  * Ships and sinks at the same time, so that acknowledged chunks free their space on the way. When the
- * input is at its end, or the signal came, the sink goes on until it has delivered what was shipped.
+ * input is at its end or has failed, or the signal came, the sink goes on until it has delivered what was
+ * shipped, after the signal for ten seconds at most.
+ *
+ * Throws what the output failed with, else what the input failed with, else `not_accepted` when the time
+ * was too short.
  */
 export async function runPipe(run: PipeRun, signal: AbortSignal): Promise<void> {
   const { client, category, group, log, state } = run;
   const giveUp = run.giveUpAfterMs === undefined ? {} : { giveUpAfterMs: run.giveUpAfterMs };
+  const { batchBytesMax } = await client.live({ signal });
   const output = await openOutput(run.output.plugin, run.output.options, category, log);
   const { sink, progress } = createSink({
     output,
@@ -52,20 +63,60 @@ export async function runPipe(run: PipeRun, signal: AbortSignal): Promise<void> 
         category,
         once: run.once,
         sync: run.sync,
+        batchBytesMax,
         ...giveUp,
         state: state.journal,
         log,
       },
       stopShip.signal,
-    ).finally(() => stopSink.abort());
-    // Both are waited for before either's failure is thrown: what is closed below is in use until then.
-    await Promise.allSettled([sinking, shipping]);
-    const sinkEnd = await sinking;
-    await shipping;
-    if (sinkEnd !== 'closed') await sink.run(new AbortController().signal, 'end');
+    );
+    const [shipped] = await Promise.allSettled([shipping]);
+    const drain = limitDrain(signal);
+    const sunk = await sinkTheRest(sink, sinking, stopSink, drain.signal).finally(() =>
+      drain.release(),
+    );
+    if (shipped.status === 'rejected') throw shipped.reason;
+    if (sunk === 'stopped') throw notDelivered();
   } finally {
     signal.removeEventListener('abort', stop);
     progress.finish();
     await output.close();
   }
+}
+
+/** Ends the run that follows, which could wait for ever, and starts one that ends with the last message. */
+async function sinkTheRest(
+  sink: Sink,
+  following: Promise<SinkEnd>,
+  stopFollowing: AbortController,
+  signal: AbortSignal,
+): Promise<SinkEnd> {
+  stopFollowing.abort();
+  const end = await following;
+  return end === 'closed' ? end : sink.run(signal, 'end');
+}
+
+/** A signal that aborts some time after the pipe's own has; without that there is no hurry. */
+function limitDrain(signal: AbortSignal): { readonly signal: AbortSignal; release(): void } {
+  const controller = new AbortController();
+  let timer: Timer | undefined;
+  const start = (): void => {
+    timer = systemClock.after(drainMs, () => controller.abort());
+  };
+  if (signal.aborted) start();
+  else signal.addEventListener('abort', start, { once: true });
+  return {
+    signal: controller.signal,
+    release: () => {
+      signal.removeEventListener('abort', start);
+      timer?.cancel();
+    },
+  };
+}
+
+function notDelivered(): ChukchaError {
+  return new ChukchaError(
+    'not_accepted',
+    `The output did not take everything within ${drainMs} ms after the stop: without --once or with --data, the next run goes on there.`,
+  );
 }

@@ -1,10 +1,12 @@
+import { errorCode } from '../../protocol/chukcha-error.js';
+
 const exitCodes: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143 };
 
 /**
  * Runs with a signal that aborts at the first SIGINT or SIGTERM, so that the work can drain and end. The
  * second one ends the process at once, with the exit code that shells give to that signal.
  */
-export async function runUntilSignal<T>(run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function runUntilSignal(run: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const controller = new AbortController();
   const onSignal = (name: NodeJS.Signals): void => {
     if (controller.signal.aborted) process.exit(exitCodes[name]);
@@ -13,7 +15,11 @@ export async function runUntilSignal<T>(run: (signal: AbortSignal) => Promise<T>
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
   try {
-    return await run(controller.signal);
+    await run(controller.signal);
+  } catch (error) {
+    // What was given up because of the signal did what it was told.
+    const isGivenUp = error === controller.signal.reason || errorCode(error) === 'aborted';
+    if (!controller.signal.aborted || !isGivenUp) throw error;
   } finally {
     process.off('SIGINT', onSignal);
     process.off('SIGTERM', onSignal);

@@ -3,9 +3,10 @@ import type { Client } from '../../client/client.js';
 import type { Logger } from '../../common/logger.js';
 import { Shipper } from '../../pipeline/shipper.js';
 import type { StateJournal } from '../../pipeline/state-journal.js';
+import { StateSection } from '../../pipeline/state-section.js';
 import { type FoundPlugin, openError } from '../../plugin-host/plugin-registry.js';
 import { errorMessage } from '../../protocol/chukcha-error.js';
-import { batchBytesMaxDefault, messageBytesMax } from '../../protocol/limits.js';
+import { messageBytesMax } from '../../protocol/limits.js';
 import { Progress } from './progress.js';
 
 export interface ShipRun {
@@ -16,6 +17,8 @@ export interface ShipRun {
   readonly once: boolean;
   readonly sync: boolean;
   readonly giveUpAfterMs?: number;
+  /** The largest batch that the node takes. */
+  readonly batchBytesMax: number;
   readonly state: StateJournal;
   readonly log: Logger;
 }
@@ -26,10 +29,10 @@ export async function runShip(run: ShipRun, signal: AbortSignal): Promise<void> 
   const { open } = await descriptor.load();
   const input = await open(run.pluginOptions, {
     log: run.log,
-    state: run.state,
+    state: new StateSection(run.state, 'input'),
     once: run.once,
-    messageBytesMax,
-    batchBytesMax: batchBytesMaxDefault,
+    messageBytesMax: Math.min(messageBytesMax, run.batchBytesMax),
+    batchBytesMax: run.batchBytesMax,
   }).catch((error: unknown) => {
     throw openError('input', descriptor.name, error);
   });
@@ -37,6 +40,7 @@ export async function runShip(run: ShipRun, signal: AbortSignal): Promise<void> 
     category: run.category,
     producer: {
       sync: run.sync,
+      batchBytesMax: run.batchBytesMax,
       onRetry: (error) => progress.problem(errorMessage(error)),
       ...(run.giveUpAfterMs === undefined ? {} : { giveUpAfterMs: run.giveUpAfterMs }),
     },

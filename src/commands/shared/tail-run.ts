@@ -46,7 +46,7 @@ export async function runTail(run: TailRun, signal: AbortSignal): Promise<void> 
   }
 }
 
-/** Where to begin so that each owner's last `lineCount` messages of its last chunk are shown. */
+/** Where to begin so that each owner's last `lineCount` messages are shown. */
 async function findStart(
   client: Client,
   category: string,
@@ -54,27 +54,46 @@ async function findStart(
   signal: AbortSignal,
 ): Promise<Position> {
   const { chunks, cluster } = await client.listChunks(category, { group: observerGroup, signal });
-  const lastByOwner = new Map<string, ListedChunk>();
+  const byOwner = new Map<string, ListedChunk[]>();
   for (const chunk of chunks) {
-    const owner = parseChunkName(chunk.name)?.owner;
-    if (owner !== undefined) lastByOwner.set(owner, chunk);
+    const owner = parseChunkName(chunk.name)?.owner ?? '';
+    byOwner.set(owner, [...(byOwner.get(owner) ?? []), chunk]);
   }
   const owners = new Map<string, OwnerPosition>();
-  for (const [owner, chunk] of lastByOwner) {
-    const offset = await findLineStart(client, category, chunk, lineCount, signal);
-    owners.set(owner, { index: parseChunkName(chunk.name)?.index ?? 0, offset });
+  for (const [owner, owned] of byOwner) {
+    owners.set(owner, await findOwnerStart(client, category, owned, lineCount, signal));
   }
   return { cluster, owners: Object.fromEntries(owners) };
 }
 
-async function findLineStart(
+/** Goes back over the owner's chunks until enough messages were seen. */
+async function findOwnerStart(
+  client: Client,
+  category: string,
+  chunks: readonly ListedChunk[],
+  lineCount: number,
+  signal: AbortSignal,
+): Promise<OwnerPosition> {
+  let start: OwnerPosition = { index: 0, offset: 0 };
+  let missing = lineCount;
+  for (const chunk of chunks.toReversed()) {
+    const found = await findLines(client, category, chunk, missing, signal);
+    start = { index: parseChunkName(chunk.name)?.index ?? 0, offset: found.offset };
+    missing -= found.lineCount;
+    if (missing <= 0 || found.offset > 0) break;
+  }
+  return start;
+}
+
+/** The offset of the last `lineCount` lines of a chunk, or of all that it has or that were looked at. */
+async function findLines(
   client: Client,
   category: string,
   chunk: ListedChunk,
   lineCount: number,
   signal: AbortSignal,
-): Promise<number> {
-  if (lineCount === 0) return chunk.size;
+): Promise<{ readonly offset: number; readonly lineCount: number }> {
+  if (lineCount === 0) return { offset: chunk.size, lineCount: 0 };
   const from = Math.max(0, chunk.size - lookBackBytesMax);
   const answer = await client.read(category, {
     chunk: chunk.name,
@@ -85,12 +104,14 @@ async function findLineStart(
   // The chunk may have grown since it was listed; what is behind is new and is shown in any case.
   const bytes = answer.bytes.subarray(0, chunk.size - from);
   let start = bytes.length;
-  for (let count = 0; count < lineCount && start > 0; count += 1) {
+  let count = 0;
+  while (count < lineCount && start > 0) {
     const newline = start >= 2 ? bytes.lastIndexOf(NEWLINE, start - 2) : -1;
     if (newline === -1 && from > 0) break;
     start = newline + 1;
+    count += 1;
   }
-  return from + start;
+  return { offset: from + start, lineCount: count };
 }
 
 /** False when nobody reads the output any more. */

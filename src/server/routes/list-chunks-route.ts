@@ -1,7 +1,7 @@
 import { groupNameDefault, headers, paths } from '../../protocol/http-api.js';
 import { longPollMsMax } from '../../protocol/limits.js';
 import { checkGroupName } from '../../protocol/names.js';
-import { type Route, requestEnd, sendJson } from '../route.js';
+import { type Route, refuseWhenStopping, requestEnd, sendJson } from '../route.js';
 
 /**
  * `GET /listChunks`: the chunks that a group has not acknowledged, by owner and then by index. With
@@ -32,6 +32,7 @@ export const listChunksRoute: Route = {
     } finally {
       end.release();
     }
+    refuseWhenStopping(ports, waitMs > 0 && seenVersion === store.listVersion(category));
     sendJson(context, 200, category?.list(group) ?? [], {
       [headers.listVersion]: store.listVersion(category),
       [headers.clusterId]: ports.clusterId,

@@ -6,10 +6,11 @@ export const liveRoute: Route = {
   path: paths.live,
   methods: ['GET'],
   queryNames: [],
-  async handle(context, _query, { nodeName, clusterId, stopping }) {
+  async handle(context, _query, { nodeName, clusterId, batchBytesMax, stopping }) {
     sendJson(context, 200, {
       node: nodeName,
       cluster: clusterId,
+      maxBatch: batchBytesMax,
       state: stopping.aborted ? 'stopping' : 'running',
     });
   },

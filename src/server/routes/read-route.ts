@@ -8,7 +8,7 @@ import type { Chunk } from '../../storage/chunk.js';
 import { findRangeEnd } from '../../storage/chunk-range.js';
 import { type DiskFile, hasSystemCode } from '../../storage/disk.js';
 import { sendFileRange } from '../file-range.js';
-import { type Route, requestEnd } from '../route.js';
+import { type Route, refuseWhenStopping, requestEnd } from '../route.js';
 import type { ServerPorts } from '../server-ports.js';
 
 /**
@@ -32,14 +32,12 @@ export const readRoute: Route = {
     const byteCountMin = query.integerOr('min_bytes', { min: 1, max: byteCountMax }, 1);
     const category = await ports.store.knownCategory(categoryName);
     const chunk = findChunk(context, category, categoryName, chunkName);
-    if (waitMs > 0) await waitForBytes(context, chunk, offset + byteCountMin, waitMs, ports);
-    if (offset > chunk.size) throw offsetOutOfRange(chunk, offset);
-    const file = await openChunk(ports, categoryName, chunk);
-    try {
-      await sendMessages(context, file, chunk, { offset, byteCountMax }, ports);
-    } finally {
-      await file.close();
+    if (waitMs > 0) {
+      await waitForBytes(context, chunk, offset + byteCountMin, waitMs, ports);
+      refuseWhenStopping(ports, chunk.state === 'open' && chunk.size <= offset);
     }
+    if (offset > chunk.size) throw offsetOutOfRange(chunk, offset);
+    await sendMessages(context, categoryName, chunk, { offset, byteCountMax }, ports);
   },
 };
 
@@ -80,26 +78,47 @@ async function waitForBytes(
 
 async function sendMessages(
   context: Context,
-  file: DiskFile,
+  categoryName: string,
   chunk: Chunk,
-  range: { readonly offset: number; readonly byteCountMax: number },
+  { offset, byteCountMax }: { readonly offset: number; readonly byteCountMax: number },
   ports: ServerPorts,
 ): Promise<void> {
   const { size, state } = chunk;
-  const end = await findRangeEnd(file, size, range.offset, range.byteCountMax);
+  if (offset === size) {
+    sendHead(context, chunk, state, 0, size);
+    context.res.end();
+    return;
+  }
+  const file = await openChunk(context, ports, categoryName, chunk);
+  try {
+    const end = await findRangeEnd(file, size, offset, byteCountMax);
+    sendHead(context, chunk, state, end - offset, end);
+    await sendFileRange(file, offset, end, context.res, ports.slabs);
+  } finally {
+    await file.close();
+  }
+}
+
+function sendHead(
+  context: Context,
+  chunk: Chunk,
+  state: Chunk['state'],
+  byteCount: number,
+  nextOffset: number,
+): void {
   context.respond = false;
   context.res.writeHead(200, {
     'Content-Type': 'application/octet-stream',
-    'Content-Length': end - range.offset,
+    'Content-Length': byteCount,
     [headers.chunkState]: state === 'open' ? 'open' : 'sealed',
-    [headers.chunkSize]: size,
-    [headers.nextOffset]: end,
+    [headers.chunkSize]: chunk.size,
+    [headers.nextOffset]: nextOffset,
   });
-  await sendFileRange(file, range.offset, end, context.res, ports.slabs);
 }
 
 /** The chunk may have been acknowledged, and its file removed, since it was looked up. */
 async function openChunk(
+  context: Context,
   { store }: ServerPorts,
   categoryName: string,
   chunk: Chunk,
@@ -107,8 +126,9 @@ async function openChunk(
   try {
     return await store.disk.openFile(chunk.path, 'read');
   } catch (error) {
-    if (hasSystemCode(error, 'ENOENT')) throw chunkNotFound(categoryName, chunk.name);
-    throw error;
+    if (!hasSystemCode(error, 'ENOENT')) throw error;
+    context.set(headers.chunkState, chunk.state === 'removed' ? 'acked' : 'pending');
+    throw chunkNotFound(categoryName, chunk.name);
   }
 }
 
