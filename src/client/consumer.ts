@@ -333,7 +333,8 @@ export class Consumer implements AsyncIterable<ConsumerBatch> {
     return retry(call, {
       clock: this.#clock,
       random: this.#random,
-      decide: decideRetry,
+      // What broke because the consumer stops is no failure to speak of.
+      decide: (error) => (this.#stop.signal.aborted ? 'fail' : decideRetry(error)),
       onRetry: this.#options.onRetry,
       giveUpAfterMs: this.#options.giveUpAfterMs,
       signal: this.#stop.signal,

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import Koa, { type Context } from 'koa';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import type { ErrorCode } from '../protocol/error-codes.js';
+import { hasSystemCode } from '../storage/disk.js';
 import { Query } from './query.js';
 import { discardRest } from './request-body.js';
 import { type Route, sendJson } from './route.js';
@@ -107,6 +108,13 @@ function answerError(context: Context, thrown: unknown, ports: ServerPorts): voi
 
 function toChukchaError(thrown: unknown): ChukchaError {
   if (thrown instanceof ChukchaError) return thrown;
+  if (hasSystemCode(thrown, 'EMFILE', 'ENFILE')) {
+    return new ChukchaError(
+      'storage_failed',
+      `The node has no file descriptor left (${errorMessage(thrown)}): raise its limit (ulimit -n), or close connections; try again.`,
+      { cause: thrown },
+    );
+  }
   return new ChukchaError(
     'internal',
     `The node failed to answer (${errorMessage(thrown)}): its log has the details; try again.`,

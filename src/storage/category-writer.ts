@@ -87,7 +87,8 @@ export class CategoryWriter implements Flushable {
       try {
         await writer.flush();
       } catch (error) {
-        this.#fail(error as ChukchaError);
+        if (writer.hasFailed) this.#fail(error as ChukchaError);
+        else this.#markUnsynced(writer);
       }
     }
   }
@@ -166,7 +167,7 @@ export class CategoryWriter implements Flushable {
     try {
       await writer.sync();
     } catch (error) {
-      this.#fail(error as ChukchaError);
+      if (writer.hasFailed) this.#fail(error as ChukchaError);
       throw error;
     }
     for (const [append, appended] of synced) append.answer.resolve(appended);

@@ -10,6 +10,7 @@ import {
   formatChunkName,
   parseChunkName,
 } from '../protocol/names.js';
+import type { Ballast } from './ballast.js';
 import { type Appended, CategoryWriter } from './category-writer.js';
 import { Chunk } from './chunk.js';
 import { ChunkList } from './chunk-list.js';
@@ -39,6 +40,7 @@ export interface CategoryPorts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly flusher: Flusher;
+  readonly ballast: Ballast;
 }
 
 /**
@@ -98,7 +100,11 @@ export class Category {
   static async open(options: CategoryOptions, ports: CategoryPorts): Promise<Category> {
     const { disk } = ports;
     await disk.makeDirectory(options.stateDirectory);
-    const groups = await GroupBook.open(disk, `${options.stateDirectory}/groups.json`);
+    const groups = await GroupBook.open(
+      disk,
+      ports.ballast,
+      `${options.stateDirectory}/groups.json`,
+    );
     const names = await listChunkFiles(options, ports);
     const chunks = new ChunkList();
     for (const name of names ?? []) {
@@ -249,6 +255,7 @@ export class Category {
     this.#bumpList();
     try {
       await this.#ports.disk.removeFile(chunk.path);
+      await this.#ports.ballast.restore();
     } catch (error) {
       // As after a crash at this place, the next start finds it acknowledged by all and removes it.
       this.#ports.log.warn(

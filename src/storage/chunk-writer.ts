@@ -3,7 +3,7 @@ import type { Clock } from '../common/clock.js';
 import { Mutex } from '../common/mutex.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import type { Chunk } from './chunk.js';
-import type { Disk, DiskFile } from './disk.js';
+import { type Disk, type DiskFile, hasSystemCode } from './disk.js';
 import { writeError } from './disk-error.js';
 import type { Flushable } from './flusher.js';
 
@@ -78,10 +78,17 @@ export class ChunkWriter implements Flushable {
       try {
         await this.#syncOnce();
       } catch (cause) {
+        // Without a free descriptor the directory could not even be opened; nothing was lost by that.
+        if (hasSystemCode(cause, 'EMFILE', 'ENFILE')) throw notYetDurable(cause, this.chunk.path);
         this.#syncFailure = syncError(cause, this.chunk.path);
         throw this.#syncFailure;
       }
     });
+  }
+
+  /** Whether a sync has failed, so that nobody knows what the disk has. */
+  get hasFailed(): boolean {
+    return this.#syncFailure !== undefined;
   }
 
   /** As `sync`; the file of a chunk that was sealed before the call is closed afterwards. */
@@ -90,9 +97,11 @@ export class ChunkWriter implements Flushable {
     const isFinal = this.chunk.state !== 'open';
     try {
       await this.sync();
-    } finally {
-      if (isFinal) await this.close();
+    } catch (error) {
+      if (this.hasFailed) await this.close();
+      throw error;
     }
+    if (isFinal) await this.close();
   }
 
   /** Closes the file without making it durable; idempotent. */
@@ -146,6 +155,15 @@ export class ChunkWriter implements Flushable {
       this.#tornTail = true;
     }
   }
+}
+
+function notYetDurable(cause: unknown, path: string): ChukchaError {
+  return new ChukchaError(
+    'storage_failed',
+    `The process has no file descriptor left to make ${path} durable (${errorMessage(cause)}): raise its limit ` +
+      '(ulimit -n); the batch was stored, and is made durable as soon as there is one.',
+    { cause },
+  );
 }
 
 function syncError(cause: unknown, path: string): ChukchaError {

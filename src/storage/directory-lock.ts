@@ -92,6 +92,8 @@ export class DirectoryLock {
     try {
       mkdirSync(this.#directory, { recursive: true });
       this.#descriptor = openSync(this.#directory, 'r');
+      // The names of the dead go first: on a disk without inodes left, one of theirs is needed for this one.
+      await this.#removeDead();
       await new Promise<void>((resolve, reject) => {
         this.#server.once('error', reject);
         this.#server.listen(this.#path(hiddenName), resolve);
@@ -106,6 +108,14 @@ export class DirectoryLock {
       );
     }
     this.#server.unref();
+  }
+
+  async #removeDead(): Promise<void> {
+    for (const name of readdirSync(this.#directory)) {
+      if (!(await isDead(this.#path(name)))) continue;
+      // What is still being made does not listen yet; it has no visible name.
+      if (visibleNamePattern.test(name)) rmSync(`${this.#directory}/${name}`, { force: true });
+    }
   }
 
   /** Asks every other process that has a name here. Returns who has the directory; `undefined` is this process. */
@@ -137,7 +147,7 @@ export class DirectoryLock {
     return new Promise((resolve) => {
       const socket = connect(this.#path(name));
       let text = '';
-      let isDead = false;
+      let isRefused = false;
       const timer = setTimeout(() => {
         resolve(silentHolder);
         socket.destroy();
@@ -148,13 +158,13 @@ export class DirectoryLock {
         text += piece;
       });
       socket.on('error', (error: NodeJS.ErrnoException) => {
-        isDead = error.code === 'ECONNREFUSED' || error.code === 'ENOENT';
+        isRefused = isDeadError(error);
       });
       socket.on('close', () => {
         clearTimeout(timer);
         const [word = '', holder] = text.split('\n');
         if (holder !== undefined) resolve({ word, holder });
-        else resolve(isDead ? undefined : 'unclear');
+        else resolve(isRefused ? undefined : 'unclear');
       });
     });
   }
@@ -184,6 +194,22 @@ export class DirectoryLock {
       ? `/proc/self/fd/${this.#descriptor}/${name}`
       : `${this.#directory}/${name}`;
   }
+}
+
+/** Whether nobody listens behind a name any more. */
+function isDead(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.on('connect', () => {
+      resolve(false);
+      socket.destroy();
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => resolve(isDeadError(error)));
+  });
+}
+
+function isDeadError({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'ECONNREFUSED' || code === 'ENOENT';
 }
 
 function inUse(directory: string, holder: string): ChukchaError {

@@ -1,6 +1,7 @@
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import { AckSet, type AckSetRecord } from './ack-set.js';
 import { replaceFile } from './atomic-file.js';
+import type { Ballast } from './ballast.js';
 import type { Disk } from './disk.js';
 import { hasSystemCode } from './disk.js';
 import { writeError } from './disk-error.js';
@@ -20,18 +21,20 @@ type Groups = Map<string, Map<string, AckSet>>;
  */
 export class GroupBook {
   readonly #disk: Disk;
+  readonly #ballast: Ballast;
   readonly #path: string;
   #groups: Groups;
 
-  private constructor(disk: Disk, path: string, groups: Groups) {
+  private constructor(disk: Disk, ballast: Ballast, path: string, groups: Groups) {
     this.#disk = disk;
+    this.#ballast = ballast;
     this.#path = path;
     this.#groups = groups;
   }
 
   /** Reads the file; a category without one has no groups. Throws `directory_invalid` for a file that is not one. */
-  static async open(disk: Disk, path: string): Promise<GroupBook> {
-    return new GroupBook(disk, path, fromFile(await readGroupFile(disk, path)));
+  static async open(disk: Disk, ballast: Ballast, path: string): Promise<GroupBook> {
+    return new GroupBook(disk, ballast, path, fromFile(await readGroupFile(disk, path)));
   }
 
   get groups(): readonly string[] {
@@ -85,11 +88,23 @@ export class GroupBook {
   /** On disk first: what could not be made durable must not be believed in memory either. */
   async #replace(groups: Groups): Promise<void> {
     try {
-      await replaceFile(this.#disk, this.#path, `${JSON.stringify(toFile(groups))}\n`);
+      await this.#save(groups);
     } catch (error) {
-      throw writeError(error, this.#path);
+      throw writeError(error, this.#path, 'nothing was recorded');
     }
     this.#groups = groups;
+  }
+
+  /** On a full disk the ballast makes room: what is acknowledged here is what frees more. */
+  async #save(groups: Groups): Promise<void> {
+    const content = `${JSON.stringify(toFile(groups))}\n`;
+    try {
+      await replaceFile(this.#disk, this.#path, content);
+    } catch (error) {
+      if (!hasSystemCode(error, 'ENOSPC', 'EDQUOT') || !(await this.#ballast.release()))
+        throw error;
+      await replaceFile(this.#disk, this.#path, content);
+    }
   }
 }
 

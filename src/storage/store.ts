@@ -4,6 +4,7 @@ import type { Random } from '../common/random.js';
 import { ChangeSignal } from '../common/wait.js';
 import { checkCategoryName, isCategoryName } from '../protocol/names.js';
 import { replaceFile } from './atomic-file.js';
+import { Ballast } from './ballast.js';
 import { Category } from './category.js';
 import { drainingError } from './category-writer.js';
 import { type Disk, hasSystemCode } from './disk.js';
@@ -38,6 +39,7 @@ export class Store {
   readonly #stoppedCleanly: boolean;
   readonly #options: StoreOptions;
   readonly #ports: StorePorts;
+  readonly #ballast: Ballast;
   readonly #flusher: Flusher;
   readonly #categories = new Map<string, Promise<Category>>();
   #closing = false;
@@ -48,6 +50,10 @@ export class Store {
     this.#startId = ports.random.hex(4);
     this.#options = options;
     this.#ports = ports;
+    this.#ballast = new Ballast(
+      ports.disk,
+      `${options.dataDirectory}/${stateDirectoryName}/ballast`,
+    );
     this.#flusher = new Flusher(ports.clock, options.flushIntervalMs);
   }
 
@@ -57,6 +63,7 @@ export class Store {
     await ports.disk.makeDirectory(stateDirectory);
     const stoppedCleanly = await takeCleanMarker(ports.disk, stateDirectory);
     const store = new Store(options, ports, stoppedCleanly);
+    await store.#ballast.restore();
     // A category of which all chunks are gone, or that only has groups, is known by its state alone.
     const names = new Set<string>();
     for (const directory of [options.dataDirectory, stateDirectory]) {
@@ -86,7 +93,7 @@ export class Store {
         chunkBytesMax: this.#options.chunkBytesMax,
         stoppedCleanly: this.#stoppedCleanly,
       },
-      { ...this.#ports, flusher: this.#flusher },
+      { ...this.#ports, flusher: this.#flusher, ballast: this.#ballast },
     ).catch((error: unknown) => {
       // A category that could not be opened (a full disk, say) is tried again by the next call.
       this.#categories.delete(name);

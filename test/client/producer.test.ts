@@ -210,3 +210,16 @@ t.test(
     await node.close();
   },
 );
+
+t.test('with failFast nothing is sent behind a batch that failed', async (t) => {
+  const recorder = new WriteRecorder((body, response) => {
+    if (body.startsWith('bad')) refuse(response, 400, 'invalid_request');
+    else accept(response);
+  });
+  const producer = produce(await recorder.listen(t), { failFast: true, batchBytesMax: 6 });
+  const sends = ['good\n', 'bad\n', 'after\n'].map((line) => producer.send(Buffer.from(line)));
+  await sends[0];
+  for (const send of sends.slice(1)) await t.rejects(send, { code: 'invalid_request' });
+  await t.rejects(producer.send(Buffer.from('late\n')), { code: 'invalid_request' });
+  t.same(recorder.bodies, ['good\n', 'bad\n']);
+});

@@ -149,3 +149,74 @@ t.test(
     t.equal((await ship.result).exit, 0);
   },
 );
+
+t.test('tail goes back over restarts of the node, each of which begins a chunk', async (t) => {
+  const directory = testDirectory(t);
+  for (const lines of [['one', 'two'], ['three'], ['four']]) {
+    const node = await CliNode.start(join(directory, 'data'));
+    await runCli(['write', ...lines, '--server', node.url]);
+    await node.stop();
+  }
+  const node = await CliNode.start(join(directory, 'data'));
+  t.teardown(() => node.stop());
+  const tail = async (count: string): Promise<string> =>
+    (await runCli(['tail', '--once', '-n', count, '--server', node.url])).stdout.toString();
+  t.equal(await tail('3'), 'two\nthree\nfour\n');
+  t.equal(await tail('10'), 'one\ntwo\nthree\nfour\n');
+});
+
+t.test('a node with a small batch limit takes a file that is larger', async (t) => {
+  const lines = Array.from({ length: 5_000 }, (_, index) => `line ${index}\n`).join('');
+  const directory = testDirectory(t, { 'app.log': lines });
+  const node = await CliNode.start(join(directory, 'data'), ['--max-batch', '1000']);
+  t.teardown(() => node.stop());
+  const common = ['--server', node.url, '--once', '--state', join(directory, 'state')];
+  const { exit, stderr } = await runCli([
+    'ship',
+    '--from',
+    `file:${join(directory, 'app.log')}`,
+    ...common,
+  ]);
+  t.equal(exit, 0, stderr);
+  t.equal(
+    (await runCli(['tail', '--all', '--once', '--server', node.url])).stdout.toString(),
+    lines,
+  );
+});
+
+t.test('a pipe delivers what was accepted before its input failed', async (t) => {
+  const good = 'a good line\n'.repeat(300_000);
+  const directory = testDirectory(t, { 'app.log': `${good}${'x'.repeat(1024 * 1024)}\n` });
+  const words = [
+    'pipe',
+    '--from',
+    `file:${join(directory, 'app.log')}`,
+    '--to',
+    'stdout',
+    '--once',
+  ];
+  const { exit, stdout, stderr } = await runCli(words);
+  t.equal(exit, 1);
+  t.match(stderr, /Line 300001 of .*app\.log/);
+  t.ok(stdout.toString() === good, 'every line before the one that is too long came out');
+});
+
+t.test('a pipe ends although nobody reads its output any more', async (t) => {
+  const directory = testDirectory(t, { 'app.log': 'x'.repeat(99).concat('\n').repeat(50_000) });
+  const words = [
+    'pipe',
+    '--from',
+    `file:${join(directory, 'app.log')}`,
+    '--to',
+    'stdout',
+    '--data',
+    join(directory, 'pipe'),
+  ];
+  const run = startCli(words);
+  await new Promise((resolve) => run.child.stdout.once('readable', resolve));
+  run.child.kill('SIGTERM');
+  const exited = new Promise((resolve) => run.child.once('exit', resolve));
+  const code = await exited;
+  t.ok(code === 1 || code === 0, `it ended with ${String(code)}`);
+  run.child.stdout.destroy();
+});

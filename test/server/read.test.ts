@@ -177,7 +177,7 @@ await t.test('a long poll answers when the node begins to stop', async (t) => {
   const answer = read(server.url, '&off=2&wait_ms=50000');
   await held;
   server.stop();
-  t.equal((await answer).status, 200);
+  t.match(errorOf(await answer), { status: 503, code: 'draining' });
   await server.close();
 });
 
@@ -287,6 +287,8 @@ await t.test('a disk that fails before the answer gives an error', async (t) => 
   const server = await startServer({ directory: t.testdir(), disk });
   await write(server, 'a\n');
   disk.inject({ operation: 'openFile', path: /chunk000000000$/, code: 'EMFILE' });
+  t.match(errorOf(await read(server.url)), { status: 503, code: 'storage_failed' });
+  disk.inject({ operation: 'openFile', path: /chunk000000000$/, code: 'EIO' });
   t.match(errorOf(await read(server.url)), { status: 500, code: 'internal' });
   t.match(await server.log.first('error'), { fields: { cause: /EMFILE/ } });
   await server.close();

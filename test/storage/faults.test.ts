@@ -232,3 +232,47 @@ await t.test('a directory that cannot be read stops the start', async (t) => {
     'a file in the place of a category',
   );
 });
+
+await t.test('a synced write that waits behind a sync that fails is not answered', async (t) => {
+  const { disk, clock, store, category } = await openFaulty(t.testdir());
+  await append(category, 'a\n');
+  const syncing = disk.hold('sync', chunkFile);
+  disk.inject({ operation: 'sync', path: chunkFile, code: 'EIO' });
+  clock.advance(1_000);
+  await syncing.reached;
+  const synced = append(category, 'b\n', true);
+  syncing.release();
+  await t.rejects(synced, { code: 'storage_failed' });
+  await t.rejects(append(category, 'c\n'), { code: 'storage_failed' });
+  t.equal(disk.count('sync', chunkFile), 1, 'and it is not tried again');
+  await store.close();
+  t.equal(disk.count('sync', chunkFile), 1);
+});
+
+await t.test('without a free descriptor a sync is tried again later', async (t) => {
+  const { disk, clock, log, store, category } = await openFaulty(t.testdir());
+  disk.inject({ operation: 'syncDirectory', path: /(?<!\.chukcha\/)logs$/, code: 'EMFILE' });
+  await t.rejects(append(category, 'a\n', true), { code: 'storage_failed', message: /ulimit -n/ });
+  await append(category, 'b\n', true);
+  t.same(log.entries, [], 'the category goes on');
+  clock.advance(1_000);
+  await store.close();
+});
+
+await t.test(
+  'after a kill, what is recovered is made durable; after a clean stop it is already',
+  async (t) => {
+    const directory = t.testdir();
+    const killed = await openStore({ directory });
+    await append(await killed.category('logs'), 'a\n');
+    const disk = new FaultDisk();
+    const store = await openStore({ directory, disk });
+    t.equal(disk.count('sync', chunkFile), 1);
+    t.equal(disk.count('syncDirectory', /logs$/) > 0, true);
+    await store.close();
+    const calm = new FaultDisk();
+    const next = await openStore({ directory, disk: calm });
+    t.equal(calm.count('sync', chunkFile), 0);
+    await next.close();
+  },
+);

@@ -169,6 +169,8 @@ await t.test('an ack that could not be recorded is not taken for one', async (t)
   const store = await openStore({ directory, disk });
   const category = await store.category('logs');
   const chunk = await sealedChunk(category, 'a\n');
+  // Twice, because the first makes the store give up its ballast and try again.
+  disk.inject({ operation: 'write', path: /groups\.json/, code: 'ENOSPC' });
   disk.inject({ operation: 'write', path: /groups\.json/, code: 'ENOSPC' });
   await t.rejects(category.ack(chunk, 2, 'default'), { code: 'disk_full' });
   t.same(names(category, 'default'), [chunk]);
@@ -178,6 +180,34 @@ await t.test('an ack that could not be recorded is not taken for one', async (t)
   t.match(JSON.parse(file), { groups: { default: { node1: { upTo: 0 } } } });
   await store.close();
 });
+
+await t.test(
+  'on a full disk an ack is recorded in the room of the ballast, which comes back',
+  async (t) => {
+    const directory = t.testdir();
+    const disk = new FaultDisk();
+    const store = await openStore({ directory, disk });
+    const category = await store.category('logs');
+    const ballast = `${directory}/.chukcha/ballast`;
+    t.equal((await readFile(ballast)).length, 65_536);
+    await category.registerGroup('slow');
+    const chunk = await sealedChunk(category, 'a\n');
+    disk.inject({ operation: 'createFile', path: /groups\.json/, code: 'ENOSPC' });
+    await category.ack(chunk, 2, 'default');
+    t.same(names(category, 'default'), []);
+    await t.rejects(readFile(ballast), { code: 'ENOENT' }, 'its room is used');
+    await category.ack(chunk, 2, 'slow');
+    t.equal(
+      (await readFile(ballast)).length,
+      65_536,
+      'a chunk was removed, so there is room again',
+    );
+    await store.close();
+    const next = await openStore({ directory });
+    t.same(names(await next.category('logs'), 'default'), [], 'the ack was recorded');
+    await next.close();
+  },
+);
 
 await t.test('a group that could not be recorded is registered by the next try', async (t) => {
   const directory = t.testdir();

@@ -1,5 +1,7 @@
+import { stat } from 'node:fs/promises';
 import type { ReadFrom } from './checkpoint.js';
 import type { DiscoveryResult, FoundFile } from './file-discovery.js';
+import { toFileStatus } from './file-status.js';
 import { FollowedFile, type FollowedFileOptions } from './followed-file.js';
 
 /** A followed file, and how it stands to its path. */
@@ -66,6 +68,18 @@ export class FileSet {
   notice(path: string): void {
     const member = this.#byPath.get(path);
     if (member !== undefined) member.file.hasMore = true;
+  }
+
+  /** Whether another file has taken the path since the last update. */
+  async isReplaced(path: string): Promise<boolean> {
+    const member = this.#byPath.get(path);
+    if (member === undefined) return false;
+    try {
+      return toFileStatus(await stat(path, { bigint: true })).key !== member.file.key;
+    } catch {
+      // Gone, or not to be looked at: the next update finds out.
+      return true;
+    }
   }
 
   /** Notes that something was read of a file: who writes to it has not noticed its rotation yet. */

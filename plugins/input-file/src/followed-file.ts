@@ -25,6 +25,8 @@ export class FollowedFile {
   readonly key: string;
   /** True when there may be something to read. */
   hasMore = true;
+  /** How often its contents were replaced since it was opened. */
+  restartCount = 0;
   readonly #handle: FileHandle;
   readonly #options: FollowedFileOptions;
   readonly #place: CheckpointPlace;
@@ -227,6 +229,7 @@ export class FollowedFile {
   }
 
   async #restart(reason: 'truncated' | 'replaced'): Promise<void> {
+    this.restartCount += 1;
     this.#logRestart(reason);
     this.#offset = 0;
     this.#head = Buffer.alloc(0);

@@ -88,11 +88,12 @@ export class FollowingInput implements Input {
         onChange: (path) => {
           this.#files.notice(path);
           this.#wake.notify();
+          // A file that took the place of another is told as a change, and may be gone by the next poll.
+          void this.#files.isReplaced(path).then((isReplaced) => {
+            if (isReplaced) this.#pollSoon();
+          });
         },
-        onMove: () => {
-          this.#pollAtMs = Math.min(this.#pollAtMs, performance.now() + moveDelayMs);
-          this.#wake.notify();
-        },
+        onMove: () => this.#pollSoon(),
       });
     } catch (error) {
       this.#parts.file.log.warn('Changes of files cannot be watched; they are found by polling.', {
@@ -100,6 +101,11 @@ export class FollowingInput implements Input {
       });
       return undefined;
     }
+  }
+
+  #pollSoon(): void {
+    this.#pollAtMs = Math.min(this.#pollAtMs, performance.now() + moveDelayMs);
+    this.#wake.notify();
   }
 
   async #poll(): Promise<void> {

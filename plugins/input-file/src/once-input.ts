@@ -3,6 +3,9 @@ import type { ReadFrom } from './checkpoint.js';
 import type { FileInputParts } from './file-input-parts.js';
 import { FollowedFile } from './followed-file.js';
 
+/** A file that is replaced more often than this while it is read once has no end to reach, like those of /proc. */
+const restartCountMax = 10;
+
 /**
  * Reads the files that were found at the start, one after another in the order of their paths, each to
  * the end that it has when the end is reached, and then ends.
@@ -44,6 +47,10 @@ export class OnceInput implements Input {
       while (file?.hasMore && !signal.aborted) {
         const batch = await this.#readBatch(file, signal);
         if (batch !== undefined && !signal.aborted) yield batch;
+        if (file.restartCount > restartCountMax) {
+          this.#noteFailure(path, new Error('its contents change at every read'));
+          break;
+        }
       }
     } finally {
       await file?.close();

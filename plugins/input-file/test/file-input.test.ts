@@ -478,3 +478,50 @@ t.test('restart', async (t) => {
     }
   });
 });
+
+t.test('files that swap their names are both read on', async (t) => {
+  const directory = t.testdir({ 'a.log': 'a1\n', 'b.log': 'b1\n' });
+  const path = (name: string): string => join(directory, name);
+  const run = await FileRun.start({ paths: [`${directory}/?.log`] });
+  await run.waitFor('a1\nb1\n');
+  renameSync(path('a.log'), path('swap'));
+  renameSync(path('b.log'), path('a.log'));
+  renameSync(path('swap'), path('b.log'));
+  appendFileSync(path('a.log'), 'b2\n');
+  appendFileSync(path('b.log'), 'a2\n');
+  const text = await run.waitFor('a1\nb1\na2\nb2\n');
+  t.same(text.split('\n').sort(), ['', 'a1', 'a2', 'b1', 'b2']);
+  await run.stop();
+});
+
+t.test(
+  'rotations that are faster than the polls lose nothing where the system tells of changes',
+  async (t) => {
+    const directory = t.testdir({ 'r.log': 'start\n' });
+    const path = join(directory, 'r.log');
+    const run = await FileRun.start({ paths: [path], pollIntervalMs: 60_000 });
+    let expected = 'start\n';
+    await run.waitFor(expected);
+    // The watch must be there before the first rotation; a line that is noticed shows that it is.
+    while (run.text === 'start\n') {
+      appendFileSync(path, 'probe\n');
+      expected += 'probe\n';
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    await run.waitFor(expected);
+    for (let generation = 0; generation < 4; generation += 1) {
+      renameSync(path, `${path}.${generation}`);
+      const lines = `generation ${generation}\n`.repeat(50);
+      writeFileSync(path, lines);
+      expected += lines;
+      t.equal(await run.waitFor(expected), expected);
+    }
+    await run.stop();
+  },
+);
+
+t.test('a file that is another at every read is given up when it is read once', async (t) => {
+  const run = await FileRun.start({ paths: ['/proc/self/status'] }, { once: true });
+  await t.rejects(run.end(), { kind: 'operator', message: /its contents change at every read/ });
+  await run.close();
+});

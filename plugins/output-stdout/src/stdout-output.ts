@@ -15,11 +15,11 @@ const closedCodes: ReadonlySet<unknown> = new Set([
 
 /** Opens standard output, whatever it is connected to. */
 export async function open(_options: PluginOptions, _context: OutputContext): Promise<Output> {
-  return createStdoutOutput(
-    fstatSync(process.stdout.fd).isFile()
-      ? createFileTarget(process.stdout.fd)
-      : createStreamTarget(process.stdout),
-  );
+  const { fd, isTTY } = process.stdout;
+  const stats = fstatSync(fd);
+  // Devices such as /dev/full fail at once and synchronously, which a stream turns into an uncaught error.
+  const isFile = stats.isFile() || (stats.isCharacterDevice() && !isTTY);
+  return createStdoutOutput(isFile ? createFileTarget(fd) : createStreamTarget(process.stdout));
 }
 
 /** The output to any target; {@link open} with a target of one's own. */

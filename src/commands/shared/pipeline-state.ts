@@ -55,6 +55,11 @@ export async function openPipelineState(directory: string): Promise<PipelineStat
     return { journal, close };
   } catch (error) {
     await lock.release();
-    throw error;
+    if (error instanceof ChukchaError) throw error;
+    throw new ChukchaError(
+      'directory_invalid',
+      `The state in ${path} cannot be opened (${errorMessage(error)}): make room there, or choose another directory with --state.`,
+      { cause: error },
+    );
   }
 }

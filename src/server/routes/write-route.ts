@@ -14,7 +14,9 @@ export const writeRoute: Route = {
     const categoryName = checkCategoryName(query.required('category'));
     const sync = query.flag('sync_each_write');
     checkReplicas(query.integerOr('min_sync_replicas', { min: 0, max: 1_000 }, 0));
-    checkEncoding(context.req.headers['content-encoding']);
+    const { 'content-encoding': encoding, 'transfer-encoding': transfer } = context.req.headers;
+    checkEncoding('Content-Encoding', encoding, 'identity');
+    checkEncoding('Transfer-Encoding', transfer, 'chunked');
     const body = await readBody(context.req, context.res, ports.batchBytesMax, ports.slabs);
     try {
       checkBatch(body.pieces);
@@ -37,10 +39,10 @@ function checkReplicas(replicaCount: number): void {
   );
 }
 
-function checkEncoding(encoding: string | undefined): void {
-  if (encoding === undefined || encoding === 'identity') return;
+function checkEncoding(header: string, encoding: string | undefined, accepted: string): void {
+  if (encoding === undefined || encoding.toLowerCase() === accepted) return;
   throw new ChukchaError(
     'unsupported_encoding',
-    `Content-Encoding ${JSON.stringify(encoding.slice(0, 40))} is not taken: send the lines as they are; nothing was stored.`,
+    `${header} ${JSON.stringify(encoding.slice(0, 40))} is not taken: send the lines as they are; nothing was stored.`,
   );
 }

@@ -1,0 +1,47 @@
+import type { Disk } from './disk.js';
+import { hasSystemCode } from './disk.js';
+
+/** Room for several small files and what the file system needs to name them. */
+const ballastBytes = 64 * 1024;
+
+/**
+ * A file that only takes up room, to be given up when the disk is full: an acknowledgement has to be
+ * recorded before it can free anything, and that needs a little room, and an inode, itself.
+ */
+export class Ballast {
+  readonly #disk: Disk;
+  readonly #path: string;
+  #isThere = false;
+
+  constructor(disk: Disk, path: string) {
+    this.#disk = disk;
+    this.#path = path;
+  }
+
+  /** Takes up the room unless it is there; on a disk that is full already it does nothing. */
+  async restore(): Promise<void> {
+    if (this.#isThere) return;
+    try {
+      const file = await this.#disk.createFile(this.#path);
+      const written = await file
+        .write([Buffer.alloc(ballastBytes, 0x0a)], 0)
+        .finally(() => file.close());
+      this.#isThere = written === ballastBytes;
+    } catch (error) {
+      // It is there from an earlier start, or there is no room; later calls try again.
+      this.#isThere = hasSystemCode(error, 'EEXIST');
+    }
+  }
+
+  /** Gives the room up. Tells whether there was any. */
+  async release(): Promise<boolean> {
+    this.#isThere = false;
+    try {
+      await this.#disk.removeFile(this.#path);
+      return true;
+    } catch (error) {
+      if (hasSystemCode(error, 'ENOENT')) return false;
+      throw error;
+    }
+  }
+}
