@@ -24,7 +24,8 @@ export abstract class BaseCommand extends Command {
   protected readonly logger: Logger = createLineLogger({
     level: 'info',
     clock: systemClock,
-    print: (line) => process.stderr.write(line),
+    // On a terminal a line of progress may stand there; it is drawn again a second later.
+    print: (line) => process.stderr.write(process.stderr.isTTY ? `\r\u001b[K${line}` : line),
   });
 
   protected override async catch(
