@@ -29,9 +29,4 @@ export class Backoff {
     this.#ceilingMs = Math.min(ceilingMs * 2, this.#options.delayMsMax);
     return ceilingMs / 2 + (this.#random.fraction() * ceilingMs) / 2;
   }
-
-  /** To be called after a success. */
-  reset(): void {
-    this.#ceilingMs = this.#options.firstDelayMs;
-  }
 }

@@ -37,10 +37,6 @@ export class GroupBook {
     return new GroupBook(disk, ballast, path, fromFile(await readGroupFile(disk, path)));
   }
 
-  get groups(): readonly string[] {
-    return [...this.#groups.keys()].sort();
-  }
-
   has(group: string, owner: string, index: number): boolean {
     return this.#groups.get(group)?.get(owner)?.has(index) ?? false;
   }

@@ -1,4 +1,6 @@
 import { readdirSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { Client, Consumer, type ConsumerOptions, type Position } from '../../src/index.js';
@@ -241,3 +243,49 @@ t.test('every call tells what the node answered', async (t) => {
   t.same(receipt, { chunk: 'node1-chunk000000000', offset: 2, size: 4, duplicate: false });
   t.throws(() => new Client({ server: 'https://x' }), { code: 'invalid_option' });
 });
+
+t.test(
+  'a read that fails for good is not tried again while an earlier batch is processed',
+  async (t) => {
+    let readCount = 0;
+    const server = createServer((request, response) => {
+      const { pathname } = new URL(request.url ?? '', 'http://node');
+      const common = { 'chukcha-list-version': 'x.1', 'chukcha-cluster-id': 'x' };
+      if (pathname === '/groups') response.end('{}');
+      else if (pathname === '/listChunks') {
+        const list = [{ name: 'node1-chunk000000000', complete: false, size: 4 }];
+        response.writeHead(200, common).end(JSON.stringify(list));
+      } else {
+        readCount += 1;
+        const isFirst = readCount === 1;
+        const headers = isFirst
+          ? { 'chukcha-chunk-state': 'open', 'chukcha-chunk-size': '4', 'chukcha-next-offset': '2' }
+          : {};
+        response
+          .writeHead(isFirst ? 200 : 400, headers)
+          .end(
+            isFirst
+              ? 'a\n'
+              : '{"error":{"code":"invalid_request","message":"Refused by the test."}}',
+          );
+      }
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const client = new Client({
+      server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    });
+    t.teardown(() => {
+      client.close();
+      server.close();
+      server.closeAllConnections();
+    });
+    const batches = new Consumer(client, { category: 'logs', untilEnd: true })[
+      Symbol.asyncIterator
+    ]();
+    t.equal((await batches.next()).value?.bytes.toString(), 'a\n');
+    while (readCount < 2) await new Promise((resolve) => setImmediate(resolve));
+    for (let turn = 0; turn < 200; turn += 1) await client.listCategories().catch(() => undefined);
+    t.equal(readCount, 202, 'the reads are the two of the consumer and those of this loop');
+    await t.rejects(batches.next(), { code: 'invalid_request' });
+  },
+);
