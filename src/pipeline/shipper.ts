@@ -2,7 +2,7 @@ import type { Input, InputBatch } from '@chukcha/plugin-api';
 import type { Client } from '../client/client.js';
 import { Producer, type ProducerOptions } from '../client/producer.js';
 import { type Clock, systemClock } from '../common/clock.js';
-import { sleep } from '../common/wait.js';
+import { DrainLimit } from '../common/drain-limit.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 
 export interface ShipperOptions {
@@ -60,7 +60,9 @@ export class Shipper {
     const stop = (): void => this.#stopReading.abort();
     signal.addEventListener('abort', stop, { once: true });
     if (signal.aborted) stop();
-    const drainLimit = this.#limitDrain(signal);
+    const { drainMs = drainMsDefault } = this.#options;
+    const drain = new DrainLimit(signal, drainMs, this.#clock);
+    drain.signal.addEventListener('abort', () => this.#giveUp(drainMs), { once: true });
     try {
       await this.#readAll();
     } catch (error) {
@@ -68,7 +70,7 @@ export class Shipper {
     }
     await Promise.all([...this.#producers.values()].map((producer) => producer.close()));
     await Promise.all(this.#unsettled);
-    drainLimit.abort();
+    drain.release();
     signal.removeEventListener('abort', stop);
     if (this.#failure !== undefined) throw this.#failure;
   }
@@ -113,25 +115,15 @@ export class Shipper {
     this.#stopReading.abort();
   }
 
-  /** After the signal, gives up what is not accepted in time, so that a stop ends although the bus is away. */
-  #limitDrain(signal: AbortSignal): AbortController {
-    const limit = new AbortController();
-    const { drainMs = drainMsDefault } = this.#options;
-    const giveUp = (): void => {
-      const waitingBytes = this.totals.readBytes - this.totals.acceptedBytes;
-      this.#fail(
-        new ChukchaError(
-          'not_accepted',
-          `${waitingBytes} bytes were read but not accepted within ${drainMs} ms after the stop: an input with checkpoints sends them again at the next start.`,
-        ),
-      );
-      for (const producer of this.#producers.values()) producer.abort();
-    };
-    // The wait is ended by a rejection when everything was accepted in time.
-    const start = (): void =>
-      void sleep(this.#clock, drainMs, limit.signal).then(giveUp, () => undefined);
-    if (signal.aborted) start();
-    else signal.addEventListener('abort', start, { once: true, signal: limit.signal });
-    return limit;
+  /** Gives up what is not accepted yet, so that a stop ends although the bus is away. */
+  #giveUp(drainMs: number): void {
+    const waitingBytes = this.totals.readBytes - this.totals.acceptedBytes;
+    this.#fail(
+      new ChukchaError(
+        'not_accepted',
+        `${waitingBytes} bytes were read but not accepted within ${drainMs} ms after the stop: an input with checkpoints sends them again at the next start.`,
+      ),
+    );
+    for (const producer of this.#producers.values()) producer.abort();
   }
 }

@@ -7,6 +7,7 @@ import {
 import type { Client } from '../client/client.js';
 import { Consumer, type ConsumerBatch, type ConsumerOptions } from '../client/consumer.js';
 import { type Clock, systemClock } from '../common/clock.js';
+import { DrainLimit } from '../common/drain-limit.js';
 import { type Random, systemRandom } from '../common/random.js';
 import { type RetryDecision, retry } from '../common/retry.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
@@ -48,6 +49,9 @@ export interface SinkTotals {
 /** How much is delivered at a time: 4 MiB go about 1.4 times as fast as 1 MiB through a node on the same machine. */
 const deliveryBytesMax = batchBytesMaxDefault;
 
+/** How long a batch that is being delivered may take after a stop. */
+const drainMs = 10_000;
+
 /** The key of the position in the sink's state. */
 const positionKey = 'position';
 
@@ -79,7 +83,8 @@ export class Sink {
 
   /**
    * Resolves when the sink has reached its end, was stopped by the signal, or the target wants no more. The
-   * batch that is being delivered when the signal comes is finished first. Throws `output_failed` for
+   * batch that is being delivered when the signal comes is finished first, for ten seconds at most: given up
+   * in the middle, it would come again in another cut, and its first lines twice. Throws `output_failed` for
    * messages that the target will never take, with the position in front of them.
    */
   async run(signal: AbortSignal, until: SinkUntil): Promise<SinkEnd> {
@@ -87,9 +92,10 @@ export class Sink {
     const stop = (): void => void consumer.close();
     signal.addEventListener('abort', stop, { once: true });
     if (signal.aborted) stop();
+    const drain = new DrainLimit(signal, drainMs, this.#clock);
     try {
       for await (const batch of consumer) {
-        const end = await this.#deliver(batch, signal);
+        const end = await this.#deliver(batch, signal, drain.signal);
         if (end !== undefined) return end;
         this.totals.deliveredBytes += batch.bytes.length;
         batch.ack();
@@ -98,6 +104,7 @@ export class Sink {
       }
       return signal.aborted ? 'stopped' : 'end';
     } finally {
+      drain.release();
       signal.removeEventListener('abort', stop);
       await consumer.close();
     }
@@ -126,7 +133,11 @@ export class Sink {
   }
 
   /** Sends until the target has taken the batch; returns how the run ends when it does not come to that. */
-  async #deliver(batch: ConsumerBatch, signal: AbortSignal): Promise<SinkEnd | undefined> {
+  async #deliver(
+    batch: ConsumerBatch,
+    signal: AbortSignal,
+    writeSignal: AbortSignal,
+  ): Promise<SinkEnd | undefined> {
     const outputBatch: OutputBatch = {
       category: batch.category,
       chunk: batch.chunk,
@@ -134,7 +145,7 @@ export class Sink {
       bytes: batch.bytes,
       token: `${batch.category}/${batch.chunk}/${batch.offset}-${batch.offset + batch.bytes.length}`,
     };
-    const outcome = await this.#writeUntilTaken(outputBatch, signal);
+    const outcome = await this.#writeUntilTaken(outputBatch, signal, writeSignal);
     if (outcome === 'stopped' || outcome === 'closed') return outcome;
     checkOutcome(outcome, outputBatch);
     return undefined;
@@ -143,9 +154,10 @@ export class Sink {
   async #writeUntilTaken(
     batch: OutputBatch,
     signal: AbortSignal,
+    writeSignal: AbortSignal,
   ): Promise<WriteOutcome | undefined | 'stopped' | 'closed'> {
     try {
-      return await retry(() => this.#output.write(batch, signal), {
+      return await retry(() => this.#output.write(batch, writeSignal), {
         clock: this.#clock,
         random: this.#random,
         decide: (error) => this.#decideRetry(error, signal),

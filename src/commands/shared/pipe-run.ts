@@ -1,6 +1,7 @@
 import type { InputDescriptor, OutputDescriptor } from '@chukcha/plugin-api';
 import type { Client } from '../../client/client.js';
-import { systemClock, type Timer } from '../../common/clock.js';
+import { systemClock } from '../../common/clock.js';
+import { DrainLimit } from '../../common/drain-limit.js';
 import type { Logger } from '../../common/logger.js';
 import type { Sink, SinkEnd } from '../../pipeline/sink.js';
 import { ChukchaError } from '../../protocol/chukcha-error.js';
@@ -47,6 +48,7 @@ export async function runPipe(run: PipeRun, signal: AbortSignal): Promise<void> 
     ...giveUp,
     state: state.journal,
   });
+  const drain = new DrainLimit(signal, drainMs, systemClock);
   const stopShip = new AbortController();
   const stopSink = new AbortController();
   const stop = (): void => stopShip.abort();
@@ -71,13 +73,11 @@ export async function runPipe(run: PipeRun, signal: AbortSignal): Promise<void> 
       stopShip.signal,
     );
     const [shipped] = await Promise.allSettled([shipping]);
-    const drain = limitDrain(signal);
-    const sunk = await sinkTheRest(sink, sinking, stopSink, drain.signal).finally(() =>
-      drain.release(),
-    );
+    const sunk = await sinkTheRest(sink, sinking, stopSink, drain.signal);
     if (shipped.status === 'rejected') throw shipped.reason;
     if (sunk === 'stopped') throw notDelivered();
   } finally {
+    drain.release();
     signal.removeEventListener('abort', stop);
     progress.finish();
     await output.close();
@@ -94,24 +94,6 @@ async function sinkTheRest(
   stopFollowing.abort();
   const end = await following;
   return end === 'closed' ? end : sink.run(signal, 'end');
-}
-
-/** A signal that aborts some time after the pipe's own has; without that there is no hurry. */
-function limitDrain(signal: AbortSignal): { readonly signal: AbortSignal; release(): void } {
-  const controller = new AbortController();
-  let timer: Timer | undefined;
-  const start = (): void => {
-    timer = systemClock.after(drainMs, () => controller.abort());
-  };
-  if (signal.aborted) start();
-  else signal.addEventListener('abort', start, { once: true });
-  return {
-    signal: controller.signal,
-    release: () => {
-      signal.removeEventListener('abort', start);
-      timer?.cancel();
-    },
-  };
 }
 
 function notDelivered(): ChukchaError {
