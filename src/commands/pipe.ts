@@ -20,7 +20,7 @@ export default class Pipe extends BaseCommand {
     'The messages pass through an embedded node, which keeps them until the output has taken them. With ' +
     '--once and without --data that is a temporary directory, so every run starts from the beginning; ' +
     'otherwise the run goes on where the last one with the same --data ended. SIGINT or SIGTERM stops the ' +
-    'input, delivers what was read, and ends with 0.';
+    'input, delivers what was read for up to 10 s, and ends with 0, or with 1 and a sentence when something is left.';
 
   static override examples = [
     '<%= config.bin %> pipe --from file:app.log --to stdout --once',

@@ -21,7 +21,7 @@ export default class Sink extends BaseCommand {
     'What was delivered is remembered in the state directory, and acknowledged to the node chunk by chunk, ' +
     'which frees the space once every group has done so. With --once, the command ends with 0 when ' +
     'everything that was in the category at its start is delivered. SIGINT or SIGTERM finishes the batch ' +
-    'that is being delivered and ends with 0.';
+    'that is being delivered, for up to 10 s, and ends with 0; what was not delivered comes with the next run.';
 
   static override examples = [
     '<%= config.bin %> sink --to stdout',
