@@ -40,8 +40,11 @@ export interface ListedChunk {
 
 /** The answer to `/write`. */
 export interface WriteReceipt {
-  readonly chunk: string;
-  readonly offset: number;
+  /** `null` for a duplicate whose first copy is gone. */
+  readonly chunk: string | null;
+  /** Where the batch starts in the chunk. */
+  readonly offset: number | null;
   readonly size: number;
+  /** Whether the batch was stored before, under the same producer and sequence, and not again. */
   readonly duplicate: boolean;
 }

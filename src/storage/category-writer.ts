@@ -1,19 +1,10 @@
 import type { Clock } from '../common/clock.js';
-import { createDeferred, type Deferred } from '../common/deferred.js';
 import { Mutex } from '../common/mutex.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import { commitBufferCountMax, commitBytesMax } from '../protocol/limits.js';
+import type { Appended, Submission } from './batch.js';
 import type { ChunkWriter } from './chunk-writer.js';
 import type { Flushable, Flusher } from './flusher.js';
-
-/** Where a batch was stored. */
-export interface Appended {
-  readonly chunk: string;
-  /** Where the batch starts in the chunk. */
-  readonly offset: number;
-  /** The bytes of the batch. */
-  readonly size: number;
-}
 
 export interface CategoryWriterPorts {
   readonly clock: Clock;
@@ -25,13 +16,6 @@ export interface CategoryWriterPorts {
   readonly onSealed: () => void;
   /** Called once, when the writer has stopped taking batches because of the disk. */
   readonly onFailed: (error: ChukchaError) => void;
-}
-
-interface PendingAppend {
-  readonly pieces: readonly Uint8Array[];
-  readonly byteCount: number;
-  readonly sync: boolean;
-  readonly answer: Deferred<Appended>;
 }
 
 /**
@@ -50,7 +34,7 @@ interface PendingAppend {
 export class CategoryWriter implements Flushable {
   readonly #ports: CategoryWriterPorts;
   readonly #lane = new Mutex();
-  #queue: PendingAppend[] = [];
+  #queue: Submission[] = [];
   #commitScheduled = false;
   #closing = false;
   #failure: ChukchaError | undefined;
@@ -66,17 +50,19 @@ export class CategoryWriter implements Flushable {
     return this.#failure !== undefined;
   }
 
-  /** The bytes of the pieces must not change until the promise is settled. */
-  append(pieces: readonly Uint8Array[], byteCount: number, sync: boolean): Promise<Appended> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    if (this.#closing) return Promise.reject(drainingError());
-    const answer = createDeferred<Appended>();
-    this.#queue.push({ pieces, byteCount, sync, answer });
-    if (!this.#commitScheduled) {
-      this.#commitScheduled = true;
-      this.#ports.clock.defer(() => void this.#lane.run(() => this.#commitQueue()));
+  submit(submission: Submission): void {
+    if (this.#failure !== undefined) {
+      submission.failed(this.#failure);
+      return;
     }
-    return answer.promise;
+    if (this.#closing) {
+      submission.failed(drainingError());
+      return;
+    }
+    this.#queue.push(submission);
+    if (this.#commitScheduled) return;
+    this.#commitScheduled = true;
+    this.#ports.clock.defer(() => void this.#lane.run(() => this.#commitQueue()));
   }
 
   /** Makes what was written durable, and closes the files of sealed chunks. */
@@ -110,20 +96,20 @@ export class CategoryWriter implements Flushable {
     while (this.#queue.length > 0) {
       const failure = this.#failure;
       if (failure !== undefined) {
-        for (const append of this.#queue.splice(0)) append.answer.reject(failure);
+        for (const append of this.#queue.splice(0)) append.failed(failure);
         return;
       }
       const group = this.#takeGroup();
       try {
         await this.#commit(group);
       } catch (error) {
-        for (const append of group) append.answer.reject(error);
+        for (const append of group) append.failed(error);
       }
     }
   }
 
   /** The batches of the next commit: never more than the open chunk, a commit or one `writev` may take. */
-  #takeGroup(): PendingAppend[] {
+  #takeGroup(): Submission[] {
     let chunkBytes = this.#current?.chunk.size ?? 0;
     if (chunkBytes >= this.#ports.chunkBytesMax) chunkBytes = 0;
     let commitBytes = 0;
@@ -143,7 +129,7 @@ export class CategoryWriter implements Flushable {
     return this.#queue.splice(0, count);
   }
 
-  async #commit(group: readonly PendingAppend[]): Promise<void> {
+  async #commit(group: readonly Submission[]): Promise<void> {
     const writer = await this.#writerWithRoom();
     const { chunk } = writer;
     let offset = chunk.size;
@@ -156,12 +142,12 @@ export class CategoryWriter implements Flushable {
       if (writer.tornTail) this.#sealCurrent();
     }
     this.#markUnsynced(writer);
-    const synced: [PendingAppend, Appended][] = [];
+    const synced: [Submission, Appended][] = [];
     for (const append of group) {
-      const appended = { chunk: chunk.name, offset, size: append.byteCount };
+      const appended = { chunk: chunk.name, offset, size: append.byteCount, duplicate: false };
       offset += append.byteCount;
       if (append.sync) synced.push([append, appended]);
-      else append.answer.resolve(appended);
+      else append.stored(appended);
     }
     if (synced.length === 0) return;
     try {
@@ -170,7 +156,7 @@ export class CategoryWriter implements Flushable {
       if (writer.hasFailed) this.#fail(error as ChukchaError);
       throw error;
     }
-    for (const [append, appended] of synced) append.answer.resolve(appended);
+    for (const [append, appended] of synced) append.stored(appended);
   }
 
   async #writerWithRoom(): Promise<ChunkWriter> {

@@ -11,7 +11,8 @@ import {
   parseChunkName,
 } from '../protocol/names.js';
 import type { Ballast } from './ballast.js';
-import { type Appended, CategoryWriter } from './category-writer.js';
+import type { Appended, Batch, Submission } from './batch.js';
+import { CategoryWriter } from './category-writer.js';
 import { Chunk } from './chunk.js';
 import { ChunkList } from './chunk-list.js';
 import { ChunkWriter } from './chunk-writer.js';
@@ -41,6 +42,14 @@ export interface CategoryPorts {
   readonly log: Logger;
   readonly flusher: Flusher;
   readonly ballast: Ballast;
+}
+
+/** What a group has still to acknowledge on this node. */
+export interface GroupBacklog {
+  readonly group: string;
+  readonly chunks: number;
+  /** The size of these chunks; a part of the first ones may be processed already. */
+  readonly bytes: number;
 }
 
 /**
@@ -144,11 +153,16 @@ export class Category {
   }
 
   /**
-   * Appends whole messages. Resolves when the write call has returned, or with `sync` when the bytes and
-   * the chunk's name are durable. Throws `disk_full`, `storage_failed` or `draining`.
+   * Appends a batch. It is answered when the write call has returned, or with `sync` when the bytes and the
+   * chunk's name are durable. Fails with `disk_full`, `storage_failed` or `draining`.
    */
-  append(pieces: readonly Uint8Array[], byteCount: number, sync: boolean): Promise<Appended> {
-    return this.#writer.append(pieces, byteCount, sync);
+  submit(submission: Submission): void {
+    this.#writer.submit(submission);
+  }
+
+  /** As `submit`, for callers to whom a promise costs nothing. */
+  append(batch: Batch): Promise<Appended> {
+    return new Promise((stored, failed) => this.submit({ ...batch, stored, failed }));
   }
 
   chunk(name: string): Chunk | undefined {
@@ -170,9 +184,48 @@ export class Category {
       .map((chunk) => ({ name: chunk.name, complete: chunk.state === 'sealed', size: chunk.size }));
   }
 
-  /** Makes the group's acknowledgement a condition for removing chunks; durable when it resolves. */
-  registerGroup(group: string): Promise<void> {
-    return this.#ackLane.run(() => this.#groups.register(group));
+  /**
+   * Makes the group's acknowledgement a condition for removing chunks; durable when it resolves. A group
+   * that is registered already stays as it is.
+   *
+   * @param from `latest` counts everything that is there as acknowledged by it; for that, the open chunk is sealed
+   * @returns whether the group is new
+   */
+  registerGroup(group: string, from: 'earliest' | 'latest' = 'earliest'): Promise<boolean> {
+    return this.#ackLane.run(async () => {
+      if (this.#groups.isRegistered(group)) return false;
+      if (from === 'latest') await this.seal();
+      const sealed = this.#chunks.sorted().filter((chunk) => chunk.state === 'sealed');
+      await this.#groups.register(group, from === 'latest' ? sealed : []);
+      this.#bumpList();
+      return true;
+    });
+  }
+
+  /**
+   * Forgets the group, and removes the chunks that only it still held; durable when it resolves.
+   *
+   * @returns whether there was such a group
+   */
+  removeGroup(group: string): Promise<boolean> {
+    return this.#ackLane.run(async () => {
+      if (!this.#groups.isRegistered(group)) return false;
+      await this.#groups.remove(group);
+      this.#bumpList();
+      for (const chunk of this.#chunks.sorted()) {
+        if (this.#groups.isAckedByAll(chunk.owner, chunk.index)) await this.#removeChunk(chunk);
+      }
+      return true;
+    });
+  }
+
+  /** The registered groups, sorted by name, with what each has still to acknowledge. */
+  groups(): GroupBacklog[] {
+    return this.#groups.names.map((group) => {
+      const chunks = this.list(group);
+      const bytes = chunks.reduce((sum, chunk) => sum + chunk.size, 0);
+      return { group, chunks: chunks.length, bytes };
+    });
   }
 
   /**

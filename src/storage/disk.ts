@@ -18,6 +18,16 @@ export interface Disk {
   /** Replaces the target in one step when it exists. */
   rename(from: string, to: string): Promise<void>;
   removeFile(path: string): Promise<void>;
+  /** The room on the file system of a directory. */
+  space(path: string): Promise<DiskSpace>;
+}
+
+export interface DiskSpace {
+  readonly totalBytes: number;
+  /** What this user may still write. */
+  readonly freeBytes: number;
+  /** `undefined` where the file system makes inodes as it needs them. */
+  readonly inodes: { readonly total: number; readonly free: number } | undefined;
 }
 
 export interface DirectoryEntry {
@@ -33,6 +43,8 @@ export interface DiskFile {
   writeNow(pieces: readonly Uint8Array[], position: number): number;
   /** Fills the buffer from a position and resolves with how many bytes there were. */
   read(buffer: Uint8Array, position: number): Promise<number>;
+  /** As `read`, but before it returns: it blocks the process, so only for little that was just written. */
+  readNow(buffer: Uint8Array, position: number): number;
   truncate(size: number): Promise<void>;
   /** Makes content and size durable (`fdatasync`). After an error nothing is known of what was written. */
   sync(): Promise<void>;

@@ -1,4 +1,5 @@
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
+import type { ChunkName } from '../protocol/names.js';
 import { AckSet, type AckSetRecord } from './ack-set.js';
 import { replaceFile } from './atomic-file.js';
 import type { Ballast } from './ballast.js';
@@ -57,11 +58,36 @@ export class GroupBook {
     return highest;
   }
 
-  /** Adds the group when it is new. From then on chunks wait for its acknowledgement too. */
-  async register(group: string): Promise<void> {
-    if (this.#groups.has(group)) return;
+  /** The names of the registered groups, sorted. */
+  get names(): readonly string[] {
+    return [...this.#groups.keys()].sort();
+  }
+
+  isRegistered(group: string): boolean {
+    return this.#groups.has(group);
+  }
+
+  /**
+   * Adds a group that is new. From then on chunks wait for its acknowledgement too.
+   *
+   * @param acked what counts as acknowledged by it from the beginning
+   */
+  async register(group: string, acked: readonly ChunkName[] = []): Promise<void> {
     const groups = copyOf(this.#groups);
-    groups.set(group, new Map());
+    const owners = new Map<string, AckSet>();
+    for (const { owner, index } of acked) {
+      const set = owners.get(owner) ?? new AckSet();
+      owners.set(owner, set);
+      set.add(index);
+    }
+    groups.set(group, owners);
+    await this.#replace(groups);
+  }
+
+  /** Forgets the group and what it has acknowledged. */
+  async remove(group: string): Promise<void> {
+    const groups = copyOf(this.#groups);
+    groups.delete(group);
     await this.#replace(groups);
   }
 

@@ -8,6 +8,7 @@ import {
   open,
   promises,
   read,
+  readSync,
   type Stats,
   writev,
   writevSync,
@@ -61,6 +62,14 @@ export const nodeDisk: Disk = {
   readFile: (path) => promises.readFile(path),
   rename: (from, to) => promises.rename(from, to),
   removeFile: (path) => promises.unlink(path),
+  async space(path) {
+    const { bsize, blocks, bavail, files, ffree } = await promises.statfs(path);
+    return {
+      totalBytes: blocks * bsize,
+      freeBytes: bavail * bsize,
+      inodes: files === 0 ? undefined : { total: files, free: ffree },
+    };
+  },
 };
 
 function kindOf(entry: Dirent): DirectoryEntry['kind'] {
@@ -100,6 +109,10 @@ class NodeDiskFile implements DiskFile {
         else resolve(byteCount);
       });
     });
+  }
+
+  readNow(buffer: Uint8Array, position: number): number {
+    return readSync(this.#descriptor, buffer, 0, buffer.length, position);
   }
 
   truncate(size: number): Promise<void> {

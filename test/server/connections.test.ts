@@ -136,7 +136,11 @@ await t.test('a closed store takes no writes to a category that is new', async (
   const store = await openStore({ directory });
   await store.close();
   const writing = async (): Promise<unknown> =>
-    (await store.category('new')).append([Buffer.from('a\n')], 2, false);
+    (await store.category('new')).append({
+      pieces: [Buffer.from('a\n')],
+      byteCount: 2,
+      sync: false,
+    });
   await t.rejects(writing, { code: 'draining' });
   t.notOk(existsSync(`${directory}/new`));
 });

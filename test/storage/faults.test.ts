@@ -39,7 +39,11 @@ async function refusedWrite(t: Test, kind: string, batch: string, faults: Fault[
   t.same(category.list('default'), [{ name: first, complete: false, size: 7 }]);
   disk.heal();
   const later = await append(category, 'after\n');
-  t.same(later, { chunk: first, offset: 7, size: 6 }, `${kind}: later writes go on`);
+  t.same(
+    later,
+    { chunk: first, offset: 7, size: 6, duplicate: false },
+    `${kind}: later writes go on`,
+  );
   await store.close();
   const content = (await readChunk(directory, 'logs', first)).toString();
   t.equal(content, 'before\nafter\n');
@@ -69,7 +73,7 @@ await t.test('short writes alone are completed', async (t) => {
     const pieces = [text.slice(0, 10), text.slice(10, 50), `${text.slice(50)}\n`].map((piece) =>
       Buffer.from(piece),
     );
-    await category.append(pieces, text.length + 1, false);
+    await category.append({ pieces, byteCount: text.length + 1, sync: false });
   }
   await store.close();
   const content = (await readChunk(directory, 'logs', first)).toString();
@@ -106,7 +110,12 @@ await t.test('a torn end that cannot be mended ends its chunk, and writes go on'
   disk.inject({ operation: 'truncate', path: chunkFile, code: 'EIO' });
   await t.rejects(append(category, 'refused\n'), { code: 'storage_failed' });
   t.same(category.list('default'), [{ name: first, complete: true, size: 7 }]);
-  t.same(await append(category, 'after\n'), { chunk: second, offset: 0, size: 6 });
+  t.same(await append(category, 'after\n'), {
+    chunk: second,
+    offset: 0,
+    size: 6,
+    duplicate: false,
+  });
   await store.close();
   const again = await openStore({ directory });
   t.same((await again.category('logs')).list('default'), [

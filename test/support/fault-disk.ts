@@ -1,9 +1,9 @@
 import { createDeferred, type Deferred } from '../../src/common/deferred.js';
-import type { DirectoryEntry, Disk, DiskFile } from '../../src/storage/disk.js';
+import type { DirectoryEntry, Disk, DiskFile, DiskSpace } from '../../src/storage/disk.js';
 import { nodeDisk } from '../../src/storage/node-disk.js';
 
 /** What a fault can hit; `write` is also what `writeNow` counts as. */
-export type DiskOperation = Exclude<keyof Disk | keyof DiskFile, 'writeNow'>;
+export type DiskOperation = Exclude<keyof Disk | keyof DiskFile, 'writeNow' | 'readNow'>;
 
 export interface Fault {
   readonly operation: DiskOperation;
@@ -113,6 +113,10 @@ export class FaultDisk implements Disk {
     return this.#around('removeFile', path, () => nodeDisk.removeFile(path));
   }
 
+  space(path: string): Promise<DiskSpace> {
+    return this.#around('space', path, () => nodeDisk.space(path));
+  }
+
   #wrap(file: DiskFile, path: string): DiskFile {
     return {
       size: () => this.#around('size', path, () => file.size()),
@@ -123,6 +127,10 @@ export class FaultDisk implements Disk {
       writeNow: (pieces, position) =>
         file.writeNow(firstBytes(pieces, this.#strike('write', path)), position),
       read: (buffer, position) => this.#around('read', path, () => file.read(buffer, position)),
+      readNow: (buffer, position) => {
+        this.#strike('read', path);
+        return file.readNow(buffer, position);
+      },
       truncate: (size) => this.#around('truncate', path, () => file.truncate(size)),
       sync: () => this.#around('sync', path, () => file.sync()),
       close: () => this.#around('close', path, () => file.close()),

@@ -1,8 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../src/common/clock.js';
+import type { Appended, ProducerStamp } from '../../src/storage/batch.js';
 import type { Category } from '../../src/storage/category.js';
-import type { Appended } from '../../src/storage/category-writer.js';
 import type { Disk } from '../../src/storage/disk.js';
 import { nodeDisk } from '../../src/storage/node-disk.js';
 import { Store } from '../../src/storage/store.js';
@@ -44,9 +44,29 @@ export async function openStore(options: TestStoreOptions): Promise<Store> {
   );
 }
 
-export function append(category: Category, text: string | Buffer, sync = false): Promise<Appended> {
-  const bytes = Buffer.from(text);
-  return category.append([bytes], bytes.length, sync);
+/** A batch that is in a chunk that is still there. */
+export interface Placed extends Appended {
+  readonly chunk: string;
+  readonly offset: number;
+}
+
+export function append(
+  category: Category,
+  text: string | Buffer,
+  sync = false,
+  stamp?: ProducerStamp,
+): Promise<Placed> {
+  return appendPieces(category, [Buffer.from(text)], sync, stamp);
+}
+
+export async function appendPieces(
+  category: Category,
+  pieces: readonly Buffer[],
+  sync = false,
+  stamp?: ProducerStamp,
+): Promise<Placed> {
+  const byteCount = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  return (await category.append({ pieces, byteCount, sync, stamp })) as Placed;
 }
 
 export function chunkPath(directory: string, category: string, chunk: string): string {

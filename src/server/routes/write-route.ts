@@ -21,8 +21,8 @@ export const writeRoute: Route = {
     try {
       checkBatch(body.pieces);
       const category = await ports.store.category(categoryName);
-      const appended = await category.append(body.pieces, body.byteCount, sync);
-      const receipt: WriteReceipt = { ...appended, duplicate: false };
+      const { pieces, byteCount } = body;
+      const receipt: WriteReceipt = await category.append({ pieces, byteCount, sync });
       sendJson(context, 200, receipt);
     } finally {
       body.release();
