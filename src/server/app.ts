@@ -4,15 +4,19 @@ import Koa, { type Context } from 'koa';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import type { ErrorCode } from '../protocol/error-codes.js';
 import { hasSystemCode } from '../storage/disk.js';
-import { Query } from './query.js';
 import { discardRest } from './request-body.js';
 import { type Route, sendJson } from './route.js';
+import { RouteTable } from './route-table.js';
 import { ackRoute } from './routes/ack-route.js';
-import { groupsRoute } from './routes/groups-route.js';
 import { listCategoriesRoute } from './routes/list-categories-route.js';
 import { listChunksRoute } from './routes/list-chunks-route.js';
+import { listGroupsRoute } from './routes/list-groups-route.js';
 import { liveRoute } from './routes/live-route.js';
 import { readRoute } from './routes/read-route.js';
+import { registerGroupRoute } from './routes/register-group-route.js';
+import { removeGroupRoute } from './routes/remove-group-route.js';
+import { sealRoute } from './routes/seal-route.js';
+import { statusRoute } from './routes/status-route.js';
 import { writeRoute } from './routes/write-route.js';
 import type { ServerPorts } from './server-ports.js';
 
@@ -22,7 +26,11 @@ const routes: readonly Route[] = [
   ackRoute,
   listChunksRoute,
   listCategoriesRoute,
-  groupsRoute,
+  listGroupsRoute,
+  registerGroupRoute,
+  removeGroupRoute,
+  sealRoute,
+  statusRoute,
   liveRoute,
 ];
 
@@ -35,7 +43,7 @@ const retryAfterSeconds = 1;
 /** The Koa application of a node: every call of the HTTP interface lives here. */
 export function createApp(ports: ServerPorts): Koa {
   const app = new Koa();
-  const routeByPath = new Map(routes.map((route) => [route.path, route]));
+  const table = new RouteTable(routes);
   const answering = new Set<ServerResponse>();
   // Before those that wait are woken: their connections are not to be used again.
   setMaxListeners(0, ports.stopping);
@@ -48,7 +56,8 @@ export function createApp(ports: ServerPorts): Koa {
     answering.add(context.res);
     if (ports.stopping.aborted) context.res.shouldKeepAlive = false;
     try {
-      await dispatch(context, routeByPath, ports);
+      const { route, query } = table.find(context.method, context.path, context.querystring);
+      await route.handle(context, query, ports);
     } catch (error) {
       answerError(context, error, ports);
     } finally {
@@ -56,28 +65,6 @@ export function createApp(ports: ServerPorts): Koa {
     }
   });
   return app;
-}
-
-async function dispatch(
-  context: Context,
-  routeByPath: ReadonlyMap<string, Route>,
-  ports: ServerPorts,
-): Promise<void> {
-  const route = routeByPath.get(context.path);
-  if (route === undefined) {
-    throw new ChukchaError(
-      'not_found',
-      `There is nothing at ${JSON.stringify(context.path.slice(0, 80))}: expected one of ${[...routeByPath.keys()].join(', ')}.`,
-    );
-  }
-  if (!route.methods.includes(context.method)) {
-    context.set('Allow', route.methods.join(', '));
-    throw new ChukchaError(
-      'method_not_allowed',
-      `${context.method} is not possible at ${route.path}: expected ${route.methods.join(' or ')}.`,
-    );
-  }
-  await route.handle(context, new Query(context.querystring, route.queryNames), ports);
 }
 
 function answerError(context: Context, thrown: unknown, ports: ServerPorts): void {
@@ -101,9 +88,13 @@ function answerError(context: Context, thrown: unknown, ports: ServerPorts): voi
     return;
   }
   if (!context.req.complete) discardRest(context.req);
-  const retryAfter =
-    error.status === 503 || error.status === 507 ? { 'Retry-After': `${retryAfterSeconds}` } : {};
-  sendJson(context, error.status, error.toBody(), retryAfter);
+  sendJson(context, error.status, error.toBody(), errorHeaders(error));
+}
+
+function errorHeaders({ code, status, fields }: ChukchaError): Readonly<Record<string, string>> {
+  if (code === 'method_not_allowed') return { Allow: String(fields['allow']) };
+  if (status === 503 || status === 507) return { 'Retry-After': `${retryAfterSeconds}` };
+  return {};
 }
 
 function toChukchaError(thrown: unknown): ChukchaError {

@@ -3,6 +3,7 @@ import { Mutex } from '../common/mutex.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import { commitBufferCountMax, commitBytesMax } from '../protocol/limits.js';
 import type { Appended, Submission } from './batch.js';
+import type { Chunk } from './chunk.js';
 import type { ChunkWriter } from './chunk-writer.js';
 import type { Flushable, Flusher } from './flusher.js';
 
@@ -79,8 +80,12 @@ export class CategoryWriter implements Flushable {
     }
   }
 
-  /** Seals the open chunk, so that it can be acknowledged; the next batch starts a new one. */
-  seal(): Promise<void> {
+  /**
+   * Seals the open chunk, so that it can be acknowledged; the next batch starts a new one.
+   *
+   * @returns what was sealed; `undefined` when no chunk was open
+   */
+  seal(): Promise<Chunk | undefined> {
     return this.#lane.run(async () => this.#sealCurrent());
   }
 
@@ -167,13 +172,14 @@ export class CategoryWriter implements Flushable {
     return this.#current;
   }
 
-  #sealCurrent(): void {
+  #sealCurrent(): Chunk | undefined {
     const writer = this.#current;
-    if (writer === undefined) return;
+    if (writer === undefined) return undefined;
     this.#current = undefined;
     writer.chunk.seal();
     this.#markUnsynced(writer);
     this.#ports.onSealed();
+    return writer.chunk;
   }
 
   #markUnsynced(writer: ChunkWriter): void {

@@ -3,7 +3,7 @@ import type { Logger } from '../common/logger.js';
 import { Mutex } from '../common/mutex.js';
 import { ChangeSignal } from '../common/wait.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
-import type { ChunkState, ListedChunk } from '../protocol/http-api.js';
+import type { ChunkState, GroupBacklog, HeldChunks, ListedChunk } from '../protocol/http-api.js';
 import {
   type ChunkName,
   checkChunkName,
@@ -42,14 +42,6 @@ export interface CategoryPorts {
   readonly log: Logger;
   readonly flusher: Flusher;
   readonly ballast: Ballast;
-}
-
-/** What a group has still to acknowledge on this node. */
-export interface GroupBacklog {
-  readonly group: string;
-  readonly chunks: number;
-  /** The size of these chunks; a part of the first ones may be processed already. */
-  readonly bytes: number;
 }
 
 /**
@@ -205,27 +197,29 @@ export class Category {
   /**
    * Forgets the group, and removes the chunks that only it still held; durable when it resolves.
    *
-   * @returns whether there was such a group
+   * @returns what that freed; `undefined` when there was no such group
    */
-  removeGroup(group: string): Promise<boolean> {
+  removeGroup(group: string): Promise<HeldChunks | undefined> {
     return this.#ackLane.run(async () => {
-      if (!this.#groups.isRegistered(group)) return false;
+      if (!this.#groups.isRegistered(group)) return undefined;
       await this.#groups.remove(group);
       this.#bumpList();
-      for (const chunk of this.#chunks.sorted()) {
-        if (this.#groups.isAckedByAll(chunk.owner, chunk.index)) await this.#removeChunk(chunk);
-      }
-      return true;
+      const freed = this.#chunks
+        .sorted()
+        .filter((chunk) => this.#groups.isAckedByAll(chunk.owner, chunk.index));
+      for (const chunk of freed) await this.#removeChunk(chunk);
+      return sumOf(freed);
     });
   }
 
   /** The registered groups, sorted by name, with what each has still to acknowledge. */
   groups(): GroupBacklog[] {
-    return this.#groups.names.map((group) => {
-      const chunks = this.list(group);
-      const bytes = chunks.reduce((sum, chunk) => sum + chunk.size, 0);
-      return { group, chunks: chunks.length, bytes };
-    });
+    return this.#groups.names.map((group) => ({ group, ...sumOf(this.list(group)) }));
+  }
+
+  /** What this node holds of the category. */
+  held(): HeldChunks {
+    return sumOf(this.#chunks.sorted());
   }
 
   /**
@@ -245,8 +239,12 @@ export class Category {
     });
   }
 
-  /** Seals this node's open chunk, so that it can be acknowledged. */
-  seal(): Promise<void> {
+  /**
+   * Seals this node's open chunk, so that it can be acknowledged.
+   *
+   * @returns what was sealed; `undefined` when no chunk was open
+   */
+  seal(): Promise<Chunk | undefined> {
     return this.#writer.seal();
   }
 
@@ -346,6 +344,10 @@ export class Category {
     this.#listVersion += 1;
     this.listChanged.notify();
   }
+}
+
+function sumOf(chunks: readonly { readonly size: number }[]): HeldChunks {
+  return { chunks: chunks.length, bytes: chunks.reduce((sum, chunk) => sum + chunk.size, 0) };
 }
 
 /** The chunk files of the category's directory; `undefined` when there is no directory. */

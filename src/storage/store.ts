@@ -123,11 +123,14 @@ export class Store {
 
   /** The names of the categories that were ever written to, sorted. */
   async listCategories(): Promise<string[]> {
+    const categories = await this.categories();
+    return categories.filter((category) => category.exists).map((category) => category.name);
+  }
+
+  /** The categories that this node knows, by name; also those that only have groups so far. */
+  async categories(): Promise<Category[]> {
     const categories = await this.#openCategories();
-    return categories
-      .filter((category) => category.exists)
-      .map((category) => category.name)
-      .sort();
+    return categories.sort((left, right) => (left.name < right.name ? -1 : 1));
   }
 
   /** Refuses further writes, then makes durable and seals what was accepted. */

@@ -251,7 +251,7 @@ t.test(
     const server = createServer((request, response) => {
       const { pathname } = new URL(request.url ?? '', 'http://node');
       const common = { 'chukcha-list-version': 'x.1', 'chukcha-cluster-id': 'x' };
-      if (pathname === '/groups') response.end('{}');
+      if (pathname.startsWith('/groups/')) response.end('{}');
       else if (pathname === '/listChunks') {
         const list = [{ name: 'node1-chunk000000000', complete: false, size: 4 }];
         response.writeHead(200, common).end(JSON.stringify(list));

@@ -2,6 +2,7 @@
 // with the data directory; tells its address, and its memory when it is asked.
 import { systemClock } from '../../src/common/clock.js';
 import { systemRandom } from '../../src/common/random.js';
+import { createNodeStatus } from '../../src/node/node-status.js';
 import { batchBytesMaxDefault, chunkBytesMaxDefault } from '../../src/protocol/limits.js';
 import { createApp } from '../../src/server/app.js';
 import { Listener } from '../../src/server/listener.js';
@@ -9,6 +10,7 @@ import { SlabPool } from '../../src/server/slab-pool.js';
 import { nodeDisk } from '../../src/storage/node-disk.js';
 import { Store } from '../../src/storage/store.js';
 import { RecordingLogger } from './recording-logger.js';
+import { testIdentity } from './test-node.js';
 
 export type ServerProcessMessage =
   | { readonly kind: 'ready'; readonly url: string }
@@ -19,21 +21,24 @@ const log = new RecordingLogger();
 const store = await Store.open(
   {
     dataDirectory,
-    nodeName: 'node1',
+    nodeName: testIdentity().nodeName,
     chunkBytesMax: chunkBytesMaxDefault,
     flushIntervalMs: 1_000,
   },
   { disk: nodeDisk, clock: systemClock, random: systemRandom, log },
 );
+const identity = testIdentity();
+const stopping = new AbortController().signal;
 const app = createApp({
   store,
   clock: systemClock,
   log,
   slabs: new SlabPool(),
-  nodeName: 'node1',
-  clusterId: 'cluster1',
+  nodeName: identity.nodeName,
+  clusterId: identity.clusterId,
   batchBytesMax: batchBytesMaxDefault,
-  stopping: new AbortController().signal,
+  status: createNodeStatus({ identity, store, clock: systemClock, stopping }),
+  stopping,
 });
 const listener = await Listener.open(app, { host: '127.0.0.1', port: 0 });
 

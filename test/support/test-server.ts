@@ -1,4 +1,5 @@
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
+import { createNodeStatus } from '../../src/node/node-status.js';
 import { batchBytesMaxDefault } from '../../src/protocol/limits.js';
 import { createApp } from '../../src/server/app.js';
 import { Listener } from '../../src/server/listener.js';
@@ -6,6 +7,7 @@ import { SlabPool } from '../../src/server/slab-pool.js';
 import type { Store } from '../../src/storage/store.js';
 import { FakeClock } from './fake-clock.js';
 import { RecordingLogger } from './recording-logger.js';
+import { testIdentity } from './test-node.js';
 import { openStore, type TestStoreOptions } from './test-store.js';
 
 export interface TestServer {
@@ -28,14 +30,16 @@ export async function startServer(
   const log = new RecordingLogger();
   const store = await openStore({ clock, log, ...options });
   const stopping = new AbortController();
+  const identity = testIdentity(options.nodeName);
   const app = createApp({
     store,
     clock,
     log,
     slabs: new SlabPool(),
-    nodeName: options.nodeName ?? 'node1',
-    clusterId: 'cluster1',
+    nodeName: identity.nodeName,
+    clusterId: identity.clusterId,
     batchBytesMax: options.batchBytesMax ?? batchBytesMaxDefault,
+    status: createNodeStatus({ identity, store, clock, stopping: stopping.signal }),
     stopping: stopping.signal,
   });
   const listener = await Listener.open(app, { host: '127.0.0.1', port: 0 });
