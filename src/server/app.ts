@@ -17,12 +17,14 @@ import { registerGroupRoute } from './routes/register-group-route.js';
 import { removeGroupRoute } from './routes/remove-group-route.js';
 import { sealRoute } from './routes/seal-route.js';
 import { statusRoute } from './routes/status-route.js';
+import { streamRoute } from './routes/stream-route.js';
 import { writeRoute } from './routes/write-route.js';
 import type { ServerPorts } from './server-ports.js';
 
 const routes: readonly Route[] = [
   writeRoute,
   readRoute,
+  streamRoute,
   ackRoute,
   listChunksRoute,
   listCategoriesRoute,

@@ -161,6 +161,25 @@ export class Category {
     return this.#chunks.get(name);
   }
 
+  /** The nodes that wrote the chunks that are here, sorted. */
+  owners(): string[] {
+    return this.#chunks.owners();
+  }
+
+  /** The newest chunk of an owner. */
+  lastChunk(owner: string): Chunk | undefined {
+    return this.#chunks.ownedBy(owner).at(-1);
+  }
+
+  /** The first chunk of an owner behind an index that the group has not acknowledged. */
+  nextChunk(owner: string, index: number, group: string): Chunk | undefined {
+    return this.#chunks.firstAfter(
+      owner,
+      index,
+      (chunk) => !this.#groups.has(group, chunk.owner, chunk.index),
+    );
+  }
+
   /** What a reader is told about a chunk, also when this node does not hold it: not yet, or no longer. */
   chunkState(name: ChunkName): ChunkState {
     const chunk = this.#chunks.get(formatChunkName(name));

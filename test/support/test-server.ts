@@ -1,4 +1,5 @@
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
+import type Koa from 'koa';
 import { createNodeStatus } from '../../src/node/node-status.js';
 import { batchBytesMaxDefault } from '../../src/protocol/limits.js';
 import { createApp } from '../../src/server/app.js';
@@ -16,6 +17,7 @@ export interface TestServer {
   readonly store: Store;
   readonly clock: FakeClock;
   readonly log: RecordingLogger;
+  readonly app: Koa;
   readonly listener: Listener;
   /** Tells the routes that the node stops, as its owner does first of all. */
   stop(): void;
@@ -50,7 +52,7 @@ export async function startServer(
     await store.close();
     await listener.close();
   };
-  return { url, directory: options.directory, store, clock, log, listener, stop, close };
+  return { url, directory: options.directory, store, clock, log, app, listener, stop, close };
 }
 
 export interface Answer {
