@@ -1,12 +1,14 @@
 import { setMaxListeners } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import Koa, { type Context } from 'koa';
+import type { Logger } from '../common/logger.js';
+import { createRateLimitedLogger } from '../common/rate-limited-logger.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import type { ErrorCode } from '../protocol/error-codes.js';
 import { hasSystemCode } from '../storage/disk.js';
 import { discardRest } from './request-body.js';
 import { type Route, sendJson } from './route.js';
-import { RouteTable } from './route-table.js';
+import { pathOf, RouteTable } from './route-table.js';
 import { ackRoute } from './routes/ack-route.js';
 import { listCategoriesRoute } from './routes/list-categories-route.js';
 import { listChunksRoute } from './routes/list-chunks-route.js';
@@ -46,6 +48,7 @@ const retryAfterSeconds = 1;
 export function createApp(ports: ServerPorts): Koa {
   const app = new Koa();
   const table = new RouteTable(routes);
+  const log = createRateLimitedLogger(ports.log, ports.clock);
   const answering = new Set<ServerResponse>();
   // Before those that wait are woken: their connections are not to be used again.
   setMaxListeners(0, ports.stopping);
@@ -58,10 +61,11 @@ export function createApp(ports: ServerPorts): Koa {
     answering.add(context.res);
     if (ports.stopping.aborted) context.res.shouldKeepAlive = false;
     try {
-      const { route, query } = table.find(context.method, context.path, context.querystring);
+      const { route, query } = table.find(context.method, context.req.url ?? '');
+      refuseForm(context);
       await route.handle(context, query, ports);
     } catch (error) {
-      answerError(context, error, ports);
+      answerError(context, error, log);
     } finally {
       answering.delete(context.res);
     }
@@ -69,7 +73,17 @@ export function createApp(ports: ServerPorts): Koa {
   return app;
 }
 
-function answerError(context: Context, thrown: unknown, ports: ServerPorts): void {
+/** The body of a form has lines around its content that nobody wants to have stored as messages. */
+function refuseForm({ req }: Context): void {
+  const type = req.headers['content-type'] ?? '';
+  if (!/^multipart\//i.test(type)) return;
+  throw new ChukchaError(
+    'invalid_request',
+    `The body is a form (${type.slice(0, 40)}): send the lines as they are, for example with curl --data-binary @FILE; nothing was stored.`,
+  );
+}
+
+function answerError(context: Context, thrown: unknown, log: Logger): void {
   const error = toChukchaError(thrown);
   if (error.code === 'aborted' || context.res.destroyed) {
     context.respond = false;
@@ -77,8 +91,8 @@ function answerError(context: Context, thrown: unknown, ports: ServerPorts): voi
     return;
   }
   if (loggedCodes.has(error.code)) {
-    ports.log.error('A request failed.', {
-      path: context.path,
+    log.error('A request failed.', {
+      path: pathOf(context.req.url ?? ''),
       code: error.code,
       error: error.message,
       cause: error.cause === undefined ? undefined : errorMessage(error.cause),

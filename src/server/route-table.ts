@@ -36,14 +36,19 @@ export class RouteTable {
     }
   }
 
-  /** Throws `not_found`, `method_not_allowed` with the field `allow`, or `invalid_request`. */
-  find(method: string, path: string, queryString: string): RoutedRequest {
+  /**
+   * @param url the target of the request, as it was sent
+   *
+   * Throws `not_found`, `method_not_allowed` with the field `allow`, or `invalid_request`.
+   */
+  find(method: string, url: string): RoutedRequest {
+    const path = pathOf(url);
     const { target, segment } = this.#target(path);
     const route = target.routes.find(({ methods }) => methods.includes(method));
     if (route === undefined) throw methodNotAllowed(method, target);
     const inPath =
       target.segmentName === undefined ? {} : { [target.segmentName]: decodeSegment(segment) };
-    return { route, query: new Query(queryString, route.queryNames, inPath) };
+    return { route, query: new Query(queryOf(url), route.queryNames, inPath) };
   }
 
   #target(path: string): { target: Target; segment: string } {
@@ -65,6 +70,20 @@ export class RouteTable {
       `There is nothing at ${JSON.stringify(path.slice(0, quotedLengthMax))}: expected one of ${patterns.join(', ')}.`,
     );
   }
+}
+
+/**
+ * The path of a request's target, still encoded. A proxy may be asked for a whole address and hand that on. A
+ * target need not be an address at all, which is why no parser of such is used: it would throw.
+ */
+export function pathOf(url: string): string {
+  const [beforeQuery = ''] = url.split('?', 1);
+  return beforeQuery.replace(/^http:\/\/[^/]*/i, '');
+}
+
+function queryOf(url: string): string {
+  const start = url.indexOf('?');
+  return start === -1 ? '' : url.slice(start + 1);
 }
 
 function methodNotAllowed(method: string, { pattern, routes }: Target): ChukchaError {
