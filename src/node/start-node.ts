@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { type Clock, systemClock } from '../common/clock.js';
 import type { Logger } from '../common/logger.js';
 import { type Random, systemRandom } from '../common/random.js';
+import { createRateLimitedLogger } from '../common/rate-limited-logger.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import { createApp } from '../server/app.js';
 import { Listener } from '../server/listener.js';
@@ -61,7 +62,7 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
     const app = createApp({
       store,
       clock,
-      log,
+      log: createRateLimitedLogger(log, clock),
       slabs: new SlabPool(),
       nodeName: identity.nodeName,
       clusterId: identity.clusterId,

@@ -1,8 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import Koa, { type Context } from 'koa';
-import type { Logger } from '../common/logger.js';
-import { createRateLimitedLogger } from '../common/rate-limited-logger.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import type { ErrorCode } from '../protocol/error-codes.js';
 import { hasSystemCode } from '../storage/disk.js';
@@ -48,7 +46,6 @@ const retryAfterSeconds = 1;
 export function createApp(ports: ServerPorts): Koa {
   const app = new Koa();
   const table = new RouteTable(routes);
-  const log = createRateLimitedLogger(ports.log, ports.clock);
   const answering = new Set<ServerResponse>();
   // Before those that wait are woken: their connections are not to be used again.
   setMaxListeners(0, ports.stopping);
@@ -65,7 +62,7 @@ export function createApp(ports: ServerPorts): Koa {
       refuseForm(context);
       await route.handle(context, query, ports);
     } catch (error) {
-      answerError(context, error, log);
+      answerError(context, error, ports);
     } finally {
       answering.delete(context.res);
     }
@@ -83,7 +80,7 @@ function refuseForm({ req }: Context): void {
   );
 }
 
-function answerError(context: Context, thrown: unknown, log: Logger): void {
+function answerError(context: Context, thrown: unknown, { log }: ServerPorts): void {
   const error = toChukchaError(thrown);
   if (error.code === 'aborted' || context.res.destroyed) {
     context.respond = false;

@@ -8,6 +8,7 @@ import type { SlabPool } from './slab-pool.js';
 export interface ServerPorts {
   readonly store: Store;
   readonly clock: Clock;
+  /** Limited in its rate: a failing disk fails every request. */
   readonly log: Logger;
   readonly slabs: SlabPool;
   readonly nodeName: string;

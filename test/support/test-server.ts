@@ -1,5 +1,6 @@
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import type Koa from 'koa';
+import { createRateLimitedLogger } from '../../src/common/rate-limited-logger.js';
 import { createNodeStatus } from '../../src/node/node-status.js';
 import { batchBytesMaxDefault } from '../../src/protocol/limits.js';
 import { createApp } from '../../src/server/app.js';
@@ -36,7 +37,7 @@ export async function startServer(
   const app = createApp({
     store,
     clock,
-    log,
+    log: createRateLimitedLogger(log, clock),
     slabs: new SlabPool(),
     nodeName: identity.nodeName,
     clusterId: identity.clusterId,
