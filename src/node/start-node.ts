@@ -48,12 +48,7 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
   try {
     const identity = await openIdentity(disk, random, dataDirectory, options.name);
     const store = await Store.open(
-      {
-        dataDirectory,
-        nodeName: identity.nodeName,
-        chunkBytesMax: options.chunkBytesMax,
-        flushIntervalMs: options.flushIntervalMs,
-      },
+      { ...options, dataDirectory, nodeName: identity.nodeName },
       { disk, clock, random, log },
     );
     const stopping = new AbortController();
@@ -67,7 +62,11 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
       batchBytesMax: options.batchBytesMax,
       stopping: stopping.signal,
     });
-    const listener = await Listener.open(app, { host: options.host, port: options.port });
+    const address = { host: options.host, port: options.port };
+    const listener = await Listener.open(app, address).catch(async (error: unknown) => {
+      await store.close();
+      throw error;
+    });
     log.info('Node is ready.', { name: identity.nodeName, url: listener.url, data: dataDirectory });
     let closing: Promise<void> | undefined;
     const close = async (): Promise<void> => {

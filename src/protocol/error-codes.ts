@@ -66,6 +66,17 @@ export const errorCodes = {
     retryable: false,
     meaning: 'The offset lies beyond the end of the chunk.',
   },
+  sequence_too_old: {
+    status: 409,
+    retryable: false,
+    meaning:
+      'Whether the producer has sent this batch before is not known any more. Nothing was stored.',
+  },
+  sequence_reused: {
+    status: 409,
+    retryable: false,
+    meaning: 'The producer has sent another batch with this sequence before. Nothing was stored.',
+  },
   too_few_replicas: {
     status: 503,
     retryable: true,

@@ -17,6 +17,15 @@ export const batchBytesMaxDefault = 4 * MIB;
 /** A chunk that has this many bytes before a write is sealed, and the write goes to a new one. */
 export const chunkBytesMaxDefault = 20 * MIB;
 
+/** How long a chunk stays open at most, so that what was written can be acknowledged and freed. */
+export const rotateIntervalMsDefault = 10 * MINUTE_MS;
+
+/** How long a write that did not ask for more may stay in the memory of the machine before it is on disk. */
+export const flushIntervalMsDefault = 1 * SECOND_MS;
+
+/** How often all chunks are compared with their checksums. */
+export const scrubIntervalMsDefault = 24 * 60 * MINUTE_MS;
+
 /** `[A-Za-z0-9_-]{1,128}`; file systems allow names of 255 bytes, and `_dlq` is appended to some. */
 export const categoryNameLengthMax = 128;
 

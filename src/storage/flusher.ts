@@ -21,6 +21,7 @@ export class Flusher {
   #dirty = new Set<Flushable>();
   #timer: Timer | undefined;
   #queued: Promise<void> | undefined;
+  #closed = false;
 
   constructor(clock: Clock, intervalMs: number) {
     this.#clock = clock;
@@ -29,6 +30,7 @@ export class Flusher {
 
   markDirty(target: Flushable): void {
     this.#dirty.add(target);
+    if (this.#closed) return;
     this.#timer ??= this.#clock.after(this.#intervalMs, () => void this.flushAll());
   }
 
@@ -43,8 +45,9 @@ export class Flusher {
     return this.#queued;
   }
 
-  /** Flushes what is left and stops; nothing may be marked dirty any more. */
+  /** Flushes what is left and stops; what cannot be flushed now is left to the next start. */
   close(): Promise<void> {
+    this.#closed = true;
     return this.flushAll();
   }
 

@@ -5,19 +5,30 @@ import { ChangeSignal } from '../common/wait.js';
 import { checkCategoryName, isCategoryName } from '../protocol/names.js';
 import { replaceFile } from './atomic-file.js';
 import { Ballast } from './ballast.js';
-import { Category } from './category.js';
+import { Caretaker, type ScrubStatus } from './caretaker.js';
+import { Category, type CategorySummary } from './category.js';
 import { drainingError } from './category-writer.js';
 import { type Disk, hasSystemCode } from './disk.js';
 import { writeError } from './disk-error.js';
+import { DiskGuard, type DiskReserve, type DiskStatus } from './disk-guard.js';
 import { Flusher } from './flusher.js';
+import type { RetentionLimits } from './retention.js';
 
 export interface StoreOptions {
   readonly dataDirectory: string;
   readonly nodeName: string;
   /** A chunk with this many bytes before a write is sealed, and the write goes to a new one. */
   readonly chunkBytesMax: number;
+  /** A chunk that has been open for so long is sealed, in milliseconds. */
+  readonly rotateIntervalMs: number;
   /** How often what was written is made durable in the background. */
   readonly flushIntervalMs: number;
+  /** How much of the disk is kept free of messages. */
+  readonly diskReserve: DiskReserve;
+  /** The limits of a category; `undefined` for one that is kept until it is acknowledged. */
+  readonly retentionOf: (category: string) => RetentionLimits | undefined;
+  /** How long after a check of all chunks the next one begins, in milliseconds; 0 for never. */
+  readonly scrubIntervalMs: number;
 }
 
 export interface StorePorts {
@@ -30,6 +41,9 @@ export interface StorePorts {
 /** Everything but messages is kept below this directory; its name is not one that a category can have. */
 const stateDirectoryName = '.chukcha';
 
+/** Where damaged chunks are; as the state directory, it cannot be taken for a category. */
+const quarantineDirectoryName = '.quarantine';
+
 /** All categories of a node's data directory. The caller makes sure that no other process uses it. */
 export class Store {
   readonly disk: Disk;
@@ -41,11 +55,19 @@ export class Store {
   readonly #ports: StorePorts;
   readonly #ballast: Ballast;
   readonly #flusher: Flusher;
+  readonly #guard: DiskGuard;
+  readonly #caretaker: Caretaker;
   readonly #categories = new Map<string, Promise<Category>>();
   #closing = false;
 
-  private constructor(options: StoreOptions, ports: StorePorts, stoppedCleanly: boolean) {
+  private constructor(
+    options: StoreOptions,
+    ports: StorePorts,
+    guard: DiskGuard,
+    stoppedCleanly: boolean,
+  ) {
     this.#stoppedCleanly = stoppedCleanly;
+    this.#guard = guard;
     this.disk = ports.disk;
     this.#startId = ports.random.hex(4);
     this.#options = options;
@@ -55,6 +77,10 @@ export class Store {
       `${options.dataDirectory}/${stateDirectoryName}/ballast`,
     );
     this.#flusher = new Flusher(ports.clock, options.flushIntervalMs);
+    this.#caretaker = new Caretaker(options, {
+      ...ports,
+      categories: () => this.#openCategories(),
+    });
   }
 
   /** Opens every category of the directory and recovers what a crash left behind. */
@@ -62,19 +88,13 @@ export class Store {
     const stateDirectory = `${options.dataDirectory}/${stateDirectoryName}`;
     await ports.disk.makeDirectory(stateDirectory);
     const stoppedCleanly = await takeCleanMarker(ports.disk, stateDirectory);
-    const store = new Store(options, ports, stoppedCleanly);
-    await store.#ballast.restore();
-    // A category of which all chunks are gone, or that only has groups, is known by its state alone.
-    const names = new Set<string>();
-    for (const directory of [options.dataDirectory, stateDirectory]) {
-      for (const name of await listCategoryDirectories(ports.disk, directory)) names.add(name);
-    }
-    for (const name of names) {
-      const category = await store.category(name);
-      if (!stoppedCleanly && category.exists) {
-        await ports.disk.syncDirectory(`${options.dataDirectory}/${name}`);
-      }
-    }
+    const guard = await DiskGuard.open(
+      { directory: options.dataDirectory, reserve: options.diskReserve },
+      ports,
+    );
+    const store = new Store(options, ports, guard, stoppedCleanly);
+    await store.#openAll();
+    store.#caretaker.start();
     return store;
   }
 
@@ -88,12 +108,17 @@ export class Store {
       {
         name,
         nodeName: this.#options.nodeName,
-        directory: `${this.#options.dataDirectory}/${name}`,
+        home: {
+          directory: `${this.#options.dataDirectory}/${name}`,
+          indexDirectory: `${this.#stateDirectory}/${name}/chunks`,
+        },
         stateDirectory: `${this.#stateDirectory}/${name}`,
+        quarantineDirectory: `${this.#options.dataDirectory}/${quarantineDirectoryName}/${name}`,
         chunkBytesMax: this.#options.chunkBytesMax,
+        rotateIntervalMs: this.#options.rotateIntervalMs,
         stoppedCleanly: this.#stoppedCleanly,
       },
-      { ...this.#ports, flusher: this.#flusher, ballast: this.#ballast },
+      { ...this.#ports, flusher: this.#flusher, ballast: this.#ballast, guard: this.#guard },
     ).catch((error: unknown) => {
       // A category that could not be opened (a full disk, say) is tried again by the next call.
       this.#categories.delete(name);
@@ -130,14 +155,52 @@ export class Store {
       .sort();
   }
 
+  /** What each category has, sorted by name. */
+  async summaries(): Promise<CategorySummary[]> {
+    const categories = await this.#openCategories();
+    const summaries = categories.map((category) => category.summary);
+    return summaries.sort((left, right) => (left.name < right.name ? -1 : 1));
+  }
+
+  /** The room on the disk, and whether writes are taken. */
+  get diskStatus(): DiskStatus {
+    return this.#guard.status;
+  }
+
+  /** The last check of all chunks since this start; `undefined` when none has ended. */
+  get lastScrub(): ScrubStatus | undefined {
+    return this.#caretaker.lastScrub;
+  }
+
+  /** Checks all chunks now, as it is done from time to time. */
+  scrub(): Promise<void> {
+    return this.#caretaker.scrub();
+  }
+
   /** Refuses further writes, then makes durable and seals what was accepted. */
   async close(): Promise<void> {
     this.#closing = true;
+    this.#caretaker.close();
     const categories = await this.#openCategories();
     await Promise.all(categories.map((category) => category.close()));
     await this.#flusher.close();
-    const isDurable = categories.every((category) => !category.hasFailed);
-    if (isDurable) await leaveCleanMarker(this.disk, this.#stateDirectory);
+    this.#guard.close();
+    if (!this.#guard.hasFailed) await leaveCleanMarker(this.disk, this.#stateDirectory);
+  }
+
+  async #openAll(): Promise<void> {
+    await this.#ballast.restore();
+    // A category of which all chunks are gone, or that only has groups, is known by its state alone.
+    const names = new Set<string>();
+    for (const directory of [this.#options.dataDirectory, this.#stateDirectory]) {
+      for (const name of await listCategoryDirectories(this.disk, directory)) names.add(name);
+    }
+    try {
+      for (const name of names) await this.category(name);
+    } catch (error) {
+      this.#guard.close();
+      throw error;
+    }
   }
 
   get #stateDirectory(): string {
