@@ -1,21 +1,15 @@
 import type { Clock } from '../common/clock.js';
 import type { Logger } from '../common/logger.js';
 import type { Ballast } from './ballast.js';
-import type { ChunkHome } from './chunk.js';
+import type { CategoryLayout } from './data-layout.js';
 import type { Disk } from './disk.js';
 import type { DiskGuard } from './disk-guard.js';
 import type { Flusher } from './flusher.js';
 
-export interface CategoryOptions {
+export interface CategoryOptions extends CategoryLayout {
   readonly name: string;
   /** The name of this node; new chunks get it as their owner. */
   readonly nodeName: string;
-  /** Where the chunks are, and the indexes of their batches. */
-  readonly home: ChunkHome;
-  /** Where everything else about the category is. */
-  readonly stateDirectory: string;
-  /** Where damaged chunks are moved to. */
-  readonly quarantineDirectory: string;
   readonly chunkBytesMax: number;
   readonly rotateIntervalMs: number;
   /** Whether the last process made everything durable before it ended. */

@@ -2,12 +2,13 @@ import type { Clock } from '../common/clock.js';
 import type { Logger } from '../common/logger.js';
 import type { Random } from '../common/random.js';
 import { ChangeSignal } from '../common/wait.js';
-import { checkCategoryName, isCategoryName } from '../protocol/names.js';
+import { checkCategoryName } from '../protocol/names.js';
 import { replaceFile } from './atomic-file.js';
 import { Ballast } from './ballast.js';
 import { Caretaker, type ScrubStatus } from './caretaker.js';
 import { Category, type CategorySummary } from './category.js';
 import { drainingError } from './category-writer.js';
+import { type DataLayout, dataLayout, listCategories } from './data-layout.js';
 import { type Disk, hasSystemCode } from './disk.js';
 import { writeError } from './disk-error.js';
 import { DiskGuard, type DiskReserve, type DiskStatus } from './disk-guard.js';
@@ -38,17 +39,12 @@ export interface StorePorts {
   readonly log: Logger;
 }
 
-/** Everything but messages is kept below this directory; its name is not one that a category can have. */
-const stateDirectoryName = '.chukcha';
-
-/** Where damaged chunks are; as the state directory, it cannot be taken for a category. */
-const quarantineDirectoryName = '.quarantine';
-
 /** All categories of a node's data directory. The caller makes sure that no other process uses it. */
 export class Store {
   readonly disk: Disk;
   /** Notified when a category that was not known came into being. */
   readonly categoriesChanged = new ChangeSignal();
+  readonly #layout: DataLayout;
   readonly #startId: string;
   readonly #stoppedCleanly: boolean;
   readonly #options: StoreOptions;
@@ -66,16 +62,14 @@ export class Store {
     guard: DiskGuard,
     stoppedCleanly: boolean,
   ) {
+    this.#layout = dataLayout(options.dataDirectory);
     this.#stoppedCleanly = stoppedCleanly;
     this.#guard = guard;
     this.disk = ports.disk;
     this.#startId = ports.random.hex(4);
     this.#options = options;
     this.#ports = ports;
-    this.#ballast = new Ballast(
-      ports.disk,
-      `${options.dataDirectory}/${stateDirectoryName}/ballast`,
-    );
+    this.#ballast = new Ballast(ports.disk, `${this.#layout.stateDirectory}/ballast`);
     this.#flusher = new Flusher(ports.clock, options.flushIntervalMs);
     this.#caretaker = new Caretaker(options, {
       ...ports,
@@ -85,7 +79,7 @@ export class Store {
 
   /** Opens every category of the directory and recovers what a crash left behind. */
   static async open(options: StoreOptions, ports: StorePorts): Promise<Store> {
-    const stateDirectory = `${options.dataDirectory}/${stateDirectoryName}`;
+    const { stateDirectory } = dataLayout(options.dataDirectory);
     await ports.disk.makeDirectory(stateDirectory);
     const stoppedCleanly = await takeCleanMarker(ports.disk, stateDirectory);
     const guard = await DiskGuard.open(
@@ -108,12 +102,7 @@ export class Store {
       {
         name,
         nodeName: this.#options.nodeName,
-        home: {
-          directory: `${this.#options.dataDirectory}/${name}`,
-          indexDirectory: `${this.#stateDirectory}/${name}/chunks`,
-        },
-        stateDirectory: `${this.#stateDirectory}/${name}`,
-        quarantineDirectory: `${this.#options.dataDirectory}/${quarantineDirectoryName}/${name}`,
+        ...this.#layout.category(name),
         chunkBytesMax: this.#options.chunkBytesMax,
         rotateIntervalMs: this.#options.rotateIntervalMs,
         stoppedCleanly: this.#stoppedCleanly,
@@ -185,26 +174,17 @@ export class Store {
     await Promise.all(categories.map((category) => category.close()));
     await this.#flusher.close();
     this.#guard.close();
-    if (!this.#guard.hasFailed) await leaveCleanMarker(this.disk, this.#stateDirectory);
+    if (!this.#guard.hasFailed) await leaveCleanMarker(this.disk, this.#layout.stateDirectory);
   }
 
   async #openAll(): Promise<void> {
     await this.#ballast.restore();
-    // A category of which all chunks are gone, or that only has groups, is known by its state alone.
-    const names = new Set<string>();
-    for (const directory of [this.#options.dataDirectory, this.#stateDirectory]) {
-      for (const name of await listCategoryDirectories(this.disk, directory)) names.add(name);
-    }
     try {
-      for (const name of names) await this.category(name);
+      for (const name of await listCategories(this.disk, this.#layout)) await this.category(name);
     } catch (error) {
       this.#guard.close();
       throw error;
     }
-  }
-
-  get #stateDirectory(): string {
-    return `${this.#options.dataDirectory}/${stateDirectoryName}`;
   }
 
   /** Those that could be opened; one that could not is tried again when it is asked for. */
@@ -234,16 +214,4 @@ async function leaveCleanMarker(disk: Disk, stateDirectory: string): Promise<voi
   await replaceFile(disk, `${stateDirectory}/${cleanMarkerName}`, '{"version":1}\n').catch(
     () => undefined,
   );
-}
-
-async function listCategoryDirectories(disk: Disk, path: string): Promise<string[]> {
-  try {
-    const entries = await disk.listDirectory(path);
-    return entries
-      .filter((entry) => entry.kind === 'directory' && isCategoryName(entry.name))
-      .map((entry) => entry.name);
-  } catch (error) {
-    if (hasSystemCode(error, 'ENOENT')) return [];
-    throw error;
-  }
 }
