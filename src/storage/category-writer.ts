@@ -52,8 +52,8 @@ export class CategoryWriter implements Flushable {
   #closing = false;
   #current: ChunkWriter | undefined;
   #rotation: Timer | undefined;
-  /** Those with bytes or a name that are not durable yet; the sealed ones among them are still to be closed. */
-  readonly #unsynced = new Set<ChunkWriter>();
+  /** Those whose files are open: with bytes or a name that are not durable yet, or written to of late. */
+  readonly #openFiles = new Set<ChunkWriter>();
 
   constructor(options: CategoryWriterOptions, ports: CategoryWriterPorts) {
     this.#options = options;
@@ -72,28 +72,26 @@ export class CategoryWriter implements Flushable {
     this.#ports.clock.defer(() => void this.#lane.run(() => this.#commitQueue()));
   }
 
-  /** Makes what was written durable, and closes the files of sealed chunks. */
+  /** Makes what was written durable, and closes the files of chunks that are sealed or idle. */
   async flush(): Promise<void> {
-    for (const writer of [...this.#unsynced]) {
-      const { size, state } = writer.chunk;
+    for (const writer of [...this.#openFiles]) {
       try {
         await this.#flushWriter(writer);
         // What came meanwhile has a flush of its own to come.
-        const isSame =
-          writer.chunk.size === size && (writer.chunk.state === 'open') === (state === 'open');
-        if (isSame) this.#unsynced.delete(writer);
+        if (writer.isAtRest) this.#openFiles.delete(writer);
+        else this.#ports.flusher.markDirty(this);
       } catch (error) {
         if (writer.hasFailed) {
-          this.#unsynced.delete(writer);
+          this.#openFiles.delete(writer);
           this.#ports.guard.stop(error as ChukchaError);
-        } else this.#markUnsynced(writer);
+        } else this.#ports.flusher.markDirty(this);
       }
     }
   }
 
   /** Makes what was written durable; the files stay open. Throws `storage_failed`. */
   async sync(): Promise<void> {
-    for (const writer of this.#unsynced) await this.#syncWriter(writer);
+    for (const writer of this.#openFiles) await this.#syncWriter(writer);
   }
 
   /** Seals the open chunk, so that it can be acknowledged; the next batch starts a new one. */
@@ -155,7 +153,7 @@ export class CategoryWriter implements Flushable {
     } finally {
       if (writer.tornTail) this.#sealCurrent();
     }
-    this.#markUnsynced(writer);
+    this.#markOpen(writer);
     guard.noteWritten(group.reduce((sum, { byteCount }) => sum + byteCount, 0));
     for (const record of records) onStored(chunk, record);
     // Those that are content with the write call are answered before the others wait for the disk.
@@ -201,12 +199,12 @@ export class CategoryWriter implements Flushable {
     this.#current = undefined;
     this.#rotation?.cancel();
     writer.chunk.seal(this.#ports.clock.wallMs());
-    this.#markUnsynced(writer);
+    this.#markOpen(writer);
     this.#ports.onSealed();
   }
 
-  #markUnsynced(writer: ChunkWriter): void {
-    this.#unsynced.add(writer);
+  #markOpen(writer: ChunkWriter): void {
+    this.#openFiles.add(writer);
     this.#ports.flusher.markDirty(this);
   }
 
@@ -224,7 +222,10 @@ export class CategoryWriter implements Flushable {
     const isFinal = writer.chunk.state !== 'open';
     try {
       await writer.sync();
-      if (!isFinal) return;
+      if (!isFinal) {
+        await writer.closeIfIdle();
+        return;
+      }
       if (await this.#ports.onDurable(writer.chunk.name)) await writer.writeSeal();
     } catch (error) {
       if (writer.hasFailed) await writer.close();

@@ -23,12 +23,46 @@ const writeNowPauseMs = 1_000;
 /** Combining two checksums takes as long as computing one over so many bytes (1.5 us here). */
 const combineBytesMin = 8 * 1024;
 
+/** After so long without a batch the files are closed: a node may have more categories than descriptors. */
+const idleMs = 500;
+
 /** A file that only grows, with what is known to be whole in it. */
-interface GrowingFile {
-  readonly file: DiskFile;
+class GrowingFile {
   readonly path: string;
   /** What stands behind it is torn and to be cut off. */
-  size: number;
+  size = 0;
+  readonly #disk: Disk;
+  #file: DiskFile | undefined;
+
+  constructor(disk: Disk, path: string, file: DiskFile) {
+    this.#disk = disk;
+    this.path = path;
+    this.#file = file;
+  }
+
+  get isOpen(): boolean {
+    return this.#file !== undefined;
+  }
+
+  async opened(): Promise<DiskFile> {
+    this.#file ??= await this.#disk.openFile(this.path, 'write');
+    return this.#file;
+  }
+
+  /** Does nothing to a file that was closed: whatever was written to it is durable. */
+  async sync(): Promise<void> {
+    await this.#file?.sync();
+  }
+
+  async cutBack(): Promise<void> {
+    await this.#file?.truncate(this.size);
+  }
+
+  async close(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close();
+  }
 }
 
 /**
@@ -48,6 +82,9 @@ export class ChunkWriter {
   /** Of all bytes of the chunk. */
   #crc = 0;
   #directoriesSynced = false;
+  #isAppending = false;
+  #isDirty = false;
+  #lastAppendMs = 0;
   #writeNowPausedUntilMs = 0;
   #tornTail = false;
   #syncFailure: ChukchaError | undefined;
@@ -57,8 +94,8 @@ export class ChunkWriter {
     this.#disk = disk;
     this.#clock = clock;
     this.chunk = chunk;
-    this.#data = { file: data, path: chunk.path, size: 0 };
-    this.#index = { file: index, path: chunk.indexPath, size: 0 };
+    this.#data = new GrowingFile(disk, chunk.path, data);
+    this.#index = new GrowingFile(disk, chunk.indexPath, index);
   }
 
   /** Creates the chunk's file and its index, which must not exist. */
@@ -79,6 +116,12 @@ export class ChunkWriter {
     return this.#tornTail;
   }
 
+  /** Whether everything is durable and the files are closed: for good, or until the next batch. */
+  get isAtRest(): boolean {
+    const isClosed = !this.#data.isOpen && !this.#index.isOpen;
+    return isClosed && !this.#isAppending && (this.#closed || this.chunk.state === 'open');
+  }
+
   /**
    * Appends the batches, all or none, and makes them visible to readers. Returns what the index says of
    * them. Throws `disk_full` when there is no room, `storage_failed` for other errors of the disk.
@@ -90,22 +133,27 @@ export class ChunkWriter {
         ? only.pieces
         : batches.flatMap((batch) => batch.pieces);
     const byteCount = batches.reduce((sum, batch) => sum + batch.byteCount, 0);
+    // Before anything else: from now on the files are in use, and are not closed for being idle.
+    this.#isAppending = true;
+    this.#isDirty = true;
     try {
-      const writing = this.#beginWrite(this.#data, pieces, byteCount);
+      const data = await this.#data.opened();
+      const writing = this.#beginWrite(data, pieces, this.#data.size, byteCount);
       // While a large write is on its way, the checksums are computed beside it.
       const { records, crc } = this.#describe(batches);
-      await completeWrite(this.#data, pieces, byteCount, await writing);
-      const lines = Buffer.from(formatLines(records, this.#index.size === 0), 'latin1');
-      const indexing = this.#beginWrite(this.#index, [lines], lines.length);
-      await completeWrite(this.#index, [lines], lines.length, await indexing);
+      await completeWrite(data, pieces, this.#data.size, byteCount, await writing);
+      const lineBytes = await this.#appendLine(formatLines(records, this.#index.size === 0));
       this.#data.size += byteCount;
-      this.#index.size += lines.length;
+      this.#index.size += lineBytes;
       this.#crc = crc;
       this.chunk.grow(byteCount);
       return records;
     } catch (error) {
       await this.#cutBack();
       throw writeError(error, this.chunk.path);
+    } finally {
+      this.#isAppending = false;
+      this.#lastAppendMs = this.#clock.monotonicMs();
     }
   }
 
@@ -141,16 +189,24 @@ export class ChunkWriter {
     return this.#syncLane.run(async () => {
       const { size, sealedAtMs, state } = this.chunk;
       if (this.#closed || sealedAtMs === undefined || state === 'removed') return;
-      const line = Buffer.from(formatSeal({ size, crc: this.#crc, sealedAtMs }), 'latin1');
       try {
-        const writing = this.#beginWrite(this.#index, [line], line.length);
-        await completeWrite(this.#index, [line], line.length, await writing);
-        this.#index.size += line.length;
-        await this.#index.file.sync();
+        this.#index.size += await this.#appendLine(
+          formatSeal({ size, crc: this.#crc, sealedAtMs }),
+        );
+        await this.#index.sync();
       } catch (error) {
         await this.#cutBack();
         if (!hasSystemCode(error, 'ENOSPC', 'EDQUOT')) throw writeError(error, this.#index.path);
       }
+    });
+  }
+
+  /** Closes the files when they are durable and were not written to of late; a batch opens them again. */
+  closeIfIdle(): Promise<void> {
+    return this.#syncLane.run(async () => {
+      const isIdle = this.#clock.monotonicMs() - this.#lastAppendMs >= idleMs;
+      if (this.#isAppending || this.#isDirty || !isIdle) return;
+      await settleAll([this.#data.close(), this.#index.close()]);
     });
   }
 
@@ -159,7 +215,7 @@ export class ChunkWriter {
     return this.#syncLane.run(async () => {
       if (this.#closed) return;
       this.#closed = true;
-      await Promise.all([this.#data.file.close(), this.#index.file.close()]);
+      await settleAll([this.#data.close(), this.#index.close()]);
     });
   }
 
@@ -180,17 +236,28 @@ export class ChunkWriter {
     return { records, crc: chunkCrc };
   }
 
+  /** Returns the bytes of the line. */
+  async #appendLine(line: string): Promise<number> {
+    const index = await this.#index.opened();
+    const bytes = Buffer.from(line, 'latin1');
+    const { size } = this.#index;
+    const taken = await this.#beginWrite(index, [bytes], size, bytes.length);
+    await completeWrite(index, [bytes], size, bytes.length, taken);
+    return bytes.length;
+  }
+
   /** Writes as much as one call takes, at once when that is quick. */
   #beginWrite(
-    { file, size }: GrowingFile,
+    file: DiskFile,
     pieces: readonly Uint8Array[],
+    position: number,
     byteCount: number,
   ): number | Promise<number> {
     const startMs = this.#clock.monotonicMs();
     if (byteCount > writeNowBytesMax || startMs < this.#writeNowPausedUntilMs) {
-      return file.write(pieces, size);
+      return file.write(pieces, position);
     }
-    const written = file.writeNow(pieces, size);
+    const written = file.writeNow(pieces, position);
     const endMs = this.#clock.monotonicMs();
     if (endMs - startMs > writeNowSlowMs) this.#writeNowPausedUntilMs = endMs + writeNowPauseMs;
     return written;
@@ -198,7 +265,10 @@ export class ChunkWriter {
 
   async #syncOnce(): Promise<void> {
     if (this.#tornTail) await this.#truncate();
-    await settleAll([this.#data.file.sync(), this.#index.file.sync()]);
+    if (this.#isDirty) {
+      this.#isDirty = false;
+      await settleAll([this.#data.sync(), this.#index.sync()]);
+    }
     if (this.#directoriesSynced) return;
     await settleAll(
       [this.#data, this.#index].map(({ path }) => this.#disk.syncDirectory(dirname(path))),
@@ -216,7 +286,7 @@ export class ChunkWriter {
   }
 
   async #truncate(): Promise<void> {
-    await settleAll([this.#data, this.#index].map(({ file, size }) => file.truncate(size)));
+    await settleAll([this.#data.cutBack(), this.#index.cutBack()]);
     this.#tornTail = false;
   }
 }
@@ -229,13 +299,14 @@ function formatLines(records: readonly BatchRecord[], isFirst: boolean): string 
 
 /** A short write is no error yet; the next call tells why the disk took no more. */
 async function completeWrite(
-  { file, size }: GrowingFile,
+  file: DiskFile,
   pieces: readonly Uint8Array[],
+  position: number,
   byteCount: number,
   taken: number,
 ): Promise<void> {
   for (let written = taken; written < byteCount; ) {
-    const more = await file.write(dropFirst(pieces, written), size + written);
+    const more = await file.write(dropFirst(pieces, written), position + written);
     if (more === 0) throw new Error(`the disk took ${written} of ${byteCount} bytes`);
     written += more;
   }

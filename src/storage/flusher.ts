@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../common/clock.js';
+import { forEachLimited } from '../common/for-each-limited.js';
 import { Mutex } from '../common/mutex.js';
 
 /** Something that has written bytes which a crash of the machine would lose. */
@@ -54,11 +55,6 @@ export class Flusher {
   async #flushDirty(): Promise<void> {
     const targets = [...this.#dirty];
     this.#dirty = new Set();
-    const flushSome = async (): Promise<void> => {
-      for (let target = targets.pop(); target !== undefined; target = targets.pop()) {
-        await target.flush();
-      }
-    };
-    await Promise.all(Array.from({ length: flushCountMax }, flushSome));
+    await forEachLimited(targets, flushCountMax, (target) => target.flush());
   }
 }

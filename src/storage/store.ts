@@ -1,4 +1,5 @@
 import type { Clock } from '../common/clock.js';
+import { forEachLimited } from '../common/for-each-limited.js';
 import type { Logger } from '../common/logger.js';
 import type { Random } from '../common/random.js';
 import { ChangeSignal } from '../common/wait.js';
@@ -38,6 +39,9 @@ export interface StorePorts {
   readonly random: Random;
   readonly log: Logger;
 }
+
+/** How many categories are opened or closed at a time: enough to keep the threads for the disk busy. */
+const categoryCountAtOnce = 16;
 
 /** All categories of a node's data directory. The caller makes sure that no other process uses it. */
 export class Store {
@@ -171,7 +175,7 @@ export class Store {
     this.#closing = true;
     this.#caretaker.close();
     const categories = await this.#openCategories();
-    await Promise.all(categories.map((category) => category.close()));
+    await forEachLimited(categories, categoryCountAtOnce, (category) => category.close());
     await this.#flusher.close();
     this.#guard.close();
     if (!this.#guard.hasFailed) await leaveCleanMarker(this.disk, this.#layout.stateDirectory);
@@ -180,7 +184,10 @@ export class Store {
   async #openAll(): Promise<void> {
     await this.#ballast.restore();
     try {
-      for (const name of await listCategories(this.disk, this.#layout)) await this.category(name);
+      const names = await listCategories(this.disk, this.#layout);
+      await forEachLimited(names, categoryCountAtOnce, async (name) => {
+        await this.category(name);
+      });
     } catch (error) {
       this.#guard.close();
       throw error;
