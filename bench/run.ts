@@ -2,6 +2,7 @@
 import { statfsSync } from 'node:fs';
 import { cpus, loadavg, tmpdir, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { benchReadChunks } from './read-chunks.js';
 import { benchShipAndSink } from './ship-and-sink.js';
 import type { BenchOptions } from './support/bench-options.js';
 import { benchWriteBatches } from './write-batches.js';
@@ -20,6 +21,10 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'write-messages': {
     summary: 'POST /write of single messages, pipelined and durable too',
     run: benchWriteMessages,
+  },
+  'read-chunks': {
+    summary: 'GET /read of 1 and 4 MiB beside a loopback copy of as many bytes',
+    run: benchReadChunks,
   },
   'ship-and-sink': {
     summary: 'a file of 1 GB into a node and out of it, beside cat',

@@ -10,3 +10,14 @@ export function repeatRequest(request: Buffer, countMax = 1): (count: number) =>
   const requests = Buffer.concat(new Array<Buffer>(countMax).fill(request));
   return (count) => requests.subarray(0, count * request.length);
 }
+
+/** Some requests, one after another and over again, for a load that sends one at a time. */
+export function cycleRequests(requests: readonly Buffer[]): (count: number) => Buffer {
+  let next = 0;
+  return () => {
+    const request = requests[next % requests.length];
+    next += 1;
+    if (request === undefined) throw new RangeError('There are no requests to send.');
+    return request;
+  };
+}
