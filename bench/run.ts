@@ -2,6 +2,7 @@
 import { statfsSync } from 'node:fs';
 import { cpus, loadavg, tmpdir, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { benchMemory } from './memory.js';
 import { benchReadChunks } from './read-chunks.js';
 import { benchShipAndSink } from './ship-and-sink.js';
 import type { BenchOptions } from './support/bench-options.js';
@@ -25,6 +26,10 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'read-chunks': {
     summary: 'GET /read of 1 and 4 MiB beside a loopback copy of as many bytes',
     run: benchReadChunks,
+  },
+  memory: {
+    summary: 'what a node holds while 10 GB pass, and for each connection',
+    run: benchMemory,
   },
   'ship-and-sink': {
     summary: 'a file of 1 GB into a node and out of it, beside cat',
