@@ -12,5 +12,19 @@ export { Consumer, type ConsumerBatch, type ConsumerOptions } from './client/con
 export { Producer, type ProducerOptions } from './client/producer.js';
 export { ChukchaError, type ErrorFields } from './protocol/chukcha-error.js';
 export { type ErrorCode, type ErrorMeaning, errorCodes } from './protocol/error-codes.js';
-export type { ChunkState, ListedChunk, WriteReceipt } from './protocol/http-api.js';
+export type {
+  CategoryStatus,
+  ChunkState,
+  GroupBacklog,
+  GroupRegistration,
+  GroupRemoval,
+  GroupStart,
+  HeldChunks,
+  ListedChunk,
+  NodeState,
+  NodeStatus,
+  ProducerStamp,
+  SealReceipt,
+  WriteReceipt,
+} from './protocol/http-api.js';
 export type { OwnerPosition, Position } from './protocol/position.js';

@@ -12,34 +12,41 @@ export interface ChunkAckerOptions {
   readonly onRetry: RetryListener | undefined;
 }
 
+/** How many acknowledgements are under way at a time; each takes a connection, and the node's disk takes one by one. */
+const underWayCountMax = 16;
+
 /** Acknowledges to the node, in the background, the chunks that a group has processed whole. */
 export class ChunkAcker {
   readonly #client: Client;
   readonly #options: ChunkAckerOptions;
   readonly #underWay = new Map<string, Promise<void>>();
+  #stopped = false;
 
   constructor(client: Client, options: ChunkAckerOptions) {
     this.#client = client;
     this.#options = options;
   }
 
-  /** Acknowledges what the cursor has finished and what is not under way already. */
+  /** Acknowledges what the cursor has finished and what is not under way already, some at a time. */
   ackFinished(cursor: OwnerCursor): void {
     for (const finished of cursor.finished()) {
+      if (this.#stopped || this.#underWay.size >= underWayCountMax) return;
       if (this.#underWay.has(finished.chunk)) continue;
-      const acking = this.#ack(cursor, finished).finally(() =>
-        this.#underWay.delete(finished.chunk),
-      );
-      this.#underWay.set(finished.chunk, acking);
+      this.#underWay.set(finished.chunk, this.#ack(cursor, finished));
     }
   }
 
-  /** Waits for what is under way, up to a limit; what is lost then is given again by the next run. */
+  /** Acknowledges what is left, up to a limit, and nothing more then; the rest is for the next run. */
   async settle(limitMs: number): Promise<void> {
     const limit = new AbortController();
     const overdue = sleep(this.#options.clock, limitMs, limit.signal).catch(() => undefined);
-    await Promise.race([Promise.all(this.#underWay.values()), overdue]);
+    await Promise.race([this.#drain(), overdue]);
     limit.abort();
+    this.#stopped = true;
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay.values());
   }
 
   /** Never rejects: what failed is given again after the next batch or listing, or by the next run. */
@@ -47,9 +54,13 @@ export class ChunkAcker {
     const { category, group, onRetry } = this.#options;
     try {
       await this.#client.ack(category, chunk, size, { group });
-      cursor.forget(chunk);
     } catch (error) {
+      this.#underWay.delete(chunk);
       onRetry?.(error, 0);
+      return;
     }
+    cursor.forget(chunk);
+    this.#underWay.delete(chunk);
+    this.ackFinished(cursor);
   }
 }

@@ -2,14 +2,21 @@ import { totalBytes } from '../protocol/batch-check.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import {
   type ChunkState,
+  type GroupBacklog,
+  type GroupRegistration,
+  type GroupRemoval,
+  type GroupStart,
   groupNameDefault,
   headers,
   type ListedChunk,
+  type NodeStatus,
+  type ProducerStamp,
   paths,
+  type SealReceipt,
   serverUrlDefault,
   type WriteReceipt,
 } from '../protocol/http-api.js';
-import { type HttpAnswer, HttpTransport } from './http-transport.js';
+import { type HttpAnswer, type HttpCall, HttpTransport } from './http-transport.js';
 
 export interface ClientOptions {
   /** The node to talk to. @default "http://127.0.0.1:8080" */
@@ -28,6 +35,11 @@ export interface CallOptions {
 export interface WriteOptions extends CallOptions {
   /** Answer only when the batch is durable on the node's disk. @default false */
   readonly sync?: boolean;
+  /**
+   * Who sends the batch and as which of its batches, so that sending it again after a failure does not store
+   * it twice: as the same bytes with the same stamp.
+   */
+  readonly stamp?: ProducerStamp;
 }
 
 export interface ReadOptions extends CallOptions {
@@ -94,7 +106,8 @@ export class Client {
 
   /**
    * Appends the messages in the pieces as one batch, all or nothing. It is not tried again: after
-   * `server_unreachable` or `timeout` the batch may have been stored.
+   * `server_unreachable` or `timeout` the batch may have been stored. Writing it again with the same stamp is
+   * answered with `duplicate` then.
    */
   async write(
     category: string,
@@ -105,6 +118,7 @@ export class Client {
       method: 'POST',
       path: paths.write,
       query: { category, sync_each_write: options.sync === true ? true : undefined },
+      headers: stampHeaders(options.stamp),
       pieces,
       byteCount: totalBytes(pieces),
       timeoutMs: this.#timeoutMs,
@@ -146,13 +160,7 @@ export class Client {
     options: CallOptions & { readonly group?: string } = {},
   ): Promise<void> {
     const { group = groupNameDefault } = options;
-    await this.#transport.call({
-      method: 'POST',
-      path: paths.ack,
-      query: { category, chunk, size, group },
-      timeoutMs: this.#timeoutMs,
-      ...withSignal(options),
-    });
+    await this.#call('POST', paths.ack, { category, chunk, size, group }, options);
   }
 
   /** The chunks that the group has not acknowledged, by owner and then by index. */
@@ -178,15 +186,54 @@ export class Client {
     return parseList(answer) as string[];
   }
 
-  /** From now on, chunks of the category wait for this group's acknowledgement too. */
-  async registerGroup(category: string, group: string, options: CallOptions = {}): Promise<void> {
-    await this.#transport.call({
-      method: 'PUT',
-      path: paths.groups,
-      query: { category, group },
-      timeoutMs: this.#timeoutMs,
-      ...withSignal(options),
-    });
+  /** The registered groups of a category, by name, with what each has still to acknowledge. */
+  async groups(category: string, options: CallOptions = {}): Promise<readonly GroupBacklog[]> {
+    return parseList(await this.#get(paths.groups, { category }, options)) as GroupBacklog[];
+  }
+
+  /**
+   * From now on, chunks of the category wait for this group's acknowledgement too. May be repeated: a group
+   * that is registered stays as it is.
+   *
+   * @param options.from whether a new group gets what is there, or only what comes. @default "earliest"
+   */
+  async registerGroup(
+    category: string,
+    group: string,
+    options: CallOptions & { readonly from?: GroupStart } = {},
+  ): Promise<GroupRegistration> {
+    const answer = await this.#call(
+      'PUT',
+      groupPath(group),
+      { category, from: options.from },
+      options,
+    );
+    return parseJson(answer) as GroupRegistration;
+  }
+
+  /** Forgets the group and deletes the chunks that only it still held; the answer says what that freed. */
+  async removeGroup(
+    category: string,
+    group: string,
+    options: CallOptions = {},
+  ): Promise<GroupRemoval> {
+    return parseJson(
+      await this.#call('DELETE', groupPath(group), { category }, options),
+    ) as GroupRemoval;
+  }
+
+  /** Seals the node's open chunk of the category, so that it can be acknowledged now. */
+  async seal(category: string, options: CallOptions = {}): Promise<SealReceipt> {
+    return parseJson(await this.#call('POST', paths.seal, { category }, options)) as SealReceipt;
+  }
+
+  /** The node and its categories, with what each group has still to acknowledge. */
+  async status(options: CallOptions = {}): Promise<NodeStatus> {
+    const status = parseJson(await this.#get(paths.status, {}, options)) as NodeStatus | null;
+    if (Array.isArray(status?.categories)) return status;
+    throw invalidResponse(
+      `${this.server} answered at ${paths.status}, but not as a chukcha node does`,
+    );
   }
 
   /** What the node says of itself, when it answers. */
@@ -209,19 +256,34 @@ export class Client {
     this.#transport.close();
   }
 
-  #get(
+  #get(path: string, query: HttpCall['query'], options: CallOptions): Promise<HttpAnswer> {
+    return this.#call('GET', path, query, options);
+  }
+
+  /** A call that is answered at once and has no body. */
+  #call(
+    method: HttpCall['method'],
     path: string,
-    query: Readonly<Record<string, string>>,
+    query: HttpCall['query'],
     options: CallOptions,
   ): Promise<HttpAnswer> {
     return this.#transport.call({
-      method: 'GET',
+      method,
       path,
       query,
       timeoutMs: this.#timeoutMs,
       ...withSignal(options),
     });
   }
+}
+
+function stampHeaders(stamp: ProducerStamp | undefined): Readonly<Record<string, string>> {
+  if (stamp === undefined) return {};
+  return { [headers.producer]: stamp.producer, [headers.sequence]: String(stamp.sequence) };
+}
+
+function groupPath(group: string): string {
+  return `${paths.groups}/${encodeURIComponent(group)}`;
 }
 
 function withSignal({ signal }: CallOptions): { signal?: AbortSignal } {

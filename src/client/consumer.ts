@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { type Clock, systemClock } from '../common/clock.js';
 import { type Random, systemRandom } from '../common/random.js';
 import { retry } from '../common/retry.js';
@@ -8,10 +9,10 @@ import { readBytesDefault } from '../protocol/limits.js';
 import { parseChunkName } from '../protocol/names.js';
 import type { OwnerPosition, Position } from '../protocol/position.js';
 import { ChunkAcker } from './chunk-acker.js';
-import type { Client } from './client.js';
+import { ChunkReader } from './chunk-reader.js';
+import type { Client, ReadAnswer } from './client.js';
 import { decideRetry, type RetryListener } from './decide-retry.js';
 import { OwnerCursor, type ReadPlan } from './owner-cursor.js';
-import { ReadBuffers } from './read-buffers.js';
 
 export interface ConsumerOptions {
   readonly category: string;
@@ -66,6 +67,9 @@ const pollMsDefault = 25_000;
 /** How long to wait before asking again for a chunk that was listed, but is not there. */
 const missingChunkMs = 200;
 
+/** How long the list may be out of date while there is more to read than was read. */
+const staleListMs = 1_000;
+
 interface ReadyBatch {
   readonly cursor: OwnerCursor;
   readonly batch: ConsumerBatch;
@@ -74,7 +78,8 @@ interface ReadyBatch {
 /**
  * Reads a category for a group, as an async iterator of batches: the messages of each owner in order,
  * those of several owners in turns. The next batch of an owner is read while the last one is processed,
- * and not before, so memory is bounded by two batches for each owner.
+ * and not before, so memory is bounded by two batches for each owner. Small chunks are read several at a time,
+ * as many as one batch may have together.
  *
  *     const consumer = new Consumer(client, { category: 'logs' });
  *     for await (const batch of consumer) {
@@ -92,7 +97,8 @@ export class Consumer implements AsyncIterable<ConsumerBatch> {
   readonly #group: string;
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #buffers: ReadBuffers;
+  readonly #batchBytesMax: number;
+  readonly #reader: ChunkReader;
   readonly #stop = new AbortController();
   readonly #changed = new ChangeSignal();
   readonly #cursors = new Map<string, OwnerCursor>();
@@ -115,9 +121,18 @@ export class Consumer implements AsyncIterable<ConsumerBatch> {
     this.#group = options.group ?? groupNameDefault;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
-    this.#buffers = new ReadBuffers(options.batchBytesMax ?? readBytesDefault);
     this.#cluster = options.position?.cluster;
-    const { category, onRetry } = options;
+    // Every read that is under way listens to it.
+    setMaxListeners(0, this.#stop.signal);
+    const { category, onRetry, pollMs = pollMsDefault } = options;
+    this.#batchBytesMax = options.batchBytesMax ?? readBytesDefault;
+    this.#reader = new ChunkReader(client, {
+      category,
+      batchBytesMax: this.#batchBytesMax,
+      pollMs,
+      signal: this.#stop.signal,
+      trying: (call) => this.#trying(call),
+    });
     this.#acker = new ChunkAcker(client, {
       category,
       group: this.#group,
@@ -182,9 +197,24 @@ export class Consumer implements AsyncIterable<ConsumerBatch> {
       while (!this.#stop.signal.aborted) {
         await this.#list('when changed');
         for (const cursor of this.#cursors.values()) this.#startRead(cursor);
+        await this.#waitWhileBusy();
       }
     } catch (error) {
       this.#fail(error);
+    }
+  }
+
+  /** Each chunk that is acknowledged changes the list, which is long as long as there is much to read. */
+  async #waitWhileBusy(): Promise<void> {
+    const endMs = this.#clock.monotonicMs() + staleListMs;
+    const isBusy = (): boolean => {
+      const cursors = [...this.#cursors.values()];
+      return cursors.length > 0 && cursors.every((cursor) => cursor.hasMore);
+    };
+    while (isBusy() && !this.#stop.signal.aborted) {
+      const timeoutMs = endMs - this.#clock.monotonicMs();
+      if (timeoutMs <= 0) return;
+      await this.#changed.wait({ clock: this.#clock, timeoutMs, signal: this.#stop.signal });
     }
   }
 
@@ -258,62 +288,67 @@ export class Consumer implements AsyncIterable<ConsumerBatch> {
     if (this.#reading.has(cursor) || this.#ready.some((ready) => ready.cursor === cursor)) return;
     if (this.#stop.signal.aborted || this.#failure !== undefined || this.#isAtTarget(cursor))
       return;
-    const plan = cursor.plan();
-    if (plan === undefined) return;
+    const plans = cursor.plans(this.#batchBytesMax);
+    if (plans.length === 0) return;
     this.#reading.add(cursor);
-    void this.#read(cursor, plan);
+    void this.#read(cursor, plans);
   }
 
-  async #read(cursor: OwnerCursor, plan: ReadPlan): Promise<void> {
+  async #read(cursor: OwnerCursor, plans: readonly ReadPlan[]): Promise<void> {
     try {
-      await this.#readPlan(cursor, plan);
+      for await (const { plan, answer } of this.#reader.read(plans)) {
+        this.#take(cursor, plan, answer);
+        // What follows on a chunk that has more after all must wait for that.
+        if (!cursor.hasFinished(plan)) break;
+      }
     } catch (error) {
-      this.#fail(error);
+      await this.#missRead(cursor, plans[0] as ReadPlan, error).catch((failure: unknown) =>
+        this.#fail(failure),
+      );
     }
     this.#reading.delete(cursor);
     this.#startRead(cursor);
     this.#changed.notify();
   }
 
-  async #readPlan(cursor: OwnerCursor, plan: ReadPlan): Promise<void> {
-    const { category, batchBytesMax = readBytesDefault, pollMs = pollMsDefault } = this.#options;
-    const answer = await this.#trying(() =>
-      this.#client.read(category, {
-        chunk: plan.chunk,
-        offset: plan.offset,
-        byteCountMax: batchBytesMax,
-        waitMs: plan.atEnd ? pollMs : 0,
-        signal: this.#stop.signal,
-        takeBuffer: (byteCount) => this.#buffers.take(byteCount),
-      }),
-    ).catch((error: unknown) => this.#missChunk(cursor, plan, error));
-    if (answer === undefined) return;
+  #take(cursor: OwnerCursor, plan: ReadPlan, answer: ReadAnswer): void {
     this.#missedMs = 0;
+    const { bytes } = answer;
     const end = cursor.receive(plan, answer);
     this.#ackFinished(cursor);
-    if (answer.bytes.length === 0) return;
+    if (bytes.length === 0) return;
     const markProcessed = cursor.handOut(end);
     let acknowledged = false;
-    const batch: ConsumerBatch = {
-      category,
-      chunk: plan.chunk,
-      offset: plan.offset,
-      bytes: answer.bytes,
-      ack: () => {
-        if (acknowledged) return;
-        acknowledged = true;
-        markProcessed();
-        this.#buffers.giveBack(answer.bytes);
-        this.#ackFinished(cursor);
-      },
+    const ack = (): void => {
+      if (acknowledged) return;
+      acknowledged = true;
+      markProcessed();
+      this.#reader.giveBack(bytes);
+      this.#ackFinished(cursor);
     };
-    this.#ready.push({ cursor, batch });
+    const { category } = this.#options;
+    const { chunk, offset } = plan;
+    this.#ready.push({ cursor, batch: { category, chunk, offset, bytes, ack } });
+    this.#changed.notify();
   }
 
-  /** The list was older than the chunk's end, or the chunk was acknowledged in the meantime. */
-  async #missChunk(cursor: OwnerCursor, plan: ReadPlan, error: unknown): Promise<undefined> {
-    if (errorCode(error) !== 'chunk_not_found') throw error;
-    if ((error as ChukchaError).fields['chunkState'] === 'acked') {
+  /** The list was older than the chunk's end, or the chunk was acknowledged or cut in the meantime. */
+  async #missRead(cursor: OwnerCursor, plan: ReadPlan, error: unknown): Promise<undefined> {
+    switch (errorCode(error)) {
+      case 'chunk_not_found':
+        return this.#missChunk(cursor, plan, error as ChukchaError);
+      case 'offset_out_of_range':
+        // A power failure took the end that was read already; the list shows the chunk sealed in front of it.
+        await this.#list('now');
+        if (cursor.plan()?.chunk === plan.chunk) throw error;
+        return undefined;
+      default:
+        throw error;
+    }
+  }
+
+  async #missChunk(cursor: OwnerCursor, plan: ReadPlan, error: ChukchaError): Promise<undefined> {
+    if (error.fields['chunkState'] === 'acked') {
       cursor.forget(plan.chunk);
       return;
     }

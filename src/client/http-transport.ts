@@ -7,11 +7,13 @@ import {
 } from 'node:http';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import { isErrorCode } from '../protocol/error-codes.js';
+import { headers } from '../protocol/http-api.js';
 
 export interface HttpCall {
-  readonly method: 'GET' | 'POST' | 'PUT';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly path: string;
   readonly query: Readonly<Record<string, string | number | boolean | undefined>>;
+  readonly headers?: Readonly<Record<string, string>>;
   /** Sent one after another as the body. */
   readonly pieces?: readonly Uint8Array[];
   readonly byteCount?: number;
@@ -60,7 +62,10 @@ export class HttpTransport {
         port: this.#port,
         method: call.method,
         path: pathWithQuery(call),
-        headers: call.pieces === undefined ? {} : { 'Content-Length': call.byteCount },
+        headers: {
+          ...call.headers,
+          ...(call.pieces === undefined ? {} : { 'Content-Length': call.byteCount }),
+        },
         timeout: call.timeoutMs,
       });
       const abort = (): void => {
@@ -92,7 +97,7 @@ export class HttpTransport {
     throw this.#answeredError(status, incoming.headers, body);
   }
 
-  #answeredError(status: number, headers: IncomingHttpHeaders, body: Buffer): ChukchaError {
+  #answeredError(status: number, incomingHeaders: IncomingHttpHeaders, body: Buffer): ChukchaError {
     const error = parseErrorBody(body);
     if (error === undefined) {
       return new ChukchaError(
@@ -102,9 +107,15 @@ export class HttpTransport {
       );
     }
     const { code, message, ...fields } = error;
-    const state = headers['chukcha-chunk-state'];
+    const chunkState = incomingHeaders[headers.chunkState];
+    const retryAfterMs = Number(incomingHeaders['retry-after']) * 1_000;
     return new ChukchaError(code, message, {
-      fields: { ...fields, ...(typeof state === 'string' ? { chunkState: state } : {}) },
+      fields: {
+        ...fields,
+        ...(typeof chunkState === 'string' ? { chunkState } : {}),
+        // A date, which the header may also be, comes from a proxy and not from a node.
+        ...(retryAfterMs >= 0 ? { retryAfterMs } : {}),
+      },
     });
   }
 

@@ -21,6 +21,9 @@ export interface ReadPlan {
   readonly atEnd: boolean;
 }
 
+/** How many chunks are read at one time. More than that costs connections and gains little. */
+const plannedChunkCountMax = 16;
+
 /** A chunk that was processed whole. */
 export interface FinishedChunk {
   readonly chunk: string;
@@ -75,6 +78,30 @@ export class OwnerCursor {
   }
 
   /**
+   * What to read at one time, in order: what `plan` says, and where that is the end of a small sealed chunk, the
+   * small sealed chunks behind it. All of them together have at most `byteCountMax` bytes.
+   */
+  plans(byteCountMax: number): ReadPlan[] {
+    const first = this.plan();
+    if (first === undefined) return [];
+    const plans = [first];
+    const start = this.#chunks.findIndex((chunk) => chunk.name === first.chunk);
+    let byteCount = -first.offset;
+    for (const chunk of this.#chunks.slice(start, start + plannedChunkCountMax)) {
+      byteCount += chunk.size;
+      if (!chunk.sealed || byteCount > byteCountMax) break;
+      const { name, index } = chunk;
+      if (name !== first.chunk) plans.push({ chunk: name, index, offset: 0, atEnd: false });
+    }
+    return plans;
+  }
+
+  /** Whether more is known to be there than was read. */
+  get hasMore(): boolean {
+    return this.plan()?.atEnd === false;
+  }
+
+  /**
    * Takes note of what the read of the last plan brought; listings may have come in between. Returns the
    * place behind the bytes.
    */
@@ -107,16 +134,24 @@ export class OwnerCursor {
     };
   }
 
-  /** The sealed chunks that are processed to their end and that the last listing still showed. */
-  finished(): FinishedChunk[] {
-    return this.#chunks
-      .filter((chunk) => chunk.sealed && this.#isBehind(chunk, this.#processedTo))
-      .map((chunk) => ({ chunk: chunk.name, size: chunk.size }));
+  /** The sealed chunks that are processed to their end and that the last listing still showed, oldest first. */
+  *finished(): Generator<FinishedChunk> {
+    for (const chunk of this.#chunks) {
+      if (!this.#isBehind(chunk, this.#processedTo)) return;
+      if (chunk.sealed) yield { chunk: chunk.name, size: chunk.size };
+    }
+  }
+
+  /** Whether everything of the chunk that the plan is about was read, and nothing more can come of it. */
+  hasFinished(plan: ReadPlan): boolean {
+    const chunk = this.#chunks.find((known) => known.name === plan.chunk);
+    return chunk === undefined || (chunk.sealed && this.#isBehind(chunk, this.#readTo));
   }
 
   /** Forgets a chunk that was acknowledged, by this consumer or another one of its group. */
   forget(chunkName: string): void {
-    this.#chunks = this.#chunks.filter((chunk) => chunk.name !== chunkName);
+    const at = this.#chunks.findIndex((chunk) => chunk.name === chunkName);
+    if (at !== -1) this.#chunks.splice(at, 1);
   }
 
   hasReadTo(target: OwnerPosition): boolean {

@@ -5,6 +5,7 @@ import { retry } from '../common/retry.js';
 import { ChangeSignal } from '../common/wait.js';
 import { checkBatch } from '../protocol/batch-check.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
+import type { ProducerStamp } from '../protocol/http-api.js';
 import { batchBytesMaxDefault } from '../protocol/limits.js';
 import type { Client } from './client.js';
 import { decideRetry, type RetryListener } from './decide-retry.js';
@@ -31,6 +32,12 @@ export interface ProducerOptions {
    * order. @default false
    */
   readonly failFast?: boolean;
+  /**
+   * The stamp of the first batch; those that follow count on from it. Whoever goes on for an earlier producer
+   * must go on behind its last sequence: a stamp that was used stands for the batch that was stored with it,
+   * whatever the bytes. @default a producer of its own, from 0
+   */
+  readonly firstStamp?: ProducerStamp;
   /** Called before each new try. */
   readonly onRetry?: RetryListener;
   /** @default the system's */
@@ -43,10 +50,14 @@ interface PendingSend {
   readonly accepted: Deferred<void>;
 }
 
+/** Makes the ids of two producers differ. */
+const producerIdBytes = 8;
+
 /**
  * Gathers messages into batches and writes them, in order, one write at a time: what arrives while a
  * write is under way becomes the next batch. A batch whose write failed in a way that may pass is sent
- * again as the same bytes; when the first try was stored after all, its messages are in the bus twice.
+ * again as the same bytes with the same stamp, so a node that stored the first try after all does not store
+ * it again.
  */
 export class Producer {
   readonly #client: Client;
@@ -61,8 +72,10 @@ export class Producer {
   readonly #onRetry: ProducerOptions['onRetry'];
   readonly #clock: Clock;
   readonly #random: Random;
+  readonly #id: string;
   readonly #abort = new AbortController();
   readonly #settled = new ChangeSignal();
+  #nextSequence: number;
   #queue: PendingSend[] = [];
   #queuedBytes = 0;
   #inFlightBytes = 0;
@@ -85,6 +98,8 @@ export class Producer {
     this.#onRetry = options.onRetry;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
+    this.#id = options.firstStamp?.producer ?? this.#random.hex(producerIdBytes);
+    this.#nextSequence = options.firstStamp?.sequence ?? 0;
   }
 
   /** Resolves when there is room for more; a caller that does not wait for it holds what it sends. */
@@ -198,7 +213,10 @@ export class Producer {
 
   async #writeUntilAccepted(pieces: readonly Uint8Array[]): Promise<void> {
     const { signal } = this.#abort;
-    await retry(() => this.#client.write(this.#category, pieces, { sync: this.#sync, signal }), {
+    const stamp = { producer: this.#id, sequence: this.#nextSequence };
+    this.#nextSequence += 1;
+    const options = { sync: this.#sync, stamp, signal };
+    await retry(() => this.#client.write(this.#category, pieces, options), {
       clock: this.#clock,
       random: this.#random,
       decide: decideRetry,

@@ -49,7 +49,7 @@ export function formatBytes(byteCount: number): string {
       ['GiB', 1024 ** 3],
       ['MiB', 1024 ** 2],
       ['KiB', 1024],
-      ['B', 1],
+      ['bytes', 1],
     ],
     byteCount,
   );

@@ -3,8 +3,15 @@ import type { Clock } from './clock.js';
 import type { Random } from './random.js';
 import { sleep } from './wait.js';
 
-/** What to do about a failure: throw it, or call again after a growing delay or after a fixed one. */
-export type RetryDecision = 'fail' | 'back off' | { readonly afterMs: number };
+/**
+ * What to do about a failure: throw it, or call again after a growing delay, after a fixed one, or after what
+ * the other side asked for and a growing delay on top, so that not all come back at the same moment.
+ */
+export type RetryDecision =
+  | 'fail'
+  | 'back off'
+  | { readonly afterMs: number }
+  | { readonly notBeforeMs: number };
 
 export interface RetryOptions {
   readonly clock: Clock;
@@ -31,10 +38,15 @@ export async function retry<T>(call: () => Promise<T>, options: RetryOptions): P
     } catch (error) {
       const decision = options.decide(error);
       if (decision === 'fail') throw error;
-      const delayMs = decision === 'back off' ? backoff.nextDelayMs() : decision.afterMs;
+      const delayMs = delayOf(decision, backoff);
       if (clock.monotonicMs() + delayMs > giveUpAtMs) throw error;
       options.onRetry?.(error, delayMs);
       await sleep(clock, delayMs, signal);
     }
   }
+}
+
+function delayOf(decision: Exclude<RetryDecision, 'fail'>, backoff: Backoff): number {
+  if (decision === 'back off') return backoff.nextDelayMs();
+  return 'afterMs' in decision ? decision.afterMs : decision.notBeforeMs + backoff.nextDelayMs();
 }

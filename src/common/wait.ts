@@ -42,6 +42,11 @@ export class ChangeSignal {
 
   /** Resolves at the next change, at the time-out, or when the signal aborts; never rejects. */
   wait(limits: WaitLimits): Promise<void> {
+    return ChangeSignal.waitForAny([this], limits);
+  }
+
+  /** As `wait`, for the first of several changes. */
+  static waitForAny(changes: readonly ChangeSignal[], limits: WaitLimits): Promise<void> {
     const { clock, timeoutMs, signal } = limits;
     return new Promise((resolve) => {
       if (signal?.aborted) {
@@ -50,12 +55,12 @@ export class ChangeSignal {
       }
       let timer: Timer | undefined;
       const wake = (): void => {
-        this.#waiters.delete(wake);
+        for (const change of changes) change.#waiters.delete(wake);
         timer?.cancel();
         signal?.removeEventListener('abort', wake);
         resolve();
       };
-      this.#waiters.add(wake);
+      for (const change of changes) change.#waiters.add(wake);
       if (timeoutMs !== undefined) timer = clock.after(timeoutMs, wake);
       signal?.addEventListener('abort', wake, { once: true });
     });

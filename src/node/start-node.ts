@@ -12,6 +12,7 @@ import { nodeDisk } from '../storage/node-disk.js';
 import { Store } from '../storage/store.js';
 import { openIdentity } from './identity.js';
 import type { NodeOptions } from './node-options.js';
+import { createNodeStatus } from './node-status.js';
 
 export interface NodePorts {
   readonly log: Logger;
@@ -60,6 +61,7 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
       nodeName: identity.nodeName,
       clusterId: identity.clusterId,
       batchBytesMax: options.batchBytesMax,
+      status: createNodeStatus({ identity, store, clock, stopping: stopping.signal }),
       stopping: stopping.signal,
     });
     const address = { host: options.host, port: options.port };

@@ -6,6 +6,9 @@ export const paths = {
   listChunks: '/listChunks',
   listCategories: '/listCategories',
   groups: '/groups',
+  seal: '/seal',
+  stream: '/stream',
+  status: '/status',
   live: '/livez',
 } as const;
 
@@ -20,6 +23,9 @@ export const headers = {
   clusterId: 'chukcha-cluster-id',
   /** The state of a category's list of chunks; opaque, changes when a chunk appears, is sealed or goes. */
   listVersion: 'chukcha-list-version',
+  /** Who sends a batch, and as which of its batches: a batch that was stored before is not stored again. */
+  producer: 'chukcha-producer',
+  sequence: 'chukcha-sequence',
 } as const;
 
 /** The group that is meant when none is named. */
@@ -47,4 +53,92 @@ export interface WriteReceipt {
   readonly size: number;
   /** Whether the batch was stored before, under the same producer and sequence, and not again. */
   readonly duplicate: boolean;
+}
+
+/** Some chunks, in sum. */
+export interface HeldChunks {
+  readonly chunks: number;
+  readonly bytes: number;
+}
+
+/** What a group has still to acknowledge on a node; a part of the first chunks may be processed already. */
+export interface GroupBacklog extends HeldChunks {
+  readonly group: string;
+}
+
+/** Where a group that is new begins: with what is there, or with what comes. */
+export type GroupStart = 'earliest' | 'latest';
+
+/** The answer to `PUT /groups/<group>`. */
+export interface GroupRegistration {
+  readonly category: string;
+  readonly group: string;
+  readonly from: GroupStart;
+  /** False for a group that was registered before; it stays as it was. */
+  readonly created: boolean;
+}
+
+/** The answer to `DELETE /groups/<group>`. */
+export interface GroupRemoval {
+  readonly category: string;
+  readonly group: string;
+  /** Whether there was such a group. */
+  readonly removed: boolean;
+  /** The chunks that only this group still held, and that are deleted now. */
+  readonly freedChunks: number;
+  readonly freedBytes: number;
+}
+
+/** The answer to `/seal`: what to acknowledge now; `null` when no chunk was open. */
+export interface SealReceipt {
+  readonly category: string;
+  readonly chunk: string | null;
+  readonly size: number | null;
+}
+
+/** What a node holds of a category, and what its groups have still to acknowledge. */
+export interface CategoryStatus extends HeldChunks {
+  readonly name: string;
+  /** What was given up since the start because it was too old or too much. */
+  readonly expiredBytes: number;
+  readonly groups: readonly GroupBacklog[];
+}
+
+/** The room on the disk of a node, as it was last seen. */
+export interface DiskStatus {
+  readonly totalBytes: number;
+  readonly freeBytes: number;
+  /** Below so much free space writes are refused. */
+  readonly reserveBytes: number;
+  /** `null` where the file system makes inodes as it needs them. */
+  readonly freeInodes: number | null;
+  /** Why no writes are taken now; `null` when they are. */
+  readonly refusal: string | null;
+}
+
+/** The answer to `/status`. */
+export interface NodeStatus {
+  readonly node: string;
+  /** The id of the cluster, or of the lone node's data directory. */
+  readonly cluster: string;
+  readonly version: string;
+  readonly state: NodeState;
+  /** When the node was started, as ISO 8601 in UTC. */
+  readonly startedAt: string;
+  readonly uptimeSeconds: number;
+  readonly disk: DiskStatus;
+  /** The last check of all chunks since the start; `null` when none has ended. */
+  readonly lastScrub: { readonly endedAt: string; readonly checkedBytes: number } | null;
+  /** By name; also those that only have groups so far. */
+  readonly categories: readonly CategoryStatus[];
+}
+
+/** A node that is stopping takes no more writes. */
+export type NodeState = 'running' | 'stopping';
+
+/** Who sends a batch, and as which of its batches. */
+export interface ProducerStamp {
+  readonly producer: string;
+  /** Rises by one with each batch of the producer in the category. */
+  readonly sequence: number;
 }

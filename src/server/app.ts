@@ -1,28 +1,40 @@
 import { setMaxListeners } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import Koa, { type Context } from 'koa';
+import type { Logger } from '../common/logger.js';
+import { createRateLimitedLogger } from '../common/rate-limited-logger.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import type { ErrorCode } from '../protocol/error-codes.js';
 import { hasSystemCode } from '../storage/disk.js';
-import { Query } from './query.js';
 import { discardRest } from './request-body.js';
 import { type Route, sendJson } from './route.js';
+import { pathOf, RouteTable } from './route-table.js';
 import { ackRoute } from './routes/ack-route.js';
-import { groupsRoute } from './routes/groups-route.js';
 import { listCategoriesRoute } from './routes/list-categories-route.js';
 import { listChunksRoute } from './routes/list-chunks-route.js';
+import { listGroupsRoute } from './routes/list-groups-route.js';
 import { liveRoute } from './routes/live-route.js';
 import { readRoute } from './routes/read-route.js';
+import { registerGroupRoute } from './routes/register-group-route.js';
+import { removeGroupRoute } from './routes/remove-group-route.js';
+import { sealRoute } from './routes/seal-route.js';
+import { statusRoute } from './routes/status-route.js';
+import { streamRoute } from './routes/stream-route.js';
 import { writeRoute } from './routes/write-route.js';
 import type { ServerPorts } from './server-ports.js';
 
 const routes: readonly Route[] = [
   writeRoute,
   readRoute,
+  streamRoute,
   ackRoute,
   listChunksRoute,
   listCategoriesRoute,
-  groupsRoute,
+  listGroupsRoute,
+  registerGroupRoute,
+  removeGroupRoute,
+  sealRoute,
+  statusRoute,
   liveRoute,
 ];
 
@@ -35,7 +47,8 @@ const retryAfterSeconds = 1;
 /** The Koa application of a node: every call of the HTTP interface lives here. */
 export function createApp(ports: ServerPorts): Koa {
   const app = new Koa();
-  const routeByPath = new Map(routes.map((route) => [route.path, route]));
+  const table = new RouteTable(routes);
+  const log = createRateLimitedLogger(ports.log, ports.clock);
   const answering = new Set<ServerResponse>();
   // Before those that wait are woken: their connections are not to be used again.
   setMaxListeners(0, ports.stopping);
@@ -48,9 +61,11 @@ export function createApp(ports: ServerPorts): Koa {
     answering.add(context.res);
     if (ports.stopping.aborted) context.res.shouldKeepAlive = false;
     try {
-      await dispatch(context, routeByPath, ports);
+      const { route, query } = table.find(context.method, context.req.url ?? '');
+      refuseForm(context);
+      await route.handle(context, query, ports);
     } catch (error) {
-      answerError(context, error, ports);
+      answerError(context, error, log);
     } finally {
       answering.delete(context.res);
     }
@@ -58,29 +73,17 @@ export function createApp(ports: ServerPorts): Koa {
   return app;
 }
 
-async function dispatch(
-  context: Context,
-  routeByPath: ReadonlyMap<string, Route>,
-  ports: ServerPorts,
-): Promise<void> {
-  const route = routeByPath.get(context.path);
-  if (route === undefined) {
-    throw new ChukchaError(
-      'not_found',
-      `There is nothing at ${JSON.stringify(context.path.slice(0, 80))}: expected one of ${[...routeByPath.keys()].join(', ')}.`,
-    );
-  }
-  if (!route.methods.includes(context.method)) {
-    context.set('Allow', route.methods.join(', '));
-    throw new ChukchaError(
-      'method_not_allowed',
-      `${context.method} is not possible at ${route.path}: expected ${route.methods.join(' or ')}.`,
-    );
-  }
-  await route.handle(context, new Query(context.querystring, route.queryNames), ports);
+/** The body of a form has lines around its content that nobody wants to have stored as messages. */
+function refuseForm({ req }: Context): void {
+  const type = req.headers['content-type'] ?? '';
+  if (!/^multipart\//i.test(type)) return;
+  throw new ChukchaError(
+    'invalid_request',
+    `The body is a form (${type.slice(0, 40)}): send the lines as they are, for example with curl --data-binary @FILE; nothing was stored.`,
+  );
 }
 
-function answerError(context: Context, thrown: unknown, ports: ServerPorts): void {
+function answerError(context: Context, thrown: unknown, log: Logger): void {
   const error = toChukchaError(thrown);
   if (error.code === 'aborted' || context.res.destroyed) {
     context.respond = false;
@@ -88,8 +91,8 @@ function answerError(context: Context, thrown: unknown, ports: ServerPorts): voi
     return;
   }
   if (loggedCodes.has(error.code)) {
-    ports.log.error('A request failed.', {
-      path: context.path,
+    log.error('A request failed.', {
+      path: pathOf(context.req.url ?? ''),
       code: error.code,
       error: error.message,
       cause: error.cause === undefined ? undefined : errorMessage(error.cause),
@@ -101,9 +104,13 @@ function answerError(context: Context, thrown: unknown, ports: ServerPorts): voi
     return;
   }
   if (!context.req.complete) discardRest(context.req);
-  const retryAfter =
-    error.status === 503 || error.status === 507 ? { 'Retry-After': `${retryAfterSeconds}` } : {};
-  sendJson(context, error.status, error.toBody(), retryAfter);
+  sendJson(context, error.status, error.toBody(), errorHeaders(error));
+}
+
+function errorHeaders({ code, status, fields }: ChukchaError): Readonly<Record<string, string>> {
+  if (code === 'method_not_allowed') return { Allow: String(fields['allow']) };
+  if (status === 503 || status === 507) return { 'Retry-After': `${retryAfterSeconds}` };
+  return {};
 }
 
 function toChukchaError(thrown: unknown): ChukchaError {

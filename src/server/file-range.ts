@@ -34,7 +34,7 @@ export async function sendFileRange(
 }
 
 /** Resolves with whether the socket has let go of the piece; false when the connection broke first. */
-function writePiece(response: ServerResponse, piece: Buffer): Promise<boolean> {
+export function writePiece(response: ServerResponse, piece: Buffer): Promise<boolean> {
   return new Promise((resolve) => {
     const onClose = (): void => resolve(false);
     response.once('close', onClose);
@@ -45,7 +45,8 @@ function writePiece(response: ServerResponse, piece: Buffer): Promise<boolean> {
   });
 }
 
-async function readFully(file: DiskFile, buffer: Buffer, position: number): Promise<void> {
+/** Fills the buffer from a position. Throws when the file ends before. */
+export async function readFully(file: DiskFile, buffer: Buffer, position: number): Promise<void> {
   for (let filled = 0; filled < buffer.length; ) {
     const byteCount = await file.read(buffer.subarray(filled), position + filled);
     if (byteCount === 0)

@@ -5,20 +5,26 @@ export interface IntegerRange {
   readonly max: number;
 }
 
+/** How much of a refused name or value an error repeats. */
+const quotedLengthMax = 40;
+
 /**
- * The query parameters of one request. Unknown and repeated ones are refused, so that a misspelt
+ * The parameters of one request. Unknown and repeated ones are refused, so that a misspelt
  * `sync_each_write` cannot weaken a promise in silence. Every method throws `invalid_request`.
  */
 export class Query {
   readonly #values: ReadonlyMap<string, string>;
 
-  constructor(queryString: string, allowedNames: readonly string[]) {
-    const values = new Map<string, string>();
+  /** @param inPath the parameters that are part of the path; the query cannot name them again */
+  constructor(
+    queryString: string,
+    allowedNames: readonly string[],
+    inPath: Readonly<Record<string, string>> = {},
+  ) {
+    const values = new Map(Object.entries(inPath));
     for (const [name, value] of new URLSearchParams(queryString)) {
       if (!allowedNames.includes(name)) {
-        throw invalidRequest(
-          `Unknown parameter ${JSON.stringify(name)}: expected ${list(allowedNames)}.`,
-        );
+        throw invalidRequest(`Unknown parameter ${quoted(name)}: expected ${list(allowedNames)}.`);
       }
       if (values.has(name)) throw invalidRequest(`Parameter ${name} is given more than once.`);
       values.set(name, value);
@@ -53,7 +59,16 @@ export class Query {
     const value = this.#values.get(name);
     if (value === undefined || value === 'false' || value === '0') return false;
     if (value === 'true' || value === '1') return true;
-    throw invalidRequest(`Parameter ${name} is ${JSON.stringify(value)}: expected true or false.`);
+    throw invalidRequest(`Parameter ${name} is ${quoted(value)}: expected true or false.`);
+  }
+
+  /** One of a few words, the first of which is meant when there is none. */
+  choice<Word extends string>(name: string, words: readonly [Word, ...Word[]]): Word {
+    const value = this.#values.get(name);
+    if (value === undefined) return words[0];
+    const word = words.find((allowed) => allowed === value);
+    if (word !== undefined) return word;
+    throw invalidRequest(`Parameter ${name} is ${quoted(value)}: expected ${words.join(' or ')}.`);
   }
 }
 
@@ -61,8 +76,12 @@ function checkInteger(name: string, text: string, { min, max }: IntegerRange): n
   const value = /^[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN;
   if (value >= min && value <= max) return value;
   throw invalidRequest(
-    `Parameter ${name} is ${JSON.stringify(text.slice(0, 40))}: expected a whole number from ${min} to ${max}.`,
+    `Parameter ${name} is ${quoted(text)}: expected a whole number from ${min} to ${max}.`,
   );
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text.slice(0, quotedLengthMax));
 }
 
 function list(names: readonly string[]): string {

@@ -5,9 +5,10 @@ import type { ServerPorts } from './server-ports.js';
 
 /** One call of the HTTP interface. */
 export interface Route {
+  /** A fixed path, or one that ends with a parameter, as in `/groups/<group>`. */
   readonly path: string;
   readonly methods: readonly string[];
-  /** The query parameters that the call takes; others are refused before `handle`. */
+  /** The parameters in the query that the call takes; others are refused before `handle`. */
   readonly queryNames: readonly string[];
   /** Answers the request, or throws a `ChukchaError` before anything was sent. */
   handle(context: Context, query: Query, ports: ServerPorts): Promise<void>;

@@ -1,5 +1,6 @@
 import type { Clock } from '../common/clock.js';
 import type { Logger } from '../common/logger.js';
+import type { NodeStatus } from '../protocol/http-api.js';
 import type { Store } from '../storage/store.js';
 import type { SlabPool } from './slab-pool.js';
 
@@ -13,6 +14,8 @@ export interface ServerPorts {
   /** The id of the cluster, or of the data directory of a lone node. */
   readonly clusterId: string;
   readonly batchBytesMax: number;
+  /** What the node says of itself; it knows more of it than the routes do. */
+  readonly status: () => Promise<NodeStatus>;
   /** Aborts when the node begins to stop: long polls answer at once, connections are closed after use. */
   readonly stopping: AbortSignal;
 }

@@ -4,6 +4,7 @@ import { ChukchaError } from '../protocol/chukcha-error.js';
 import { commitBufferCountMax, commitBytesMax } from '../protocol/limits.js';
 import type { Submission } from './batch.js';
 import type { BatchRecord } from './batch-index.js';
+import type { Chunk } from './chunk.js';
 import type { ChunkWriter } from './chunk-writer.js';
 import type { DiskGuard } from './disk-guard.js';
 import type { Flushable, Flusher } from './flusher.js';
@@ -94,8 +95,12 @@ export class CategoryWriter implements Flushable {
     for (const writer of this.#openFiles) await this.#syncWriter(writer);
   }
 
-  /** Seals the open chunk, so that it can be acknowledged; the next batch starts a new one. */
-  seal(): Promise<void> {
+  /**
+   * Seals the open chunk, so that it can be acknowledged; the next batch starts a new one.
+   *
+   * @returns what was sealed; `undefined` when no chunk was open
+   */
+  seal(): Promise<Chunk | undefined> {
     return this.#lane.run(async () => this.#sealCurrent());
   }
 
@@ -193,14 +198,15 @@ export class CategoryWriter implements Flushable {
     });
   }
 
-  #sealCurrent(): void {
+  #sealCurrent(): Chunk | undefined {
     const writer = this.#current;
-    if (writer === undefined) return;
+    if (writer === undefined) return undefined;
     this.#current = undefined;
     this.#rotation?.cancel();
     writer.chunk.seal(this.#ports.clock.wallMs());
     this.#markOpen(writer);
     this.#ports.onSealed();
+    return writer.chunk;
   }
 
   #markOpen(writer: ChunkWriter): void {

@@ -2,7 +2,7 @@ import type { LogFields } from '../common/logger.js';
 import { Mutex } from '../common/mutex.js';
 import { ChangeSignal } from '../common/wait.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
-import type { ChunkState, ListedChunk } from '../protocol/http-api.js';
+import type { ChunkState, GroupBacklog, HeldChunks, ListedChunk } from '../protocol/http-api.js';
 import { type ChunkName, checkChunkName, formatChunkName } from '../protocol/names.js';
 import { removeIfThere } from './atomic-file.js';
 import type { Appended, Batch, Submission } from './batch.js';
@@ -22,24 +22,6 @@ import type { ProducerBook } from './producer-book.js';
 import { salvageChunk } from './quarantine.js';
 import type { ChunkFiles } from './recovery.js';
 import { findExpired, type RetentionLimits } from './retention.js';
-
-/** What a category has on this node, for people and programs that watch it. */
-export interface CategorySummary {
-  readonly name: string;
-  readonly chunks: number;
-  readonly bytes: number;
-  /** What was given up since this start because it was too old or too much. */
-  readonly expiredBytes: number;
-  readonly groups: readonly GroupBacklog[];
-}
-
-/** What a group has still to acknowledge on this node. */
-export interface GroupBacklog {
-  readonly group: string;
-  readonly chunks: number;
-  /** The size of these chunks; a part of the first ones may be processed already. */
-  readonly bytes: number;
-}
 
 /**
  * One category on this node: the list of its chunks, which lives in memory, the writer of this node's
@@ -121,6 +103,25 @@ export class Category {
     return this.#chunks.get(name);
   }
 
+  /** The nodes that wrote the chunks that are here, sorted. */
+  owners(): string[] {
+    return this.#chunks.owners();
+  }
+
+  /** The newest chunk of an owner. */
+  lastChunk(owner: string): Chunk | undefined {
+    return this.#chunks.ownedBy(owner).at(-1);
+  }
+
+  /** The first chunk of an owner behind an index that the group has not acknowledged. */
+  nextChunk(owner: string, index: number, group: string): Chunk | undefined {
+    return this.#chunks.firstAfter(
+      owner,
+      index,
+      (chunk) => !this.#groups.has(group, chunk.owner, chunk.index),
+    );
+  }
+
   /** What a reader is told about a chunk, also when this node does not hold it: not yet, or no longer. */
   chunkState(name: ChunkName): ChunkState {
     const chunk = this.#chunks.get(formatChunkName(name));
@@ -156,29 +157,31 @@ export class Category {
   /**
    * Forgets the group, and removes the chunks that only it still held; durable when it resolves.
    *
-   * @returns whether there was such a group
+   * @returns what that freed; `undefined` when there was no such group
    */
-  removeGroup(group: string): Promise<boolean> {
+  removeGroup(group: string): Promise<HeldChunks | undefined> {
     return this.#ackLane.run(async () => {
-      if (!this.#groups.isRegistered(group)) return false;
+      if (!this.#groups.isRegistered(group)) return undefined;
       // Chunks that it let go must not come back with a power failure, when nothing says any more that they went.
       if (this.#directoryExists) await this.#ports.disk.syncDirectory(this.#options.home.directory);
       await this.#groups.remove(group);
       this.#bumpList();
-      for (const chunk of this.#chunks.sorted()) {
-        if (this.#groups.isAckedByAll(chunk.owner, chunk.index)) await this.#removeChunk(chunk);
-      }
-      return true;
+      const freed = this.#chunks
+        .sorted()
+        .filter((chunk) => this.#groups.isAckedByAll(chunk.owner, chunk.index));
+      for (const chunk of freed) await this.#removeChunk(chunk);
+      return sumOf(freed);
     });
   }
 
   /** The registered groups, sorted by name, with what each has still to acknowledge. */
   groups(): GroupBacklog[] {
-    return this.#groups.names.map((group) => {
-      const chunks = this.list(group);
-      const bytes = chunks.reduce((sum, chunk) => sum + chunk.size, 0);
-      return { group, chunks: chunks.length, bytes };
-    });
+    return this.#groups.names.map((group) => ({ group, ...sumOf(this.list(group)) }));
+  }
+
+  /** What this node holds of the category. */
+  held(): HeldChunks {
+    return sumOf(this.#chunks.sorted());
   }
 
   /**
@@ -204,8 +207,12 @@ export class Category {
     });
   }
 
-  /** Seals this node's open chunk, so that it can be acknowledged. */
-  seal(): Promise<void> {
+  /**
+   * Seals this node's open chunk, so that it can be acknowledged.
+   *
+   * @returns what was sealed; `undefined` when no chunk was open
+   */
+  seal(): Promise<Chunk | undefined> {
     return this.#writer.seal();
   }
 
@@ -242,16 +249,9 @@ export class Category {
     }
   }
 
-  /** What the category has on this node. */
-  get summary(): CategorySummary {
-    const chunks = this.#chunks.sorted();
-    return {
-      name: this.name,
-      chunks: chunks.length,
-      bytes: chunks.reduce((sum, chunk) => sum + chunk.size, 0),
-      expiredBytes: this.#expiredBytes,
-      groups: this.groups(),
-    };
+  /** Bytes that were given up since this start because they were too old or too much. */
+  get expiredBytes(): number {
+    return this.#expiredBytes;
   }
 
   /** Writes and makes durable what was accepted, seals, and refuses what comes later. */
@@ -431,4 +431,8 @@ export class Category {
     this.#listVersion += 1;
     this.listChanged.notify();
   }
+}
+
+function sumOf(chunks: readonly { readonly size: number }[]): HeldChunks {
+  return { chunks: chunks.length, bytes: chunks.reduce((sum, chunk) => sum + chunk.size, 0) };
 }

@@ -29,9 +29,23 @@ export class ChunkList {
     return this.#byOwner.get(owner) ?? [];
   }
 
+  /** The chunk of an owner with the lowest index above `index` that `isWanted` takes. */
+  firstAfter(owner: string, index: number, isWanted: (chunk: Chunk) => boolean): Chunk | undefined {
+    const chunks = this.ownedBy(owner);
+    // Who asks stands near the end as a rule, so the search goes back from there.
+    for (let at = chunks.findLastIndex((chunk) => chunk.index <= index) + 1; ; at += 1) {
+      const chunk = chunks[at];
+      if (chunk === undefined || isWanted(chunk)) return chunk;
+    }
+  }
+
+  /** The owners of all chunks, sorted. */
+  owners(): string[] {
+    return [...this.#byOwner.keys()].sort();
+  }
+
   /** All chunks, by owner and then by index. */
   sorted(): Chunk[] {
-    const owners = [...this.#byOwner.keys()].sort();
-    return owners.flatMap((owner) => this.ownedBy(owner));
+    return this.owners().flatMap((owner) => this.ownedBy(owner));
   }
 }

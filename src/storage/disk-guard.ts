@@ -2,6 +2,7 @@ import type { Clock, Timer } from '../common/clock.js';
 import type { Logger } from '../common/logger.js';
 import { formatBytes } from '../common/quantity.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
+import type { DiskStatus } from '../protocol/http-api.js';
 import type { Disk, DiskSpace } from './disk.js';
 
 /** How much of the disk is kept free; `auto` is the larger of 1 GiB and 5 % of the disk. */
@@ -17,17 +18,6 @@ export interface DiskGuardPorts {
   readonly disk: Disk;
   readonly clock: Clock;
   readonly log: Logger;
-}
-
-/** What the guard last saw, for people and programs that watch the node. */
-export interface DiskStatus {
-  readonly totalBytes: number;
-  readonly freeBytes: number;
-  readonly reserveBytes: number;
-  /** `undefined` where the file system makes inodes as it needs them. */
-  readonly freeInodes: number | undefined;
-  /** Why no writes are taken now; `undefined` when they are. */
-  readonly refusal: string | undefined;
 }
 
 const GIB = 1024 ** 3;
@@ -105,8 +95,8 @@ export class DiskGuard {
       totalBytes: this.#space?.totalBytes ?? 0,
       freeBytes: this.#freeBytes(),
       reserveBytes: this.#reserveBytes(),
-      freeInodes: this.#space?.inodes?.free,
-      refusal: this.refusal()?.message,
+      freeInodes: this.#space?.inodes?.free ?? null,
+      refusal: this.refusal()?.message ?? null,
     };
   }
 

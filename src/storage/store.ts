@@ -3,16 +3,17 @@ import { forEachLimited } from '../common/for-each-limited.js';
 import type { Logger } from '../common/logger.js';
 import type { Random } from '../common/random.js';
 import { ChangeSignal } from '../common/wait.js';
+import type { DiskStatus } from '../protocol/http-api.js';
 import { checkCategoryName } from '../protocol/names.js';
 import { replaceFile } from './atomic-file.js';
 import { Ballast } from './ballast.js';
 import { Caretaker, type ScrubStatus } from './caretaker.js';
-import { Category, type CategorySummary } from './category.js';
+import { Category } from './category.js';
 import { drainingError } from './category-writer.js';
 import { type DataLayout, dataLayout, listCategories } from './data-layout.js';
 import { type Disk, hasSystemCode } from './disk.js';
 import { writeError } from './disk-error.js';
-import { DiskGuard, type DiskReserve, type DiskStatus } from './disk-guard.js';
+import { DiskGuard, type DiskReserve } from './disk-guard.js';
 import { Flusher } from './flusher.js';
 import type { RetentionLimits } from './retention.js';
 
@@ -141,18 +142,14 @@ export class Store {
 
   /** The names of the categories that were ever written to, sorted. */
   async listCategories(): Promise<string[]> {
-    const categories = await this.#openCategories();
-    return categories
-      .filter((category) => category.exists)
-      .map((category) => category.name)
-      .sort();
+    const categories = await this.categories();
+    return categories.filter((category) => category.exists).map((category) => category.name);
   }
 
-  /** What each category has, sorted by name. */
-  async summaries(): Promise<CategorySummary[]> {
+  /** The categories that this node knows, by name; also those that only have groups so far. */
+  async categories(): Promise<Category[]> {
     const categories = await this.#openCategories();
-    const summaries = categories.map((category) => category.summary);
-    return summaries.sort((left, right) => (left.name < right.name ? -1 : 1));
+    return categories.sort((left, right) => (left.name < right.name ? -1 : 1));
   }
 
   /** The room on the disk, and whether writes are taken. */

@@ -1,9 +1,15 @@
 import { readdirSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { Client, Consumer, type ConsumerOptions, type Position } from '../../src/index.js';
+import {
+  Client,
+  Consumer,
+  type ConsumerOptions,
+  type ListedChunk,
+  type Position,
+} from '../../src/index.js';
 import type { RunningNode } from '../../src/node/start-node.js';
 import { errorCode } from '../../src/protocol/chukcha-error.js';
 import { testDirectory } from '../support/test-directory.js';
@@ -161,6 +167,28 @@ t.test('following goes on over a restart of the node', async (t) => {
   await node.close();
 });
 
+t.test('many small chunks come in order, each read to its end', async (t) => {
+  const warnings: string[] = [];
+  const note = (warning: Error): void => void warnings.push(warning.message);
+  process.on('warning', note);
+  t.teardown(() => process.off('warning', note));
+  const { client, data } = await startBed(t, { 'max-chunk-size': 200 });
+  const lines: string[] = [];
+  for (let index = 0; index < 400; index += 1) {
+    // Of some sizes, so that some chunks fit into a batch together and others do not.
+    lines.push(`${index} ${'x'.repeat((index * 37) % 300)}\n`);
+    await write(client, lines.at(-1) ?? '');
+  }
+  t.ok(chunkFiles(data).length > 50);
+  for (const batchBytesMax of [100, 1_000, 100_000]) {
+    const { text } = await readAll(client, { batchBytesMax, acknowledge: false });
+    t.equal(text, lines.join(''), `batches of ${batchBytesMax}`);
+  }
+  t.equal((await readAll(client)).text, lines.join(''));
+  t.equal(chunkFiles(data).length, 1);
+  t.same(warnings, []);
+});
+
 t.test('untilEnd ends although more is written all the time', async (t) => {
   const { client } = await startBed(t, { 'max-chunk-size': 1000 });
   for (let index = 0; index < 50; index += 1) await write(client, `old ${index}\n`);
@@ -244,40 +272,70 @@ t.test('every call tells what the node answered', async (t) => {
   t.throws(() => new Client({ server: 'https://x' }), { code: 'invalid_option' });
 });
 
+const first = 'node1-chunk000000000';
+const second = 'node1-chunk000000001';
+
+/** A stand-in for a node of which the test says what it lists, and how it answers reads. */
+async function startScript(
+  t: Test,
+  script: {
+    readonly list: () => readonly ListedChunk[];
+    readonly read: (query: URLSearchParams, response: ServerResponse) => void;
+    readonly ack?: (query: URLSearchParams) => void;
+  },
+): Promise<Client> {
+  const server = createServer((request, response) => {
+    const { pathname, searchParams } = new URL(request.url ?? '', 'http://node');
+    if (pathname === '/read') script.read(searchParams, response);
+    else if (pathname === '/listChunks') {
+      const headers = { 'chukcha-list-version': 'x.1', 'chukcha-cluster-id': 'x' };
+      response.writeHead(200, headers).end(JSON.stringify(script.list()));
+    } else {
+      if (pathname === '/ack') script.ack?.(searchParams);
+      response.end('{}');
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const client = new Client({
+    server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+  });
+  t.teardown(() => {
+    client.close();
+    server.close();
+    server.closeAllConnections();
+  });
+  return client;
+}
+
+function sendMessages(
+  response: ServerResponse,
+  text: string,
+  place: { readonly state: string; readonly size: number; readonly next: number },
+): void {
+  response.writeHead(200, {
+    'chukcha-chunk-state': place.state,
+    'chukcha-chunk-size': place.size,
+    'chukcha-next-offset': place.next,
+  });
+  response.end(text);
+}
+
+function sendError(response: ServerResponse, status: number, code: string): void {
+  const error = { code, message: 'Refused by the test.' };
+  response.writeHead(status).end(JSON.stringify({ error }));
+}
+
 t.test(
   'a read that fails for good is not tried again while an earlier batch is processed',
   async (t) => {
     let readCount = 0;
-    const server = createServer((request, response) => {
-      const { pathname } = new URL(request.url ?? '', 'http://node');
-      const common = { 'chukcha-list-version': 'x.1', 'chukcha-cluster-id': 'x' };
-      if (pathname === '/groups') response.end('{}');
-      else if (pathname === '/listChunks') {
-        const list = [{ name: 'node1-chunk000000000', complete: false, size: 4 }];
-        response.writeHead(200, common).end(JSON.stringify(list));
-      } else {
+    const client = await startScript(t, {
+      list: () => [{ name: first, complete: false, size: 4 }],
+      read: (_query, response) => {
         readCount += 1;
-        const isFirst = readCount === 1;
-        const headers = isFirst
-          ? { 'chukcha-chunk-state': 'open', 'chukcha-chunk-size': '4', 'chukcha-next-offset': '2' }
-          : {};
-        response
-          .writeHead(isFirst ? 200 : 400, headers)
-          .end(
-            isFirst
-              ? 'a\n'
-              : '{"error":{"code":"invalid_request","message":"Refused by the test."}}',
-          );
-      }
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const client = new Client({
-      server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    });
-    t.teardown(() => {
-      client.close();
-      server.close();
-      server.closeAllConnections();
+        if (readCount > 1) sendError(response, 400, 'invalid_request');
+        else sendMessages(response, 'a\n', { state: 'open', size: 4, next: 2 });
+      },
     });
     const batches = new Consumer(client, { category: 'logs', untilEnd: true })[
       Symbol.asyncIterator
@@ -285,7 +343,78 @@ t.test(
     t.equal((await batches.next()).value?.bytes.toString(), 'a\n');
     while (readCount < 2) await new Promise((resolve) => setImmediate(resolve));
     for (let turn = 0; turn < 200; turn += 1) await client.listCategories().catch(() => undefined);
-    t.equal(readCount, 202, 'the reads are the two of the consumer and those of this loop');
+    t.equal(readCount, 2);
     await t.rejects(batches.next(), { code: 'invalid_request' });
+  },
+);
+
+t.test(
+  'a chunk whose end was lost after it was read is passed over and acknowledged',
+  async (t) => {
+    // What a power failure does: the open chunk comes back shorter, sealed, and a new one follows it.
+    let isBack = false;
+    const acks: string[] = [];
+    const client = await startScript(t, {
+      list: () =>
+        isBack
+          ? [
+              { name: first, complete: true, size: 5 },
+              { name: second, complete: false, size: 6 },
+            ]
+          : [{ name: first, complete: false, size: 10 }],
+      read: (query, response) => {
+        if (query.get('chunk') === second) {
+          if (query.get('off') !== '0') return;
+          sendMessages(response, 'after\n', { state: 'open', size: 6, next: 6 });
+        } else if (query.get('off') === '0') {
+          sendMessages(response, 'kept\nlost\n', { state: 'open', size: 10, next: 10 });
+        } else {
+          isBack = true;
+          sendError(response, 416, 'offset_out_of_range');
+        }
+      },
+      ack: (query) => acks.push(`${query.get('chunk')} ${query.get('size')}`),
+    });
+    const batches = new Consumer(client, { category: 'logs' })[Symbol.asyncIterator]();
+    for (const expected of ['kept\nlost\n', 'after\n']) {
+      const { value } = await batches.next();
+      t.equal(value?.bytes.toString(), expected);
+      value?.ack();
+    }
+    await batches.return(undefined);
+    t.same(acks, [`${first} 5`]);
+  },
+);
+
+t.test('an offset that no chunk ever had is not taken for the end of one', async (t) => {
+  const { client } = await startBed(t);
+  await write(client, 'a\n');
+  const { cluster } = await client.listChunks('logs');
+  const position: Position = { cluster, owners: { node1: { index: 0, offset: 100 } } };
+  await t.rejects(readAll(client, { position, untilEnd: false, pollMs: 1 }), {
+    code: 'offset_out_of_range',
+  });
+});
+
+t.test(
+  'what was read ahead in vain is read again, and nothing behind it is handed out',
+  async (t) => {
+    let failedCount = 0;
+    const texts = ['a\n', 'b\n', 'c\n', 'd\n'];
+    const names = texts.map((_, index) => `node1-chunk00000000${index}`);
+    const client = await startScript(t, {
+      list: () => names.map((name) => ({ name, complete: true, size: 2 })),
+      read: (query, response) => {
+        const index = names.indexOf(query.get('chunk') ?? '');
+        if (index === 2 && failedCount < 2) {
+          failedCount += 1;
+          sendError(response, 503, 'storage_failed');
+        } else sendMessages(response, texts[index] ?? '', { state: 'sealed', size: 2, next: 2 });
+      },
+    });
+    const { text, batchCount } = await readAll(client);
+    t.equal(text, texts.join(''));
+    t.equal(batchCount, 4);
+    t.equal(failedCount, 2, 'ahead first, and then as the one that is tried again');
   },
 );

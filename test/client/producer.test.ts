@@ -4,12 +4,15 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { Client, Consumer, Producer, type ProducerOptions } from '../../src/index.js';
 import { errorCode } from '../../src/protocol/chukcha-error.js';
+import { FakeClock } from '../support/fake-clock.js';
 import { testDirectory } from '../support/test-directory.js';
 import { listenAddress, startTestNode } from '../support/test-node.js';
 
 /** A stand-in for a node that answers writes as the test says. */
 class WriteRecorder {
   readonly bodies: string[] = [];
+  /** The stamps of the bodies, as `producer/sequence`. */
+  readonly stamps: string[] = [];
   readonly #server: Server;
   readonly #answer: (body: string, response: ServerResponse) => void;
 
@@ -35,6 +38,8 @@ class WriteRecorder {
     let body = '';
     for await (const piece of request) body += String(piece);
     this.bodies.push(body);
+    const { 'chukcha-producer': producer, 'chukcha-sequence': sequence } = request.headers;
+    this.stamps.push(`${String(producer)}/${String(sequence)}`);
     this.#answer(body, response);
   }
 }
@@ -43,9 +48,14 @@ function accept(response: ServerResponse): void {
   response.end('{"chunk":"node1-chunk000000000","offset":0,"size":1,"duplicate":false}');
 }
 
-function refuse(response: ServerResponse, status: number, code: string): void {
+function refuse(
+  response: ServerResponse,
+  status: number,
+  code: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
   response
-    .writeHead(status)
+    .writeHead(status, headers)
     .end(JSON.stringify({ error: { code, message: 'Refused by the test.' } }));
 }
 
@@ -133,6 +143,64 @@ t.test(
     await t.rejects(producer.send(Buffer.from('late\n')), { code: 'aborted' });
   },
 );
+
+t.test(
+  'a batch keeps its stamp when it is sent again, and the next one has the next',
+  async (t) => {
+    let count = 0;
+    const recorder = new WriteRecorder((body, response) => {
+      count += 1;
+      if (count === 1) response.destroy();
+      else if (count === 2) refuse(response, 503, 'draining', { 'Retry-After': '0' });
+      else if (body === 'bad\n') refuse(response, 400, 'invalid_request');
+      else if (count === 3) response.end('{"chunk":null,"offset":null,"size":4,"duplicate":true}');
+      else accept(response);
+    });
+    const client = await recorder.listen(t);
+    const first = produce(client);
+    await first.send(Buffer.from('one\n'));
+    await first.send(Buffer.from('two\n'));
+    await t.rejects(first.send(Buffer.from('bad\n')), { code: 'invalid_request' });
+    await first.send(Buffer.from('four\n'));
+    const [stamp = ''] = recorder.stamps;
+    const id = stamp.slice(0, stamp.indexOf('/'));
+    t.match(id, /^[0-9a-f]{16}$/);
+    t.same(recorder.bodies.slice(0, 3), ['one\n', 'one\n', 'one\n']);
+    const sequences = [0, 0, 0, 1, 2, 3];
+    t.same(
+      recorder.stamps,
+      sequences.map((sequence) => `${id}/${sequence}`),
+    );
+    await produce(client).send(Buffer.from('other\n'));
+    t.not(recorder.stamps.at(-1)?.startsWith(id), true, 'another producer has another id');
+    const firstStamp = { producer: 'web-1', sequence: 41 };
+    const named = produce(client, { firstStamp });
+    await named.send(Buffer.from('a\n'));
+    await named.send(Buffer.from('b\n'));
+    t.same(recorder.stamps.slice(-2), ['web-1/41', 'web-1/42']);
+  },
+);
+
+t.test('a node that asks for time is given it', async (t) => {
+  const clock = new FakeClock();
+  let count = 0;
+  const recorder = new WriteRecorder((_body, response) => {
+    count += 1;
+    if (count > 1) accept(response);
+    else refuse(response, 503, 'draining', { 'Retry-After': '7' });
+  });
+  const delays: number[] = [];
+  const producer = produce(await recorder.listen(t), {
+    clock,
+    onRetry: (_error, delayMs) => {
+      delays.push(delayMs);
+      setImmediate(() => clock.advance(delayMs));
+    },
+  });
+  await producer.send(Buffer.from('one\n'));
+  t.equal(delays.length, 1);
+  t.ok((delays[0] ?? 0) > 7_000 && (delays[0] ?? 0) < 7_100, String(delays[0]));
+});
 
 t.test('a batch is given up after its time, or when the producer is aborted', async (t) => {
   const recorder = new WriteRecorder((_body, response) => refuse(response, 507, 'disk_full'));

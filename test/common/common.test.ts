@@ -5,8 +5,11 @@ import { createDeferred } from '../../src/common/deferred.js';
 import { createLineLogger, type LogLevel } from '../../src/common/logger.js';
 import { Mutex } from '../../src/common/mutex.js';
 import { systemRandom } from '../../src/common/random.js';
+import { createRateLimitedLogger } from '../../src/common/rate-limited-logger.js';
+import { retry } from '../../src/common/retry.js';
 import { ChangeSignal, sleep } from '../../src/common/wait.js';
 import { FakeClock } from '../support/fake-clock.js';
+import { RecordingLogger } from '../support/recording-logger.js';
 import { SeededRandom } from '../support/seeded-random.js';
 
 await t.test('delays between tries double up to their limit and keep a random half', async (t) => {
@@ -203,3 +206,57 @@ await t.test('the real clock and randomness keep their contracts', async (t) => 
   t.match(systemRandom.hex(4), /^[0-9a-f]{8}$/);
   t.not(systemRandom.hex(8), systemRandom.hex(8));
 });
+
+await t.test(
+  'of a failure that repeats, one line in a second is logged, with a count',
+  async (t) => {
+    const clock = new FakeClock();
+    const recorder = new RecordingLogger();
+    const log = createRateLimitedLogger(recorder, clock);
+    for (let count = 0; count < 5; count += 1)
+      log.error('It failed.', { code: 'disk_full', count });
+    log.error('It failed.', { code: 'internal' });
+    log.warn('It failed.', { code: 'disk_full' });
+    clock.advance(1_000);
+    for (let count = 5; count < 7; count += 1)
+      log.error('It failed.', { code: 'disk_full', count });
+    clock.advance(5_000);
+    log.error('It failed.', { code: 'disk_full', count: 7 });
+    log.error('It failed.', { code: 'internal' });
+    const lines = recorder.entries.map(({ level, fields }) => ({ level, ...fields }));
+    t.same(lines, [
+      { level: 'error', code: 'disk_full', count: 0 },
+      { level: 'error', code: 'internal' },
+      { level: 'warn', code: 'disk_full' },
+      { level: 'error', code: 'disk_full', count: 5, leftOut: 4 },
+      { level: 'error', code: 'disk_full', count: 7, leftOut: 1 },
+      { level: 'error', code: 'internal' },
+    ]);
+  },
+);
+
+await t.test(
+  'a delay that the other side asks for is kept, with a growing one on top',
+  async (t) => {
+    const delays: number[] = [];
+    let count = 0;
+    const call = async (): Promise<string> => {
+      count += 1;
+      if (count < 4) throw new Error('busy');
+      return 'done';
+    };
+    const clock = new FakeClock();
+    const result = retry(call, {
+      clock,
+      random: { fraction: () => 0, hex: () => '' },
+      decide: () => ({ notBeforeMs: 1_000 }),
+      onRetry: (_error, delayMs) => {
+        delays.push(delayMs);
+        setImmediate(() => clock.advance(delayMs));
+      },
+      signal: new AbortController().signal,
+    });
+    t.equal(await result, 'done');
+    t.same(delays, [1_025, 1_050, 1_100]);
+  },
+);

@@ -90,33 +90,6 @@ await t.test('a full disk refuses an ack, and the next one is good', async (t) =
   await server.close();
 });
 
-await t.test('a registered group holds what it has not acknowledged', async (t) => {
-  const server = await startServer({ directory: t.testdir() });
-  const registered = await call(server.url, '/groups?category=logs&group=slow', { method: 'PUT' });
-  t.equal(registered.status, 200);
-  t.same(json(registered), { category: 'logs', group: 'slow' });
-  t.same(json(await call(server.url, '/listCategories')), [], 'a group alone is no category');
-  await write(server, 'a\n');
-  await seal(server);
-  await ack(server, `chunk=${first}&size=2`);
-  t.same(await chunkFiles(server.directory, 'logs'), [first]);
-  const left = json(await call(server.url, '/listChunks?category=logs&group=slow'));
-  t.same(left, [{ name: first, complete: true, size: 2 }]);
-  t.same(json(await call(server.url, '/listChunks?category=logs')), []);
-  await ack(server, `chunk=${first}&size=2&group=slow`);
-  t.same(await chunkFiles(server.directory, 'logs'), []);
-  for (const parameters of [
-    'category=logs',
-    'group=a',
-    'category=a.b&group=a',
-    'category=a&group=..',
-  ]) {
-    const answer = await call(server.url, `/groups?${parameters}`, { method: 'PUT' });
-    t.equal(answer.status, 400, parameters);
-  }
-  await server.close();
-});
-
 await t.test('chunks are listed by owner and index, as a group sees them', async (t) => {
   const server = await startServer({ directory: t.testdir(), chunkBytesMax: 1 });
   for (const text of ['a\n', 'bb\n', 'ccc\n']) await write(server, text);
@@ -157,7 +130,7 @@ async function heldList(
 
 await t.test('a held list answers when a chunk appears, is sealed or goes', async (t) => {
   const server = await startServer({ directory: t.testdir() });
-  await call(server.url, '/groups?category=logs&group=default', { method: 'PUT' });
+  await call(server.url, '/groups/default?category=logs', { method: 'PUT' });
   const appears = await heldList(server);
   await write(server, 'a\n');
   t.match(json(await appears.answer), [{ name: first, complete: false }]);
@@ -299,7 +272,8 @@ await t.test('a path or a method that is not there is refused with what is', asy
     ['GET', '/write?category=a', 'POST'],
     ['POST', '/read', 'GET'],
     ['DELETE', '/ack', 'GET, POST'],
-    ['GET', '/groups', 'PUT'],
+    ['POST', '/groups', 'GET'],
+    ['GET', '/groups/a', 'PUT, DELETE'],
     ['OPTIONS', '/livez', 'GET'],
   ];
   for (const [method, path, allowed] of methods) {

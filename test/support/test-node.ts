@@ -1,4 +1,5 @@
 import { silentLogger } from '../../src/common/logger.js';
+import type { Identity } from '../../src/node/identity.js';
 import { resolveNodeOptions } from '../../src/node/node-options.js';
 import { type RunningNode, startNode } from '../../src/node/start-node.js';
 
@@ -16,6 +17,11 @@ export function startTestNode(
     ...options,
   });
   return startNode(resolved, { log: silentLogger });
+}
+
+/** Who a node of a test is. */
+export function testIdentity(nodeName = 'node1'): Identity {
+  return { version: 1, clusterId: 'cluster1', nodeName, directoryId: 'directory1' };
 }
 
 /** The address of a node in the form that `listen` takes. */

@@ -1,4 +1,6 @@
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
+import type Koa from 'koa';
+import { createNodeStatus } from '../../src/node/node-status.js';
 import { batchBytesMaxDefault } from '../../src/protocol/limits.js';
 import { createApp } from '../../src/server/app.js';
 import { Listener } from '../../src/server/listener.js';
@@ -6,6 +8,7 @@ import { SlabPool } from '../../src/server/slab-pool.js';
 import type { Store } from '../../src/storage/store.js';
 import { FakeClock } from './fake-clock.js';
 import { RecordingLogger } from './recording-logger.js';
+import { testIdentity } from './test-node.js';
 import { openStore, type TestStoreOptions } from './test-store.js';
 
 export interface TestServer {
@@ -14,6 +17,7 @@ export interface TestServer {
   readonly store: Store;
   readonly clock: FakeClock;
   readonly log: RecordingLogger;
+  readonly app: Koa;
   readonly listener: Listener;
   /** Tells the routes that the node stops, as its owner does first of all. */
   stop(): void;
@@ -28,14 +32,16 @@ export async function startServer(
   const log = new RecordingLogger();
   const store = await openStore({ clock, log, ...options });
   const stopping = new AbortController();
+  const identity = testIdentity(options.nodeName);
   const app = createApp({
     store,
     clock,
     log,
     slabs: new SlabPool(),
-    nodeName: options.nodeName ?? 'node1',
-    clusterId: 'cluster1',
+    nodeName: identity.nodeName,
+    clusterId: identity.clusterId,
     batchBytesMax: options.batchBytesMax ?? batchBytesMaxDefault,
+    status: createNodeStatus({ identity, store, clock, stopping: stopping.signal }),
     stopping: stopping.signal,
   });
   const listener = await Listener.open(app, { host: '127.0.0.1', port: 0 });
@@ -46,7 +52,7 @@ export async function startServer(
     await store.close();
     await listener.close();
   };
-  return { url, directory: options.directory, store, clock, log, listener, stop, close };
+  return { url, directory: options.directory, store, clock, log, app, listener, stop, close };
 }
 
 export interface Answer {

@@ -1,4 +1,5 @@
 import { type Clock, systemClock, type Timer } from '../../common/clock.js';
+import { formatBytes } from '../../common/quantity.js';
 
 /** How often a terminal's line is drawn anew, and how often a line is added to a log. */
 const terminalMs = 1_000;
@@ -78,16 +79,4 @@ export class Progress {
   #print(text: string): void {
     process.stderr.write(text);
   }
-}
-
-/** A byte count for people: `12.3 MB`, with units of 1000. */
-function formatBytes(byteCount: number): string {
-  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-  let value = byteCount;
-  let unit = 0;
-  while (value >= 1_000 && unit < units.length - 1) {
-    value /= 1_000;
-    unit += 1;
-  }
-  return `${unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }

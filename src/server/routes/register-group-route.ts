@@ -1,0 +1,21 @@
+import { type GroupRegistration, paths } from '../../protocol/http-api.js';
+import { checkGroupName } from '../../protocol/names.js';
+import { type Route, sendJson } from '../route.js';
+
+/**
+ * `PUT /groups/<group>`: from now on, chunks of the category wait for this group's acknowledgement too. May be
+ * repeated: a group that is registered stays as it is. The category need not exist yet.
+ */
+export const registerGroupRoute: Route = {
+  path: `${paths.groups}/<group>`,
+  methods: ['PUT'],
+  queryNames: ['category', 'from'],
+  async handle(context, query, { store }) {
+    const group = checkGroupName(query.required('group'));
+    const from = query.choice('from', ['earliest', 'latest']);
+    const category = await store.category(query.required('category'));
+    const created = await category.registerGroup(group, from);
+    const registration: GroupRegistration = { category: category.name, group, from, created };
+    sendJson(context, 200, registration);
+  },
+};

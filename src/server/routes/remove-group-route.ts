@@ -1,0 +1,27 @@
+import { type GroupRemoval, paths } from '../../protocol/http-api.js';
+import { checkGroupName } from '../../protocol/names.js';
+import { type Route, sendJson } from '../route.js';
+
+/**
+ * `DELETE /groups/<group>`: forgets the group and what it has acknowledged, and deletes the chunks that only it
+ * still held. May be repeated.
+ */
+export const removeGroupRoute: Route = {
+  path: `${paths.groups}/<group>`,
+  methods: ['DELETE'],
+  queryNames: ['category'],
+  async handle(context, query, { store }) {
+    const group = checkGroupName(query.required('group'));
+    const categoryName = query.required('category');
+    const category = await store.knownCategory(categoryName);
+    const freed = await category?.removeGroup(group);
+    const removal: GroupRemoval = {
+      category: categoryName,
+      group,
+      removed: freed !== undefined,
+      freedChunks: freed?.chunks ?? 0,
+      freedBytes: freed?.bytes ?? 0,
+    };
+    sendJson(context, 200, removal);
+  },
+};
