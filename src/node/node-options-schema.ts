@@ -1,4 +1,8 @@
-import { batchBytesMaxDefault, chunkBytesMaxDefault } from '../protocol/limits.js';
+import {
+  batchBytesMaxDefault,
+  chunkBytesMaxDefault,
+  inFlightBytesMaxDefault,
+} from '../protocol/limits.js';
 
 /**
  * The options of a node, the one source of their flags, environment variables, defaults, help and checks.
@@ -37,6 +41,13 @@ export const nodeOptionsSchema = {
       minimum: 1,
       default: batchBytesMaxDefault,
       description: 'largest batch of one write, in bytes',
+    },
+    'max-in-flight': {
+      type: 'integer',
+      minimum: 1,
+      default: inFlightBytesMaxDefault,
+      description:
+        'bytes of batches held in memory, over all connections; at least twice --max-batch',
     },
     'flush-interval': {
       type: 'integer',

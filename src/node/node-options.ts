@@ -11,6 +11,7 @@ export interface NodeOptions {
   readonly name: string | undefined;
   readonly chunkBytesMax: number;
   readonly batchBytesMax: number;
+  readonly inFlightBytesMax: number;
   readonly flushIntervalMs: number;
 }
 
@@ -32,13 +33,22 @@ export function resolveNodeOptions(given: Readonly<Record<string, unknown>>): No
       `Port ${port} of --listen ${listen} is not valid: expected 0 to 65535.`,
     );
   }
+  const batchBytesMax = options['max-batch'] as number;
+  const inFlightBytesMax = options['max-in-flight'] as number;
+  if (inFlightBytesMax < 2 * batchBytesMax) {
+    throw new ChukchaError(
+      'invalid_option',
+      `--max-in-flight is ${inFlightBytesMax}, too little for batches of ${batchBytesMax} bytes: expected at least ${2 * batchBytesMax}, or a smaller --max-batch.`,
+    );
+  }
   return {
     dataDirectory: options['data'] as string,
     host: listen.slice(0, colon).replace(/^\[(.*)\]$/, '$1'),
     port,
     name: options['name'] as string | undefined,
     chunkBytesMax: options['max-chunk-size'] as number,
-    batchBytesMax: options['max-batch'] as number,
+    batchBytesMax,
+    inFlightBytesMax,
     flushIntervalMs: options['flush-interval'] as number,
   };
 }

@@ -3,12 +3,13 @@ import { type Clock, systemClock } from '../common/clock.js';
 import type { Logger } from '../common/logger.js';
 import { type Random, systemRandom } from '../common/random.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
-import { createApp } from '../server/app.js';
+import { ByteBudget } from '../server/byte-budget.js';
 import { Listener } from '../server/listener.js';
 import { SlabPool } from '../server/slab-pool.js';
 import { DirectoryLock } from '../storage/directory-lock.js';
 import type { Disk } from '../storage/disk.js';
 import { nodeDisk } from '../storage/node-disk.js';
+import { OpenFiles } from '../storage/open-files.js';
 import { Store } from '../storage/store.js';
 import { openIdentity } from './identity.js';
 import type { NodeOptions } from './node-options.js';
@@ -57,17 +58,20 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
       { disk, clock, random, log },
     );
     const stopping = new AbortController();
-    const app = createApp({
+    const files = new OpenFiles({ disk, clock });
+    const serverPorts = {
       store,
       clock,
       log,
       slabs: new SlabPool(),
+      budget: new ByteBudget(options.inFlightBytesMax),
+      files,
       nodeName: identity.nodeName,
       clusterId: identity.clusterId,
       batchBytesMax: options.batchBytesMax,
       stopping: stopping.signal,
-    });
-    const listener = await Listener.open(app, { host: options.host, port: options.port });
+    };
+    const listener = await Listener.open(serverPorts, { host: options.host, port: options.port });
     log.info('Node is ready.', { name: identity.nodeName, url: listener.url, data: dataDirectory });
     let closing: Promise<void> | undefined;
     const close = async (): Promise<void> => {
@@ -76,6 +80,7 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
         await store.close();
       } finally {
         await listener.close();
+        await files.close();
         await lock.release();
       }
       log.info('Node has stopped.', { name: identity.nodeName });

@@ -16,6 +16,13 @@ export const headers = {
   chunkSize: 'chukcha-chunk-size',
   /** The offset to go on reading at. */
   nextOffset: 'chukcha-next-offset',
+  /** The node that wrote the chunk. */
+  owner: 'chukcha-owner',
+  /** How many bytes of the chunk on this node lie behind the answer. */
+  lag: 'chukcha-lag',
+  /** With a write: who sends it, and as which of its batches; both or none. */
+  producer: 'chukcha-producer',
+  sequence: 'chukcha-sequence',
   /** The id of the cluster, or of the lone node's data directory, that the chunks belong to. */
   clusterId: 'chukcha-cluster-id',
   /** The state of a category's list of chunks; opaque, changes when a chunk appears, is sealed or goes. */

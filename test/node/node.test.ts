@@ -15,6 +15,7 @@ t.test('options are checked, with their defaults', (t) => {
     name: undefined,
     chunkBytesMax: 20 * 1024 * 1024,
     batchBytesMax: 4 * 1024 * 1024,
+    inFlightBytesMax: 256 * 1024 * 1024,
     flushIntervalMs: 1000,
   });
   t.match(resolveNodeOptions({ listen: '[::1]:0' }), { host: '::1', port: 0 });

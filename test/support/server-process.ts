@@ -2,11 +2,16 @@
 // with the data directory; tells its address, and its memory when it is asked.
 import { systemClock } from '../../src/common/clock.js';
 import { systemRandom } from '../../src/common/random.js';
-import { batchBytesMaxDefault, chunkBytesMaxDefault } from '../../src/protocol/limits.js';
-import { createApp } from '../../src/server/app.js';
+import {
+  batchBytesMaxDefault,
+  chunkBytesMaxDefault,
+  inFlightBytesMaxDefault,
+} from '../../src/protocol/limits.js';
+import { ByteBudget } from '../../src/server/byte-budget.js';
 import { Listener } from '../../src/server/listener.js';
 import { SlabPool } from '../../src/server/slab-pool.js';
 import { nodeDisk } from '../../src/storage/node-disk.js';
+import { OpenFiles } from '../../src/storage/open-files.js';
 import { Store } from '../../src/storage/store.js';
 import { RecordingLogger } from './recording-logger.js';
 
@@ -25,17 +30,19 @@ const store = await Store.open(
   },
   { disk: nodeDisk, clock: systemClock, random: systemRandom, log },
 );
-const app = createApp({
+const ports = {
   store,
   clock: systemClock,
   log,
   slabs: new SlabPool(),
+  budget: new ByteBudget(inFlightBytesMaxDefault),
+  files: new OpenFiles({ disk: nodeDisk, clock: systemClock }),
   nodeName: 'node1',
   clusterId: 'cluster1',
   batchBytesMax: batchBytesMaxDefault,
   stopping: new AbortController().signal,
-});
-const listener = await Listener.open(app, { host: '127.0.0.1', port: 0 });
+};
+const listener = await Listener.open(ports, { host: '127.0.0.1', port: 0 });
 
 function send(message: ServerProcessMessage): void {
   process.send?.(message);

@@ -1,8 +1,10 @@
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
-import { batchBytesMaxDefault } from '../../src/protocol/limits.js';
-import { createApp } from '../../src/server/app.js';
+import { batchBytesMaxDefault, inFlightBytesMaxDefault } from '../../src/protocol/limits.js';
+import { ByteBudget } from '../../src/server/byte-budget.js';
 import { Listener } from '../../src/server/listener.js';
+import type { ServerPorts } from '../../src/server/server-ports.js';
 import { SlabPool } from '../../src/server/slab-pool.js';
+import { OpenFiles } from '../../src/storage/open-files.js';
 import type { Store } from '../../src/storage/store.js';
 import { FakeClock } from './fake-clock.js';
 import { RecordingLogger } from './recording-logger.js';
@@ -15,6 +17,7 @@ export interface TestServer {
   readonly clock: FakeClock;
   readonly log: RecordingLogger;
   readonly listener: Listener;
+  readonly ports: ServerPorts;
   /** Tells the routes that the node stops, as its owner does first of all. */
   stop(): void;
   close(): Promise<void>;
@@ -22,31 +25,37 @@ export interface TestServer {
 
 /** The HTTP side of a node over a real store, on a free port and a clock that stands still. */
 export async function startServer(
-  options: TestStoreOptions & { readonly batchBytesMax?: number },
+  options: TestStoreOptions & {
+    readonly batchBytesMax?: number;
+    readonly inFlightBytesMax?: number;
+  },
 ): Promise<TestServer> {
   const clock = new FakeClock();
   const log = new RecordingLogger();
   const store = await openStore({ clock, log, ...options });
   const stopping = new AbortController();
-  const app = createApp({
+  const ports: ServerPorts = {
     store,
     clock,
     log,
     slabs: new SlabPool(),
+    budget: new ByteBudget(options.inFlightBytesMax ?? inFlightBytesMaxDefault),
+    files: new OpenFiles({ disk: store.disk, clock }),
     nodeName: options.nodeName ?? 'node1',
     clusterId: 'cluster1',
     batchBytesMax: options.batchBytesMax ?? batchBytesMaxDefault,
     stopping: stopping.signal,
-  });
-  const listener = await Listener.open(app, { host: '127.0.0.1', port: 0 });
+  };
+  const listener = await Listener.open(ports, { host: '127.0.0.1', port: 0 });
   const { url } = listener;
   const stop = (): void => stopping.abort();
   const close = async (): Promise<void> => {
     stop();
     await store.close();
     await listener.close();
+    await ports.files.close();
   };
-  return { url, directory: options.directory, store, clock, log, listener, stop, close };
+  return { url, directory: options.directory, store, clock, log, listener, ports, stop, close };
 }
 
 export interface Answer {
