@@ -3,6 +3,7 @@ import {
   batchBytesMaxDefault,
   chunkBytesMaxDefault,
   flushIntervalMsDefault,
+  inFlightBytesMaxDefault,
   rotateIntervalMsDefault,
   scrubIntervalMsDefault,
 } from '../protocol/limits.js';
@@ -60,6 +61,14 @@ export const nodeOptionsSchema = {
       minimum: 1,
       default: formatBytes(batchBytesMaxDefault),
       description: 'largest batch of one write',
+    },
+    'max-in-flight': {
+      type: 'string',
+      quantity: 'bytes',
+      minimum: 1,
+      default: formatBytes(inFlightBytesMaxDefault),
+      description:
+        'bytes of batches held in memory, over all connections; at least twice --max-batch',
     },
     'disk-reserve': {
       type: 'string',

@@ -17,6 +17,8 @@ export interface NodeOptions {
   readonly rotateIntervalMs: number;
   readonly flushIntervalMs: number;
   readonly batchBytesMax: number;
+  /** The most bytes of batches held in memory, over all connections. */
+  readonly inFlightBytesMax: number;
   readonly diskReserve: DiskReserve;
   readonly retentionOf: (category: string) => RetentionLimits | undefined;
   readonly scrubIntervalMs: number;
@@ -40,6 +42,14 @@ export function resolveNodeOptions(given: Readonly<Record<string, unknown>>): No
       `Port ${port} of --listen ${listen} is not valid: expected 0 to 65535.`,
     );
   }
+  const batchBytesMax = options['max-batch'] as number;
+  const inFlightBytesMax = options['max-in-flight'] as number;
+  if (inFlightBytesMax < 2 * batchBytesMax) {
+    throw new ChukchaError(
+      'invalid_option',
+      `--max-in-flight is ${inFlightBytesMax}, too little for batches of ${batchBytesMax} bytes: expected at least ${2 * batchBytesMax}, or a smaller --max-batch.`,
+    );
+  }
   return {
     dataDirectory: options['data'] as string,
     host: listen.slice(0, colon).replace(/^\[(.*)\]$/, '$1'),
@@ -48,7 +58,8 @@ export function resolveNodeOptions(given: Readonly<Record<string, unknown>>): No
     chunkBytesMax: options['max-chunk-size'] as number,
     rotateIntervalMs: options['rotate-interval'] as number,
     flushIntervalMs: options['flush-interval'] as number,
-    batchBytesMax: options['max-batch'] as number,
+    batchBytesMax,
+    inFlightBytesMax,
     diskReserve: parseReserve(options['disk-reserve'] as string),
     retentionOf: parseRetention(options),
     scrubIntervalMs: options['scrub-interval'] as number,

@@ -2,13 +2,15 @@ import { resolve } from 'node:path';
 import { type Clock, systemClock } from '../common/clock.js';
 import type { Logger } from '../common/logger.js';
 import { type Random, systemRandom } from '../common/random.js';
+import { createRateLimitedLogger } from '../common/rate-limited-logger.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
-import { createApp } from '../server/app.js';
+import { ByteBudget } from '../server/byte-budget.js';
 import { Listener } from '../server/listener.js';
 import { SlabPool } from '../server/slab-pool.js';
 import { DirectoryLock } from '../storage/directory-lock.js';
 import type { Disk } from '../storage/disk.js';
 import { nodeDisk } from '../storage/node-disk.js';
+import { OpenFiles } from '../storage/open-files.js';
 import { Store } from '../storage/store.js';
 import { openIdentity } from './identity.js';
 import type { NodeOptions } from './node-options.js';
@@ -53,19 +55,23 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
       { disk, clock, random, log },
     );
     const stopping = new AbortController();
-    const app = createApp({
+    const files = new OpenFiles({ disk, clock });
+    const budget = new ByteBudget(options.inFlightBytesMax);
+    const serverPorts = {
       store,
       clock,
-      log,
+      log: createRateLimitedLogger(log, clock),
       slabs: new SlabPool(),
+      budget,
+      files,
       nodeName: identity.nodeName,
       clusterId: identity.clusterId,
       batchBytesMax: options.batchBytesMax,
-      status: createNodeStatus({ identity, store, clock, stopping: stopping.signal }),
+      status: createNodeStatus({ identity, store, clock, budget, stopping: stopping.signal }),
       stopping: stopping.signal,
-    });
+    };
     const address = { host: options.host, port: options.port };
-    const listener = await Listener.open(app, address).catch(async (error: unknown) => {
+    const listener = await Listener.open(serverPorts, address).catch(async (error: unknown) => {
       await store.close();
       throw error;
     });
@@ -77,6 +83,7 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
         await store.close();
       } finally {
         await listener.close();
+        await files.close();
         await lock.release();
       }
       log.info('Node has stopped.', { name: identity.nodeName });

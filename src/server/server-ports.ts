@@ -1,7 +1,9 @@
 import type { Clock } from '../common/clock.js';
 import type { Logger } from '../common/logger.js';
 import type { NodeStatus } from '../protocol/http-api.js';
+import type { OpenFiles } from '../storage/open-files.js';
 import type { Store } from '../storage/store.js';
+import type { ByteBudget } from './byte-budget.js';
 import type { SlabPool } from './slab-pool.js';
 
 /** What the routes work with. */
@@ -10,6 +12,10 @@ export interface ServerPorts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly slabs: SlabPool;
+  /** What the bodies of requests take of memory, all together. */
+  readonly budget: ByteBudget;
+  /** The files of the chunks that are read. */
+  readonly files: OpenFiles;
   readonly nodeName: string;
   /** The id of the cluster, or of the data directory of a lone node. */
   readonly clusterId: string;

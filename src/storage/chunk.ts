@@ -29,6 +29,8 @@ export class Chunk {
   readonly indexPath: string;
   /** Notified when the chunk has grown, was sealed, or was removed. */
   readonly changed = new ChangeSignal();
+  /** Called when the chunk is removed, so that whoever keeps its file open lets go of the space. */
+  onRemoved: (() => void) | undefined;
   #size: number;
   #state: 'open' | 'sealed' | 'removed';
   #sealedAtMs: number | undefined;
@@ -82,5 +84,6 @@ export class Chunk {
   markRemoved(): void {
     this.#state = 'removed';
     this.changed.notify();
+    this.onRemoved?.();
   }
 }

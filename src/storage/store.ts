@@ -59,6 +59,7 @@ export class Store {
   readonly #guard: DiskGuard;
   readonly #caretaker: Caretaker;
   readonly #categories = new Map<string, Promise<Category>>();
+  readonly #opened = new Map<string, Category>();
   #closing = false;
 
   private constructor(
@@ -113,18 +114,29 @@ export class Store {
         stoppedCleanly: this.#stoppedCleanly,
       },
       { ...this.#ports, flusher: this.#flusher, ballast: this.#ballast, guard: this.#guard },
-    ).catch((error: unknown) => {
-      // A category that could not be opened (a full disk, say) is tried again by the next call.
-      this.#categories.delete(name);
-      throw writeError(
-        error,
-        `${this.#options.dataDirectory}/${name}`,
-        'the category was not opened',
-      );
-    });
+    ).then(
+      (category) => {
+        this.#opened.set(name, category);
+        return category;
+      },
+      (error: unknown) => {
+        // A category that could not be opened (a full disk, say) is tried again by the next call.
+        this.#categories.delete(name);
+        throw writeError(
+          error,
+          `${this.#options.dataDirectory}/${name}`,
+          'the category was not opened',
+        );
+      },
+    );
     this.#categories.set(name, opening);
     this.categoriesChanged.notify();
     return opening;
+  }
+
+  /** The category when it is open already, for those who have no time for a promise. */
+  openCategory(name: string): Category | undefined {
+    return this.#opened.get(name);
   }
 
   /** The category when it is known on this node. Throws `invalid_name`. */

@@ -19,6 +19,7 @@ t.test('options are checked, with their defaults', (t) => {
     rotateIntervalMs: 10 * 60_000,
     flushIntervalMs: 1_000,
     batchBytesMax: 4 * 1024 * 1024,
+    inFlightBytesMax: 256 * 1024 * 1024,
     diskReserve: 'auto',
     scrubIntervalMs: 24 * 60 * 60_000,
   });

@@ -290,17 +290,16 @@ await t.test(
   async (t) => {
     const server = await startServer({ directory: t.testdir() });
     const { Listener } = await import('../../src/server/listener.js');
-    const { default: Koa } = await import('koa');
     const port = Number(new URL(server.url).port);
     const refusals: readonly (readonly [string, number, RegExp])[] = [
       ['127.0.0.1', port, /^Another process listens on 127\.0\.0\.1:\d+ already: stop it, or /],
       ['192.0.2.1', 0, /^192\.0\.2\.1:0 is not an address of this machine: /],
     ];
     for (const [host, wanted, message] of refusals) {
-      const opening = Listener.open(new Koa(), { host, port: wanted });
+      const opening = Listener.open(server.ports, { host, port: wanted });
       await t.rejects(opening, { code: 'listen_failed', message });
     }
-    const onSixth = await Listener.open(new Koa(), { host: '::1', port: 0 });
+    const onSixth = await Listener.open(server.ports, { host: '::1', port: 0 });
     t.match(onSixth.url, /^http:\/\/\[::1\]:\d+$/);
     await onSixth.close();
     await t.resolves(onSixth.close(), 'closing again does nothing');
