@@ -9,6 +9,7 @@ import { readBytesDefault } from '../protocol/limits.js';
 import { parseChunkName } from '../protocol/names.js';
 import type { OwnerPosition, Position } from '../protocol/position.js';
 import { ChunkAcker } from './chunk-acker.js';
+import { ChunkLister } from './chunk-lister.js';
 import { ChunkReader } from './chunk-reader.js';
 import type { Client, ReadAnswer } from './client.js';
 import { decideRetry, type RetryListener } from './decide-retry.js';
@@ -98,21 +99,19 @@ export class Consumer implements AsyncIterable<ConsumerBatch> {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #batchBytesMax: number;
+  readonly #lister: ChunkLister;
   readonly #reader: ChunkReader;
+  readonly #acker: ChunkAcker;
   readonly #stop = new AbortController();
   readonly #changed = new ChangeSignal();
   readonly #cursors = new Map<string, OwnerCursor>();
   readonly #reading = new Set<OwnerCursor>();
-  readonly #acker: ChunkAcker;
   readonly #ready: ReadyBatch[] = [];
   #cluster: string | undefined;
   /** With `untilEnd`: the place behind the last message of each owner when the iteration began. */
   #targets: ReadonlyMap<string, OwnerPosition> | undefined;
-  #listVersion: string | undefined;
-  #listCallCount = 0;
   /** For how long a chunk that is listed could not be read. */
   #missedMs = 0;
-  #listCallTaken = 0;
   #failure: unknown;
 
   constructor(client: Client, options: ConsumerOptions) {
@@ -124,21 +123,19 @@ export class Consumer implements AsyncIterable<ConsumerBatch> {
     this.#cluster = options.position?.cluster;
     // Every read that is under way listens to it.
     setMaxListeners(0, this.#stop.signal);
-    const { category, onRetry, pollMs = pollMsDefault } = options;
     this.#batchBytesMax = options.batchBytesMax ?? readBytesDefault;
+    const { category, onRetry, pollMs = pollMsDefault } = options;
+    const common = { category, group: this.#group, clock: this.#clock, pollMs };
+    const { signal } = this.#stop;
+    const trying = <T>(call: () => Promise<T>): Promise<T> => this.#trying(call);
+    this.#lister = new ChunkLister(client, { ...common, signal, trying });
     this.#reader = new ChunkReader(client, {
-      category,
+      ...common,
       batchBytesMax: this.#batchBytesMax,
-      pollMs,
-      signal: this.#stop.signal,
-      trying: (call) => this.#trying(call),
+      signal,
+      trying,
     });
-    this.#acker = new ChunkAcker(client, {
-      category,
-      group: this.#group,
-      clock: this.#clock,
-      onRetry,
-    });
+    this.#acker = new ChunkAcker(client, { ...common, onRetry });
   }
 
   /** Everything before it was acknowledged by `ack`. `undefined` before the first listing. */
@@ -219,21 +216,8 @@ export class Consumer implements AsyncIterable<ConsumerBatch> {
   }
 
   async #list(when: 'now' | 'when changed'): Promise<void> {
-    const { category, pollMs = pollMsDefault } = this.#options;
-    const { signal } = this.#stop;
-    this.#listCallCount += 1;
-    const call = this.#listCallCount;
-    const listing = await this.#trying(() => {
-      const wait =
-        when === 'now' || this.#listVersion === undefined
-          ? {}
-          : { version: this.#listVersion, waitMs: pollMs };
-      return this.#client.listChunks(category, { group: this.#group, signal, ...wait });
-    });
-    // Of two calls at a time the older one may bring the older list; what it had anew comes with the next.
-    if (call < this.#listCallTaken) return;
-    this.#listCallTaken = call;
-    this.#listVersion = listing.version;
+    const listing = await this.#lister.list(when);
+    if (listing === undefined) return;
     this.#checkCluster(listing.cluster);
     this.#takeListing(listing.chunks);
   }
