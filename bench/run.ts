@@ -1,26 +1,101 @@
-// Runs the benchmarks that are named, or all: `npm run bench -- write-batches`.
-import { cpus } from 'node:os';
+// Runs the benchmarks that are named, or all: `npm run bench -- write-batches --quick`.
+import { statfsSync } from 'node:fs';
+import { cpus, loadavg, tmpdir, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
+import { benchMemory } from './memory.js';
+import { benchReadChunks } from './read-chunks.js';
 import { benchShipAndSink } from './ship-and-sink.js';
+import type { BenchOptions } from './support/bench-options.js';
 import { benchWriteBatches } from './write-batches.js';
+import { benchWriteMessages } from './write-messages.js';
 
-const benchmarks: Readonly<Record<string, () => Promise<void>>> = {
-  'write-batches': benchWriteBatches,
-  'ship-and-sink': benchShipAndSink,
+interface Benchmark {
+  readonly summary: string;
+  run(options: BenchOptions): Promise<void>;
+}
+
+const benchmarks: Readonly<Record<string, Benchmark>> = {
+  'write-batches': {
+    summary: 'POST /write of 1 and 4 MiB beside a plain server that appends',
+    run: benchWriteBatches,
+  },
+  'write-messages': {
+    summary: 'POST /write of single messages, pipelined and durable too',
+    run: benchWriteMessages,
+  },
+  'read-chunks': {
+    summary: 'GET /read of 1 and 4 MiB beside a loopback copy of as many bytes',
+    run: benchReadChunks,
+  },
+  memory: {
+    summary: 'what a node holds while 10 GB pass, and for each connection',
+    run: benchMemory,
+  },
+  'ship-and-sink': {
+    summary: 'a file of 1 GB into a node and out of it, beside cat',
+    run: benchShipAndSink,
+  },
 };
 
-const wanted = process.argv.slice(2);
-const unknown = wanted.filter((name) => !Object.hasOwn(benchmarks, name));
-if (unknown.length > 0) {
-  console.error(
-    `There is no benchmark ${unknown.join(', ')}: expected ${Object.keys(benchmarks).join(', ')}.`,
-  );
-  process.exit(2);
+const usage = `npm run bench -- [NAME...] [--quick] [--self]
+
+${Object.entries(benchmarks)
+  .map(([name, { summary }]) => `  ${name.padEnd(16)}${summary}`)
+  .join('\n')}
+
+  --quick         fewer rounds, smaller volumes: whether the figures are sane
+  --self          compare the first server with itself: the noise of the method
+`;
+
+/** Magic numbers of Linux, of file systems that data is kept on. */
+const fileSystemNames: Readonly<Record<number, string>> = {
+  61267: 'ext4',
+  1481003842: 'xfs',
+  2435016766: 'btrfs',
+  16914836: 'tmpfs',
+};
+
+const { values, names, problem } = readArguments();
+if (problem !== undefined || values.help) {
+  console.error(problem === undefined ? usage : `${problem}\n\n${usage}`);
+  process.exitCode = problem === undefined ? 0 : 2;
+} else {
+  describeMachine();
+  for (const [name, { run }] of Object.entries(benchmarks)) {
+    if (names.length > 0 && !names.includes(name)) continue;
+    console.log(`## ${name}\n`);
+    await run(values);
+  }
 }
-console.log(
-  `Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}\n`,
-);
-for (const [name, run] of Object.entries(benchmarks)) {
-  if (wanted.length > 0 && !wanted.includes(name)) continue;
-  console.log(`## ${name}\n`);
-  await run();
+
+function readArguments() {
+  try {
+    const { values, positionals: names } = parseArgs({
+      allowPositionals: true,
+      options: {
+        quick: { type: 'boolean', default: false },
+        self: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    });
+    const unknown = names.filter((name) => !Object.hasOwn(benchmarks, name));
+    const problem =
+      unknown.length === 0 ? undefined : `There is no benchmark ${unknown.join(', ')}.`;
+    return { values, names, problem };
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error);
+    return { values: { quick: false, self: false, help: true }, names: [], problem };
+  }
+}
+
+/** Says what the figures depend on, besides the code. */
+function describeMachine(): void {
+  const processors = `${cpus().length} x ${cpus()[0]?.model ?? 'unknown processor'}`;
+  const memoryGib = (totalmem() / 1024 ** 3).toFixed(0);
+  const type = statfsSync(tmpdir()).type;
+  const fileSystem = fileSystemNames[type] ?? `file system 0x${type.toString(16)}`;
+  const load = (loadavg()[0] ?? Number.NaN).toFixed(1);
+  console.log(
+    `Node ${process.version}, ${processors}, ${memoryGib} GiB, ${tmpdir()} on ${fileSystem}, load before ${load}\n`,
+  );
 }

@@ -2,15 +2,23 @@ import { spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ChildServer } from './support/child-server.js';
+import type { BenchOptions } from './support/bench-options.js';
+import type { ChildServer } from './support/child-server.js';
 import { makeLines } from './support/make-lines.js';
 import { pretouch } from './support/pretouch.js';
+import { startNode } from './support/servers.js';
 import { median } from './support/statistics.js';
 import { printTable } from './support/table.js';
 
 const MIB = 1024 * 1024;
-const roundCount = 3;
-const fileBytes = 1_000_000_000;
+
+interface Volume {
+  readonly roundCount: number;
+  readonly fileBytes: number;
+}
+
+const volumeDefault: Volume = { roundCount: 3, fileBytes: 1_000_000_000 };
+const volumeQuick: Volume = { roundCount: 1, fileBytes: 200_000_000 };
 
 interface Round {
   readonly megabytesPerSecond: number;
@@ -19,8 +27,9 @@ interface Round {
   readonly nodeCpuPerGb: number;
 }
 
-/** `ship` and `sink` of a file of 1 GB over one node, as whole commands, in turn with `cat` through a pipe. */
-export async function benchShipAndSink(): Promise<void> {
+/** `ship` and `sink` of a file over one node, as whole commands, in turn with `cat` through a pipe. */
+export async function benchShipAndSink({ quick }: BenchOptions): Promise<void> {
+  const { roundCount, fileBytes } = quick ? volumeQuick : volumeDefault;
   const directory = mkdtempSync(join(tmpdir(), 'chukcha-bench-'));
   const source = join(directory, 'source.log');
   const results = new Map<string, Round[]>([
@@ -29,9 +38,9 @@ export async function benchShipAndSink(): Promise<void> {
     ['sink', []],
   ]);
   try {
-    writeSource(source);
+    writeSource(source, fileBytes);
     for (let round = 0; round < roundCount; round += 1) {
-      const outcome = await runRound(directory, source);
+      const outcome = await runRound(directory, source, fileBytes);
       for (const [name, figures] of outcome) results.get(name)?.push(figures);
     }
   } finally {
@@ -43,24 +52,24 @@ export async function benchShipAndSink(): Promise<void> {
     median(rounds.map((round) => round.commandCpuPerGb)).toFixed(2),
     median(rounds.map((round) => round.nodeCpuPerGb)).toFixed(2),
   ]);
-  printTable(['1 GB', 'MB/s', 'CPU s/GB of the command', 'CPU s/GB of the node'], rows);
+  printTable(
+    [`${fileBytes / 1e9} GB`, 'MB/s', 'CPU s/GB of the command', 'CPU s/GB of the node'],
+    rows,
+  );
 }
 
-async function runRound(directory: string, source: string): Promise<[string, Round][]> {
+async function runRound(
+  directory: string,
+  source: string,
+  fileBytes: number,
+): Promise<[string, Round][]> {
   const copy = join(directory, 'copy');
   const fresh = join(directory, 'pretouch');
   pretouch(fresh);
   const cat = await timeCommand(`cat '${source}' | cat > '${copy}'`);
   rmSync(copy);
   const data = join(directory, 'data');
-  const node = await ChildServer.start([
-    'bin/run.js',
-    'serve',
-    '--data',
-    data,
-    '--listen',
-    '127.0.0.1:0',
-  ]);
+  const node = await startNode(data);
   const common = `--server ${node.url.origin} --once --state '${directory}/state`;
   pretouch(fresh);
   const ship = await withNode(node, `bin/run.js ship --from 'file:${source}' ${common}-ship'`);
@@ -72,9 +81,9 @@ async function runRound(directory: string, source: string): Promise<[string, Rou
   for (const name of ['copy', 'data', 'state-ship', 'state-sink'])
     rmSync(join(directory, name), { recursive: true });
   return [
-    ['cat through a pipe', toRound(cat, 0)],
-    ['ship', toRound(ship.command, ship.nodeCpuSeconds)],
-    ['sink', toRound(sink.command, sink.nodeCpuSeconds)],
+    ['cat through a pipe', toRound(fileBytes, cat, 0)],
+    ['ship', toRound(fileBytes, ship.command, ship.nodeCpuSeconds)],
+    ['sink', toRound(fileBytes, sink.command, sink.nodeCpuSeconds)],
   ];
 }
 
@@ -110,7 +119,11 @@ async function timeCommand(command: string): Promise<CommandTime> {
   return { seconds, cpuSeconds: user + system };
 }
 
-function toRound({ seconds, cpuSeconds }: CommandTime, nodeCpuSeconds: number): Round {
+function toRound(
+  fileBytes: number,
+  { seconds, cpuSeconds }: CommandTime,
+  nodeCpuSeconds: number,
+): Round {
   const gigabytes = fileBytes / 1e9;
   return {
     megabytesPerSecond: (gigabytes * 1_000) / seconds,
@@ -119,7 +132,7 @@ function toRound({ seconds, cpuSeconds }: CommandTime, nodeCpuSeconds: number): 
   };
 }
 
-function writeSource(path: string): void {
+function writeSource(path: string, fileBytes: number): void {
   const block = makeLines(10 * MIB);
   const descriptor = openSync(path, 'w');
   for (let left = fileBytes; left > 0; left -= block.length) {

@@ -1,9 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** `_SC_CLK_TCK` of Linux, in which `/proc` counts processor time. */
 const ticksPerSecond = 100;
+
+/** How long a server may take to end; longer than a node waits for the requests under way. */
+const stopMsMax = 20_000;
+
+/** Memory that changed by less than this for so many looks in a row is steady. */
+const steadyMib = 0.5;
+const steadyLookCount = 5;
+const lookMs = 200;
+const lookCountMax = 50;
 
 /** A server in a process of its own, so that its processor time and memory can be told from the load's. */
 export class ChildServer {
@@ -28,22 +38,51 @@ export class ChildServer {
     throw new Error(`${words.join(' ')} ended before it said where it listens`);
   }
 
-  /** Processor time that the process has used so far, in seconds. */
+  /**
+   * Processor time that the process has used so far, in seconds. What the kernel does for it elsewhere, such
+   * as writing dirty pages to the disk, is not in it.
+   */
   cpuSeconds(): number {
     const words = this.#procFile('stat').split(') ')[1]?.split(' ') ?? [];
     return (Number(words[11]) + Number(words[12])) / ticksPerSecond;
   }
 
-  /** The most memory that the process has held so far, in MiB. */
-  memoryPeakMib(): number {
-    return Number(/VmHWM:\s+(\d+)/.exec(this.#procFile('status'))?.[1]) / 1024;
+  /** The memory that the process holds now (RSS), in MiB. */
+  memoryMib(): number {
+    return this.#statusMib('VmRSS');
   }
 
+  /** The most memory that the process has held so far, in MiB. */
+  memoryPeakMib(): number {
+    return this.#statusMib('VmHWM');
+  }
+
+  /** The memory that the process holds when it has come to rest, or after ten seconds. */
+  async steadyMemoryMib(): Promise<number> {
+    let lastMib = this.memoryMib();
+    let steadyCount = 0;
+    for (let look = 0; look < lookCountMax && steadyCount < steadyLookCount; look += 1) {
+      await sleep(lookMs);
+      const mib = this.memoryMib();
+      steadyCount = Math.abs(mib - lastMib) < steadyMib ? steadyCount + 1 : 0;
+      lastMib = mib;
+    }
+    return lastMib;
+  }
+
+  /** Lets the server end, and ends it after twenty seconds. */
   async stop(): Promise<void> {
-    if (this.#child.exitCode !== null) return;
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exited = new Promise((resolve) => this.#child.once('exit', resolve));
     this.#child.kill('SIGTERM');
+    const force = setTimeout(() => this.#child.kill('SIGKILL'), stopMsMax);
     await exited;
+    clearTimeout(force);
+  }
+
+  #statusMib(field: string): number {
+    const kib = new RegExp(`${field}:\\s+(\\d+)`).exec(this.#procFile('status'))?.[1];
+    return Number(kib) / 1024;
   }
 
   #procFile(name: string): string {

@@ -1,11 +1,19 @@
-/** The median of some numbers. */
+/** The median of some numbers; of an even count, the mean of the two in the middle. */
 export function median(values: readonly number[]): number {
-  return percentile(values, 0.5);
+  const sorted = ascending(values);
+  const middle = sorted.length / 2;
+  const low = sorted[Math.ceil(middle) - 1] ?? Number.NaN;
+  const high = sorted[Math.floor(middle)] ?? Number.NaN;
+  return (low + high) / 2;
 }
 
 /** The value that a fraction of the numbers does not exceed (nearest rank). */
 export function percentile(values: readonly number[], fraction: number): number {
-  const sorted = [...values].sort((left, right) => left - right);
-  const rank = Math.max(0, Math.ceil(sorted.length * fraction) - 1);
-  return sorted[rank] ?? Number.NaN;
+  const rank = Math.max(0, Math.ceil(values.length * fraction) - 1);
+  return ascending(values)[rank] ?? Number.NaN;
+}
+
+/** As typed numbers, which are sorted without a call per comparison. */
+function ascending(values: readonly number[]): Float64Array {
+  return Float64Array.from(values).sort();
 }

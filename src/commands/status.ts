@@ -1,7 +1,7 @@
+import { formatBytes } from '../common/quantity.js';
 import type { CategoryStatus, GroupBacklog, NodeStatus } from '../protocol/http-api.js';
 import { BaseCommand } from './shared/base-command.js';
 import { jsonFlag, serverFlag } from './shared/flags.js';
-import { formatBytes } from './shared/format-bytes.js';
 import { formatTable } from './shared/format-table.js';
 
 export default class Status extends BaseCommand {
@@ -35,6 +35,8 @@ function describeNode(status: NodeStatus): string[] {
     `cluster  ${status.cluster}`,
     `version  ${status.version}`,
     `up       ${formatDuration(status.uptimeSeconds)}, since ${status.startedAt}`,
+    `disk     ${formatBytes(status.disk.freeBytes)} free of ${formatBytes(status.disk.totalBytes)}, ${formatBytes(status.disk.reserveBytes)} in reserve`,
+    ...(status.disk.refusal === null ? [] : [`writes   REFUSED: ${status.disk.refusal}`]),
   ];
 }
 

@@ -1,5 +1,13 @@
-import { Ajv, type ErrorObject } from 'ajv';
+import {
+  Ajv,
+  type AnySchemaObject,
+  type ErrorObject,
+  type FuncKeywordDefinition,
+  type SchemaValidateFunction,
+} from 'ajv';
+import type { DataValidationCxt } from 'ajv/dist/types/index.js';
 import { closest } from './closest.js';
+import { parseQuantity, type QuantityKind, quantityForms } from './quantity.js';
 
 /** The part of JSON Schema that describes a set of options. */
 export interface SchemaForOptions {
@@ -29,11 +37,40 @@ export function resolveOptions(
     strict: false,
     verbose: true,
   });
+  ajv.addKeyword(quantityKeyword);
   const options = structuredClone(given);
   const validate = ajv.compile(schema);
   if (validate(options)) return { ok: true, options };
   return { ok: false, problems: (validate.errors ?? []).map((error) => describe(error, schema)) };
 }
+
+/**
+ * `quantity: "bytes"` or `"duration"`: a text such as `20MiB` or `10m`, which becomes a number of bytes or
+ * milliseconds; `minimum` beside it is the least that is taken.
+ */
+const quantityKeyword: FuncKeywordDefinition = {
+  keyword: 'quantity',
+  type: 'string',
+  modifying: true,
+  errors: true,
+  validate: function checkQuantity(
+    kind: QuantityKind,
+    text: string,
+    parentSchema?: AnySchemaObject,
+    context?: DataValidationCxt,
+  ): boolean {
+    const minimum = (parentSchema?.['minimum'] as number | undefined) ?? 0;
+    const value = parseQuantity(kind, text);
+    if (value !== undefined && value >= minimum) {
+      if (context !== undefined) context.parentData[context.parentDataProperty] = value;
+      return true;
+    }
+    const expected =
+      value === undefined ? `must be ${quantityForms[kind]}` : `must be ${minimum} or more`;
+    (checkQuantity as SchemaValidateFunction).errors = [{ keyword: 'quantity', message: expected }];
+    return false;
+  },
+};
 
 function describe(error: ErrorObject, schema: SchemaForOptions): string {
   const names = Object.keys(schema.properties);

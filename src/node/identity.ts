@@ -47,6 +47,16 @@ export async function openIdentity(
   );
 }
 
+/** Throws `directory_invalid` for a directory that is not a node's. */
+export async function requireDataDirectory(disk: Disk, dataDirectory: string): Promise<void> {
+  const identity = await readIdentity(disk, `${dataDirectory}/identity.json`);
+  if (identity !== undefined) return;
+  throw new ChukchaError(
+    'directory_invalid',
+    `${dataDirectory} is not the data directory of a node: it has no identity.json.`,
+  );
+}
+
 async function readIdentity(disk: Disk, path: string): Promise<Identity | undefined> {
   let text: string;
   try {

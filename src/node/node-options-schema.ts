@@ -1,4 +1,12 @@
-import { batchBytesMaxDefault, chunkBytesMaxDefault } from '../protocol/limits.js';
+import { formatBytes, formatDuration } from '../common/quantity.js';
+import {
+  batchBytesMaxDefault,
+  chunkBytesMaxDefault,
+  flushIntervalMsDefault,
+  inFlightBytesMaxDefault,
+  rotateIntervalMsDefault,
+  scrubIntervalMsDefault,
+} from '../protocol/limits.js';
 
 /**
  * The options of a node, the one source of their flags, environment variables, defaults, help and checks.
@@ -27,22 +35,62 @@ export const nodeOptionsSchema = {
         'name of the node, unique in its cluster (default: the one in the directory, or the host name)',
     },
     'max-chunk-size': {
-      type: 'integer',
+      type: 'string',
+      quantity: 'bytes',
       minimum: 1,
-      default: chunkBytesMaxDefault,
-      description: 'bytes from which on a chunk is sealed before the next write',
+      default: formatBytes(chunkBytesMaxDefault),
+      description: 'size from which on a chunk is sealed before the next write',
     },
-    'max-batch': {
-      type: 'integer',
+    'rotate-interval': {
+      type: 'string',
+      quantity: 'duration',
       minimum: 1,
-      default: batchBytesMaxDefault,
-      description: 'largest batch of one write, in bytes',
+      default: formatDuration(rotateIntervalMsDefault),
+      description: 'how long a chunk stays open at most before it is sealed',
     },
     'flush-interval': {
-      type: 'integer',
+      type: 'string',
+      quantity: 'duration',
       minimum: 1,
-      default: 1_000,
-      description: 'milliseconds after which writes are made durable in the background',
+      default: formatDuration(flushIntervalMsDefault),
+      description: 'after what time writes are made durable in the background',
+    },
+    'max-batch': {
+      type: 'string',
+      quantity: 'bytes',
+      minimum: 1,
+      default: formatBytes(batchBytesMaxDefault),
+      description: 'largest batch of one write',
+    },
+    'max-in-flight': {
+      type: 'string',
+      quantity: 'bytes',
+      minimum: 1,
+      default: formatBytes(inFlightBytesMaxDefault),
+      description:
+        'bytes of batches held in memory, over all connections; at least twice --max-batch',
+    },
+    'disk-reserve': {
+      type: 'string',
+      default: 'auto',
+      description:
+        'free space below which writes are refused with 507; auto is the larger of 1 GiB and 5 % of the disk, 0 is none',
+    },
+    'retain-for': {
+      type: 'string',
+      description:
+        'age from which on messages are given up although nobody acknowledged them, for all categories (7d) or some (logs=7d,audit=365d,*=30d) (default: none)',
+    },
+    'retain-size': {
+      type: 'string',
+      description:
+        'size of a category from which on its oldest messages are given up, for all (10GiB) or some (logs=10GiB,*=50GiB) (default: none)',
+    },
+    'scrub-interval': {
+      type: 'string',
+      quantity: 'duration',
+      default: formatDuration(scrubIntervalMsDefault),
+      description: 'time between checks of all chunks against their checksums; 0 is never',
     },
   },
 } as const;

@@ -1,5 +1,9 @@
+import { parseQuantity, type QuantityKind, quantityForms } from '../common/quantity.js';
 import { resolveOptions } from '../common/schema-options.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
+import { isCategoryName } from '../protocol/names.js';
+import type { DiskReserve } from '../storage/disk-guard.js';
+import type { RetentionLimits } from '../storage/retention.js';
 import { nodeOptionsSchema } from './node-options-schema.js';
 
 /** The checked options of a node. */
@@ -10,8 +14,14 @@ export interface NodeOptions {
   /** The name that was asked for; `undefined` takes what the directory says, or the host's. */
   readonly name: string | undefined;
   readonly chunkBytesMax: number;
-  readonly batchBytesMax: number;
+  readonly rotateIntervalMs: number;
   readonly flushIntervalMs: number;
+  readonly batchBytesMax: number;
+  /** The most bytes of batches held in memory, over all connections. */
+  readonly inFlightBytesMax: number;
+  readonly diskReserve: DiskReserve;
+  readonly retentionOf: (category: string) => RetentionLimits | undefined;
+  readonly scrubIntervalMs: number;
 }
 
 /** Checks options and fills in the defaults. Throws `invalid_option`. */
@@ -32,13 +42,74 @@ export function resolveNodeOptions(given: Readonly<Record<string, unknown>>): No
       `Port ${port} of --listen ${listen} is not valid: expected 0 to 65535.`,
     );
   }
+  const batchBytesMax = options['max-batch'] as number;
+  const inFlightBytesMax = options['max-in-flight'] as number;
+  if (inFlightBytesMax < 2 * batchBytesMax) {
+    throw new ChukchaError(
+      'invalid_option',
+      `--max-in-flight is ${inFlightBytesMax}, too little for batches of ${batchBytesMax} bytes: expected at least ${2 * batchBytesMax}, or a smaller --max-batch.`,
+    );
+  }
   return {
     dataDirectory: options['data'] as string,
     host: listen.slice(0, colon).replace(/^\[(.*)\]$/, '$1'),
     port,
     name: options['name'] as string | undefined,
     chunkBytesMax: options['max-chunk-size'] as number,
-    batchBytesMax: options['max-batch'] as number,
+    rotateIntervalMs: options['rotate-interval'] as number,
     flushIntervalMs: options['flush-interval'] as number,
+    batchBytesMax,
+    inFlightBytesMax,
+    diskReserve: parseReserve(options['disk-reserve'] as string),
+    retentionOf: parseRetention(options),
+    scrubIntervalMs: options['scrub-interval'] as number,
   };
+}
+
+function parseReserve(text: string): DiskReserve {
+  if (text === 'auto') return 'auto';
+  const bytes = parseQuantity('bytes', text);
+  if (bytes !== undefined) return bytes;
+  throw new ChukchaError(
+    'invalid_option',
+    `Option disk-reserve is ${JSON.stringify(text)}: it must be auto, or ${quantityForms.bytes}.`,
+  );
+}
+
+function parseRetention(
+  options: Readonly<Record<string, unknown>>,
+): (category: string) => RetentionLimits | undefined {
+  const ages = parseByCategory(options, 'retain-for', 'duration');
+  const sizes = parseByCategory(options, 'retain-size', 'bytes');
+  return (category) => {
+    const [ageMsMax, bytesMax] = [ages(category), sizes(category)];
+    return ageMsMax === undefined && bytesMax === undefined ? undefined : { ageMsMax, bytesMax };
+  };
+}
+
+/** Reads `7d`, or `logs=7d,audit=365d,*=30d`, where `*` stands for all that are not named. */
+function parseByCategory(
+  options: Readonly<Record<string, unknown>>,
+  name: string,
+  kind: QuantityKind,
+): (category: string) => number | undefined {
+  const text = options[name] as string | undefined;
+  const values = new Map<string, number>();
+  for (const part of text?.split(',') ?? []) {
+    const [category, quantity] = part.includes('=') ? part.split('=', 2) : ['*', part];
+    const value = parseQuantity(kind, quantity ?? '');
+    if (value === undefined || value === 0 || !isPattern(category)) {
+      throw new ChukchaError(
+        'invalid_option',
+        `Option ${name} has ${JSON.stringify(part)}: expected ${quantityForms[kind]}, alone or behind the name of a ` +
+          'category and =; * stands for all others.',
+      );
+    }
+    values.set(category, value);
+  }
+  return (category) => values.get(category) ?? values.get('*');
+}
+
+function isPattern(category: string | undefined): category is string {
+  return category !== undefined && (category === '*' || isCategoryName(category));
 }

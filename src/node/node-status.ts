@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import type { Clock } from '../common/clock.js';
 import type { NodeStatus } from '../protocol/http-api.js';
+import type { ByteBudget } from '../server/byte-budget.js';
 import type { Store } from '../storage/store.js';
 import type { Identity } from './identity.js';
 
@@ -8,6 +9,7 @@ export interface NodeStatusPorts {
   readonly identity: Identity;
   readonly store: Store;
   readonly clock: Clock;
+  readonly budget: ByteBudget;
   /** Aborts when the node begins to stop. */
   readonly stopping: AbortSignal;
 }
@@ -16,7 +18,7 @@ const { version } = createRequire(import.meta.url)('chukcha/package.json') as { 
 
 /** Returns how to ask a node that starts now for its status. */
 export function createNodeStatus(ports: NodeStatusPorts): () => Promise<NodeStatus> {
-  const { identity, store, clock, stopping } = ports;
+  const { identity, store, clock, budget, stopping } = ports;
   const startedAt = new Date(clock.wallMs()).toISOString();
   const startMs = clock.monotonicMs();
   return async () => ({
@@ -26,10 +28,20 @@ export function createNodeStatus(ports: NodeStatusPorts): () => Promise<NodeStat
     state: stopping.aborted ? 'stopping' : 'running',
     startedAt,
     uptimeSeconds: Math.floor((clock.monotonicMs() - startMs) / 1_000),
+    bytesInFlight: budget.usedBytes,
+    disk: store.diskStatus,
+    lastScrub: describeScrub(store),
     categories: (await store.categories()).map((category) => ({
       name: category.name,
       ...category.held(),
+      expiredBytes: category.expiredBytes,
       groups: category.groups(),
     })),
   });
+}
+
+function describeScrub({ lastScrub }: Store): NodeStatus['lastScrub'] {
+  if (lastScrub === undefined) return null;
+  const { endedAtMs, checkedBytes } = lastScrub;
+  return { endedAt: new Date(endedAtMs).toISOString(), checkedBytes };
 }

@@ -4,12 +4,13 @@ import type { Logger } from '../common/logger.js';
 import { type Random, systemRandom } from '../common/random.js';
 import { createRateLimitedLogger } from '../common/rate-limited-logger.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
-import { createApp } from '../server/app.js';
+import { ByteBudget } from '../server/byte-budget.js';
 import { Listener } from '../server/listener.js';
 import { SlabPool } from '../server/slab-pool.js';
 import { DirectoryLock } from '../storage/directory-lock.js';
 import type { Disk } from '../storage/disk.js';
 import { nodeDisk } from '../storage/node-disk.js';
+import { OpenFiles } from '../storage/open-files.js';
 import { Store } from '../storage/store.js';
 import { openIdentity } from './identity.js';
 import type { NodeOptions } from './node-options.js';
@@ -50,27 +51,30 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
   try {
     const identity = await openIdentity(disk, random, dataDirectory, options.name);
     const store = await Store.open(
-      {
-        dataDirectory,
-        nodeName: identity.nodeName,
-        chunkBytesMax: options.chunkBytesMax,
-        flushIntervalMs: options.flushIntervalMs,
-      },
+      { ...options, dataDirectory, nodeName: identity.nodeName },
       { disk, clock, random, log },
     );
     const stopping = new AbortController();
-    const app = createApp({
+    const files = new OpenFiles({ disk, clock });
+    const budget = new ByteBudget(options.inFlightBytesMax);
+    const serverPorts = {
       store,
       clock,
       log: createRateLimitedLogger(log, clock),
       slabs: new SlabPool(),
+      budget,
+      files,
       nodeName: identity.nodeName,
       clusterId: identity.clusterId,
       batchBytesMax: options.batchBytesMax,
-      status: createNodeStatus({ identity, store, clock, stopping: stopping.signal }),
+      status: createNodeStatus({ identity, store, clock, budget, stopping: stopping.signal }),
       stopping: stopping.signal,
+    };
+    const address = { host: options.host, port: options.port };
+    const listener = await Listener.open(serverPorts, address).catch(async (error: unknown) => {
+      await store.close();
+      throw error;
     });
-    const listener = await Listener.open(app, { host: options.host, port: options.port });
     log.info('Node is ready.', { name: identity.nodeName, url: listener.url, data: dataDirectory });
     let closing: Promise<void> | undefined;
     const close = async (): Promise<void> => {
@@ -79,6 +83,7 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
         await store.close();
       } finally {
         await listener.close();
+        await files.close();
         await lock.release();
       }
       log.info('Node has stopped.', { name: identity.nodeName });

@@ -1,4 +1,4 @@
-import { crc32 } from 'node:zlib';
+import { crc32, formatCrc32 } from '../common/crc32.js';
 import { Mutex } from '../common/mutex.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import { replaceFile } from '../storage/atomic-file.js';
@@ -118,7 +118,7 @@ function formatLine(key: string, value: unknown): string {
 }
 
 function checksum(text: string): string {
-  return crc32(text).toString(16).padStart(8, '0');
+  return formatCrc32(crc32(text));
 }
 
 async function readOrCreate(disk: Disk, path: string): Promise<Buffer> {

@@ -12,12 +12,13 @@ export const errorCodes = {
   invalid_request: {
     status: 400,
     retryable: false,
-    meaning: 'A parameter is missing or has a value that is not allowed.',
+    meaning:
+      'The request is not HTTP as it should be, or a parameter is missing or has a value that is not allowed.',
   },
   invalid_name: {
     status: 400,
     retryable: false,
-    meaning: 'The name of a category, chunk, group or node is not valid.',
+    meaning: 'The name of a category, chunk, group, node or producer is not valid.',
   },
   batch_empty: { status: 400, retryable: false, meaning: 'The body of a write has no message.' },
   batch_unterminated: {
@@ -39,6 +40,26 @@ export const errorCodes = {
     status: 415,
     retryable: false,
     meaning: 'The body has a Content-Encoding that the node does not take.',
+  },
+  invalid_encoding: {
+    status: 400,
+    retryable: false,
+    meaning: 'The body is not what its Content-Encoding says. Nothing was stored.',
+  },
+  too_many_bytes: {
+    status: 429,
+    retryable: true,
+    meaning: 'The node holds as many bytes of bodies as it may. Nothing was stored.',
+  },
+  request_timeout: {
+    status: 408,
+    retryable: true,
+    meaning: 'The request took too long to arrive. Nothing was stored.',
+  },
+  head_too_large: {
+    status: 431,
+    retryable: false,
+    meaning: 'The head of the request is larger than 16 KiB.',
   },
   not_found: { status: 404, retryable: false, meaning: 'The node has no such path.' },
   method_not_allowed: {
@@ -65,6 +86,17 @@ export const errorCodes = {
     status: 416,
     retryable: false,
     meaning: 'The offset lies beyond the end of the chunk.',
+  },
+  sequence_too_old: {
+    status: 409,
+    retryable: false,
+    meaning:
+      'Whether the producer has sent this batch before is not known any more. Nothing was stored.',
+  },
+  sequence_reused: {
+    status: 409,
+    retryable: false,
+    meaning: 'The producer has sent another batch with this sequence before. Nothing was stored.',
   },
   too_few_replicas: {
     status: 503,

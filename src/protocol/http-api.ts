@@ -19,11 +19,15 @@ export const headers = {
   chunkSize: 'chukcha-chunk-size',
   /** The offset to go on reading at. */
   nextOffset: 'chukcha-next-offset',
+  /** The node that wrote the chunk. */
+  owner: 'chukcha-owner',
+  /** How many bytes of the chunk on this node lie behind the answer. */
+  lag: 'chukcha-lag',
   /** The id of the cluster, or of the lone node's data directory, that the chunks belong to. */
   clusterId: 'chukcha-cluster-id',
   /** The state of a category's list of chunks; opaque, changes when a chunk appears, is sealed or goes. */
   listVersion: 'chukcha-list-version',
-  /** Who sends a batch, and as which of its batches: a batch that was stored before is not stored again. */
+  /** Who sends a batch, and as which of its batches, both or none: one that was stored before is not stored again. */
   producer: 'chukcha-producer',
   sequence: 'chukcha-sequence',
 } as const;
@@ -99,7 +103,21 @@ export interface SealReceipt {
 /** What a node holds of a category, and what its groups have still to acknowledge. */
 export interface CategoryStatus extends HeldChunks {
   readonly name: string;
+  /** What was given up since the start because it was too old or too much. */
+  readonly expiredBytes: number;
   readonly groups: readonly GroupBacklog[];
+}
+
+/** The room on the disk of a node, as it was last seen. */
+export interface DiskStatus {
+  readonly totalBytes: number;
+  readonly freeBytes: number;
+  /** Below so much free space writes are refused. */
+  readonly reserveBytes: number;
+  /** `null` where the file system makes inodes as it needs them. */
+  readonly freeInodes: number | null;
+  /** Why no writes are taken now; `null` when they are. */
+  readonly refusal: string | null;
 }
 
 /** The answer to `/status`. */
@@ -112,6 +130,11 @@ export interface NodeStatus {
   /** When the node was started, as ISO 8601 in UTC. */
   readonly startedAt: string;
   readonly uptimeSeconds: number;
+  /** Bytes of batches that are held in memory, over all connections. */
+  readonly bytesInFlight: number;
+  readonly disk: DiskStatus;
+  /** The last check of all chunks since the start; `null` when none has ended. */
+  readonly lastScrub: { readonly endedAt: string; readonly checkedBytes: number } | null;
   /** By name; also those that only have groups so far. */
   readonly categories: readonly CategoryStatus[];
 }

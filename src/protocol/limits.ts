@@ -14,13 +14,27 @@ export const messageBytesMax = 1 * MIB;
 /** The largest batch of one write, unless the node is started with another limit. */
 export const batchBytesMaxDefault = 4 * MIB;
 
+/**
+ * The most bytes of bodies that a node holds in memory at a time, over all connections: 64 full batches.
+ */
+export const inFlightBytesMaxDefault = 256 * MIB;
+
 /** A chunk that has this many bytes before a write is sealed, and the write goes to a new one. */
 export const chunkBytesMaxDefault = 20 * MIB;
+
+/** How long a chunk stays open at most, so that what was written can be acknowledged and freed. */
+export const rotateIntervalMsDefault = 10 * MINUTE_MS;
+
+/** How long a write that did not ask for more may stay in the memory of the machine before it is on disk. */
+export const flushIntervalMsDefault = 1 * SECOND_MS;
+
+/** How often all chunks are compared with their checksums. */
+export const scrubIntervalMsDefault = 24 * 60 * MINUTE_MS;
 
 /** `[A-Za-z0-9_-]{1,128}`; file systems allow names of 255 bytes, and `_dlq` is appended to some. */
 export const categoryNameLengthMax = 128;
 
-/** `[A-Za-z0-9_-]{1,64}`, for nodes and groups. */
+/** `[A-Za-z0-9_-]{1,64}`, for nodes, groups and producers. */
 export const nodeNameLengthMax = 64;
 
 /** Nine digits, so that names sort as their indexes do. */

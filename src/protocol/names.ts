@@ -42,6 +42,11 @@ export function checkGroupName(name: string): string {
   return checkName('group', name, nodeNameLengthMax);
 }
 
+/** Returns the producer name, or throws `invalid_name`. */
+export function checkProducerName(name: string): string {
+  return checkName('producer', name, nodeNameLengthMax);
+}
+
 /** Tells whether a directory of the data directory can be a category. */
 export function isCategoryName(name: string): boolean {
   return name.length <= categoryNameLengthMax && namePattern.test(name);

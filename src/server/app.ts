@@ -1,11 +1,10 @@
 import { setMaxListeners } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import Koa, { type Context } from 'koa';
-import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
-import type { ErrorCode } from '../protocol/error-codes.js';
-import { hasSystemCode } from '../storage/disk.js';
+import { ChukchaError } from '../protocol/chukcha-error.js';
+import { errorAnswer, logFailure, toChukchaError } from './operations/error-answer.js';
 import { discardRest } from './request-body.js';
-import { type Route, sendJson } from './route.js';
+import { type Route, sendText } from './route.js';
 import { pathOf, RouteTable } from './route-table.js';
 import { ackRoute } from './routes/ack-route.js';
 import { listCategoriesRoute } from './routes/list-categories-route.js';
@@ -35,12 +34,6 @@ const routes: readonly Route[] = [
   statusRoute,
   liveRoute,
 ];
-
-/** What is the node's fault and not the client's; refusals are the client's to report. */
-const loggedCodes: ReadonlySet<ErrorCode> = new Set(['internal', 'storage_failed', 'disk_full']);
-
-/** When a client may try again after a refusal that passes by itself. */
-const retryAfterSeconds = 1;
 
 /** The Koa application of a node: every call of the HTTP interface lives here. */
 export function createApp(ports: ServerPorts): Koa {
@@ -80,48 +73,20 @@ function refuseForm({ req }: Context): void {
   );
 }
 
-function answerError(context: Context, thrown: unknown, { log }: ServerPorts): void {
+function answerError(context: Context, thrown: unknown, ports: ServerPorts): void {
   const error = toChukchaError(thrown);
   if (error.code === 'aborted' || context.res.destroyed) {
     context.respond = false;
     context.res.destroy();
     return;
   }
-  if (loggedCodes.has(error.code)) {
-    log.error('A request failed.', {
-      path: pathOf(context.req.url ?? ''),
-      code: error.code,
-      error: error.message,
-      cause: error.cause === undefined ? undefined : errorMessage(error.cause),
-    });
-  }
+  logFailure(ports.log, pathOf(context.req.url ?? ''), error);
   if (context.res.headersSent) {
     // The answer has begun; only breaking the connection tells the client that it is not whole.
     context.res.destroy();
     return;
   }
   if (!context.req.complete) discardRest(context.req);
-  sendJson(context, error.status, error.toBody(), errorHeaders(error));
-}
-
-function errorHeaders({ code, status, fields }: ChukchaError): Readonly<Record<string, string>> {
-  if (code === 'method_not_allowed') return { Allow: String(fields['allow']) };
-  if (status === 503 || status === 507) return { 'Retry-After': `${retryAfterSeconds}` };
-  return {};
-}
-
-function toChukchaError(thrown: unknown): ChukchaError {
-  if (thrown instanceof ChukchaError) return thrown;
-  if (hasSystemCode(thrown, 'EMFILE', 'ENFILE')) {
-    return new ChukchaError(
-      'storage_failed',
-      `The node has no file descriptor left (${errorMessage(thrown)}): raise its limit (ulimit -n), or close connections; try again.`,
-      { cause: thrown },
-    );
-  }
-  return new ChukchaError(
-    'internal',
-    `The node failed to answer (${errorMessage(thrown)}): its log has the details; try again.`,
-    { cause: thrown },
-  );
+  const answer = errorAnswer(error);
+  sendText(context, answer.status, answer.body, answer.headers);
 }

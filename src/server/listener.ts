@@ -1,6 +1,5 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import type Koa from 'koa';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import {
   connectionCountMax,
@@ -10,6 +9,8 @@ import {
   requestMsMax,
   socketIdleMsMax,
 } from '../protocol/limits.js';
+import { createApp } from './app.js';
+import type { ServerPorts } from './server-ports.js';
 
 /** How often a stopping node looks for connections that have become idle. */
 const sweepMs = 50;
@@ -33,8 +34,8 @@ export class Listener {
   }
 
   /** Resolves when connections are accepted. Throws `listen_failed`. */
-  static async open(app: Koa, address: ListenAddress): Promise<Listener> {
-    const handle = app.callback();
+  static async open(ports: ServerPorts, address: ListenAddress): Promise<Listener> {
+    const handle = createApp(ports).callback();
     const server = createServer({
       headersTimeout: requestHeadMsMax,
       requestTimeout: requestMsMax,

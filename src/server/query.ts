@@ -46,12 +46,12 @@ export class Query {
   }
 
   integer(name: string, range: IntegerRange): number {
-    return checkInteger(name, this.required(name), range);
+    return checkInteger(`Parameter ${name}`, this.required(name), range);
   }
 
   integerOr(name: string, range: IntegerRange, otherwise: number): number {
     const value = this.#values.get(name);
-    return value === undefined ? otherwise : checkInteger(name, value, range);
+    return value === undefined ? otherwise : checkInteger(`Parameter ${name}`, value, range);
   }
 
   /** True for `true` and `1`, false for `false`, `0` and a missing parameter. */
@@ -72,11 +72,16 @@ export class Query {
   }
 }
 
-function checkInteger(name: string, text: string, { min, max }: IntegerRange): number {
+/**
+ * The whole number that a text says. Throws `invalid_request`.
+ *
+ * @param what what the text is, at the beginning of a sentence
+ */
+export function checkInteger(what: string, text: string, { min, max }: IntegerRange): number {
   const value = /^[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN;
   if (value >= min && value <= max) return value;
   throw invalidRequest(
-    `Parameter ${name} is ${quoted(text)}: expected a whole number from ${min} to ${max}.`,
+    `${what} is ${quoted(text)}: expected a whole number from ${min} to ${max}.`,
   );
 }
 

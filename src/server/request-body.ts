@@ -1,126 +1,132 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { ChukchaError } from '../protocol/chukcha-error.js';
-import type { SlabPool } from './slab-pool.js';
-
-/** A body up to this size gets a buffer of its own size instead of a slab. */
-const smallBodyBytesMax = 64 * 1024;
+import type { Readable } from 'node:stream';
+import { createGunzip, type Gunzip } from 'node:zlib';
+import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
+import { BodyBuffer, type BodyMemory, batchTooLarge } from './body-buffer.js';
 
 /** How much of a refused body is read and thrown away, so that the client sees the answer. */
 const discardBytesMax = 64 * 1024 * 1024;
 
-/** A request's body, in pieces. */
-export interface RequestBody {
-  readonly pieces: readonly Uint8Array[];
-  readonly byteCount: number;
-  /** Gives the memory back; the pieces must not be used any more. */
-  release(): void;
+/** By how much a packed body may be larger than the limit: lines that do not shrink grow a little. */
+const packedSlackBytes = 64 * 1024;
+
+/** What is unpacked at a time, before it is counted and copied. */
+const gunzipPieceBytes = 64 * 1024;
+
+export interface BodyLimits extends BodyMemory {
+  /** The limit of a batch, for what a packed body unpacks to as well. */
+  readonly batchBytesMax: number;
 }
 
 /**
- * Collects a request's body in slabs; it is not joined, because the store takes pieces. What is held for a
- * connection is the size of what has arrived, rounded up to a slab, however small the parts are in which a
- * slow client sends it.
+ * Collects a request's body, and unpacks it when it is in gzip; release it after use.
  *
- * Throws `batch_too_large` as soon as that is known, and `aborted` when the client goes away; nothing is
- * kept then.
+ * Throws `batch_too_large` as soon as that is known, `unsupported_encoding`, `invalid_encoding` for what is not
+ * gzip or not whole, `too_many_bytes` when the node holds too much, and `aborted` when the client goes away;
+ * nothing is kept then.
  */
 export async function readBody(
   request: IncomingMessage,
   response: ServerResponse,
-  byteCountMax: number,
-  slabs: SlabPool,
-): Promise<RequestBody> {
+  limits: BodyLimits,
+): Promise<BodyBuffer> {
+  const packed = isPacked(request);
+  const { batchBytesMax } = limits;
+  const arrivingBytesMax = packed ? batchBytesMax + packedSlackBytes : batchBytesMax;
   const declared = request.headers['content-length'];
-  if (Number(declared ?? 0) > byteCountMax) {
-    throw batchTooLarge(byteCountMax, Number(declared));
+  const declaredBytes = declared === undefined ? undefined : Number(declared);
+  if (declaredBytes !== undefined && declaredBytes > arrivingBytesMax) {
+    throw batchTooLarge(batchBytesMax, declaredBytes);
   }
   if (request.headers.expect !== undefined) response.writeContinue();
-  const collector = new BodyCollector(slabs, declared === undefined ? undefined : Number(declared));
+  const body = new BodyBuffer(limits, batchBytesMax, packed ? undefined : declaredBytes);
   try {
-    await collect(request, collector, byteCountMax);
+    await (packed ? unpack(request, body, arrivingBytesMax) : collect(request, request, body));
   } catch (error) {
-    collector.release();
+    body.release();
     throw error;
   }
-  return collector;
+  return body;
 }
 
-function collect(
-  request: IncomingMessage,
-  collector: BodyCollector,
-  byteCountMax: number,
-): Promise<void> {
+/** Tells whether the body is in gzip. Throws `unsupported_encoding` for what the node cannot read. */
+function isPacked({ headers }: IncomingMessage): boolean {
+  const transfer = headers['transfer-encoding']?.toLowerCase() ?? 'chunked';
+  if (transfer !== 'chunked') throw unsupportedEncoding('Transfer-Encoding', transfer);
+  const content = headers['content-encoding']?.toLowerCase() ?? 'identity';
+  if (content === 'identity') return false;
+  if (content === 'gzip' || content === 'x-gzip') return true;
+  throw unsupportedEncoding('Content-Encoding', content);
+}
+
+function unsupportedEncoding(header: string, encoding: string): ChukchaError {
+  return new ChukchaError(
+    'unsupported_encoding',
+    `${header} ${JSON.stringify(encoding.slice(0, 40))} is not taken: send the lines as they are, or in gzip; nothing was stored.`,
+  );
+}
+
+/** Moves what `source` gives into the body; `source` is the request, or stands behind it. */
+function collect(request: IncomingMessage, source: Readable, body: BodyBuffer): Promise<void> {
   return new Promise((resolve, reject) => {
-    const onData = (part: Buffer): void => {
-      if (collector.byteCount + part.length <= byteCountMax) {
-        collector.add(part);
-        return;
-      }
-      request.off('data', onData);
-      reject(batchTooLarge(byteCountMax, collector.byteCount + part.length));
+    const fail = (error: unknown): void => {
+      source.off('data', onData);
+      reject(error);
     };
-    request.on('data', onData);
-    request.once('end', resolve);
+    const onData = (part: Buffer): void => {
+      try {
+        body.add(part);
+      } catch (error) {
+        fail(error);
+      }
+    };
+    source.on('data', onData);
+    // Packed data can end before the request does, and what follows it is still to be counted.
+    source.once('end', () => (request.readableEnded ? resolve() : request.once('end', resolve)));
+    source.once('error', fail);
     request.once('close', () => {
-      if (request.complete) return;
-      request.off('data', onData);
-      reject(new ChukchaError('aborted', 'The client closed the connection.'));
+      if (!request.complete) {
+        fail(new ChukchaError('aborted', 'The client closed the connection.'));
+      }
     });
-    request.once('error', reject);
   });
 }
 
-class BodyCollector implements RequestBody {
-  readonly pieces: Uint8Array[] = [];
-  byteCount = 0;
-  readonly #slabs: SlabPool;
-  /** Buffers that are full, or being filled; each but the last is in `pieces` as a whole. */
-  #buffers: Buffer[] = [];
-  #filledBytes = 0;
-
-  constructor(slabs: SlabPool, declaredBytes: number | undefined) {
-    this.#slabs = slabs;
-    if (declaredBytes !== undefined && declaredBytes > 0 && declaredBytes <= smallBodyBytesMax) {
-      this.#startBuffer(Buffer.allocUnsafe(declaredBytes));
-    }
-  }
-
-  add(part: Buffer): void {
-    for (let rest = part; rest.length > 0; ) {
-      const buffer = this.#bufferWithRoom();
-      const copied = rest.copy(buffer, this.#filledBytes);
-      this.#filledBytes += copied;
-      this.byteCount += copied;
-      this.pieces[this.pieces.length - 1] = buffer.subarray(0, this.#filledBytes);
-      rest = rest.subarray(copied);
-    }
-  }
-
-  release(): void {
-    for (const buffer of this.#buffers) this.#slabs.giveBack(buffer);
-    this.#buffers = [];
-    this.pieces.length = 0;
-  }
-
-  #bufferWithRoom(): Buffer {
-    const last = this.#buffers.at(-1);
-    if (last !== undefined && this.#filledBytes < last.length) return last;
-    return this.#startBuffer(this.#slabs.take());
-  }
-
-  #startBuffer(buffer: Buffer): Buffer {
-    this.#buffers.push(buffer);
-    this.#filledBytes = 0;
-    this.pieces.push(buffer.subarray(0, 0));
-    return buffer;
+/** As `collect`, through gunzip; what is held besides the body is one piece of it. */
+async function unpack(
+  request: IncomingMessage,
+  body: BodyBuffer,
+  packedBytesMax: number,
+): Promise<void> {
+  const gunzip = createGunzip({ chunkSize: gunzipPieceBytes });
+  let packedBytes = 0;
+  request.on('data', (part: Buffer) => {
+    packedBytes += part.length;
+    // Parts that unpack to nothing would never meet the limit of the body.
+    if (packedBytes > packedBytesMax) gunzip.destroy(batchTooLarge(packedBytesMax, packedBytes));
+  });
+  try {
+    await collect(request, request.pipe(gunzip), body);
+    checkNothingFollows(gunzip, packedBytes);
+  } catch (error) {
+    throw error instanceof ChukchaError ? error : invalidGzip(errorMessage(error), error);
+  } finally {
+    request.unpipe(gunzip);
+    gunzip.destroy();
   }
 }
 
-function batchTooLarge(limit: number, size: number): ChukchaError {
+/** Gunzip stops at bytes behind the end and says nothing; they could be lines that were meant to be stored. */
+function checkNothingFollows(gunzip: Gunzip, packedBytes: number): void {
+  if (gunzip.bytesWritten === packedBytes) return;
+  throw invalidGzip(`${packedBytes - gunzip.bytesWritten} bytes follow its end`);
+}
+
+function invalidGzip(reason: string, cause?: unknown): ChukchaError {
   return new ChukchaError(
-    'batch_too_large',
-    `The batch has ${size} bytes or more, and this node takes at most ${limit}: send it in smaller parts; nothing was stored.`,
-    { fields: { limit } },
+    'invalid_encoding',
+    `The body is not whole and valid gzip (${reason}): pack it again, or send it as it is; nothing was stored.`,
+    { cause },
   );
 }
 
@@ -134,4 +140,5 @@ export function discardRest(request: IncomingMessage): void {
     discardedBytes += part.length;
     if (discardedBytes > discardBytesMax) request.socket.destroy();
   });
+  request.resume();
 }

@@ -14,17 +14,26 @@ export interface Route {
   handle(context: Context, query: Query, ports: ServerPorts): Promise<void>;
 }
 
-/**
- * Answers with JSON, past Koa's own way of answering: that costs about a third of the rate of small
- * requests.
- */
+/** Answers with JSON. */
 export function sendJson(
   context: Context,
   status: number,
   body: unknown,
   extraHeaders: Readonly<Record<string, string>> = {},
 ): void {
-  const text = `${JSON.stringify(body)}\n`;
+  sendText(context, status, `${JSON.stringify(body)}\n`, extraHeaders);
+}
+
+/**
+ * Answers with the text of a JSON value, past Koa's own way of answering: that costs about a third of the
+ * rate of small requests.
+ */
+export function sendText(
+  context: Context,
+  status: number,
+  text: string,
+  extraHeaders: Readonly<Record<string, string>> = {},
+): void {
   context.respond = false;
   context.res.writeHead(status, {
     'Content-Type': 'application/json',

@@ -1,7 +1,9 @@
 import type { Clock } from '../common/clock.js';
 import type { Logger } from '../common/logger.js';
 import type { NodeStatus } from '../protocol/http-api.js';
+import type { OpenFiles } from '../storage/open-files.js';
 import type { Store } from '../storage/store.js';
+import type { ByteBudget } from './byte-budget.js';
 import type { SlabPool } from './slab-pool.js';
 
 /** What the routes work with. */
@@ -11,6 +13,10 @@ export interface ServerPorts {
   /** Limited in its rate: a failing disk fails every request. */
   readonly log: Logger;
   readonly slabs: SlabPool;
+  /** What the bodies of requests take of memory, all together. */
+  readonly budget: ByteBudget;
+  /** The files of the chunks that are read. */
+  readonly files: OpenFiles;
   readonly nodeName: string;
   /** The id of the cluster, or of the data directory of a lone node. */
   readonly clusterId: string;

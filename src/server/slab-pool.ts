@@ -1,5 +1,5 @@
 /** The unit in which bodies are collected and chunks are read: four of them are a usual batch of 1 MiB. */
-const slabBytes = 256 * 1024;
+export const slabBytes = 256 * 1024;
 
 /** Slabs that are kept for the next request; 64 of them are 16 MiB. */
 const idleSlabCountMax = 64;

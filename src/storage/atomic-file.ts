@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { type Disk, hasSystemCode } from './disk.js';
+import { type Disk, type DiskFile, hasSystemCode } from './disk.js';
 
 /**
  * Replaces a small file so that after a crash at any point it has either the old or the new content,
@@ -10,7 +10,7 @@ export async function replaceFile(disk: Disk, path: string, content: string): Pr
   await removeIfThere(disk, temporary);
   const file = await disk.createFile(temporary);
   try {
-    await writeAll(file, Buffer.from(content), temporary);
+    await writeAll(file, Buffer.from(content), 0, temporary);
     await file.sync();
   } finally {
     await file.close();
@@ -19,17 +19,21 @@ export async function replaceFile(disk: Disk, path: string, content: string): Pr
   await disk.syncDirectory(dirname(path));
 }
 
-async function writeAll(file: { write: WriteAt }, bytes: Buffer, path: string): Promise<void> {
+/** Writes all bytes at a position. */
+export async function writeAll(
+  file: DiskFile,
+  bytes: Buffer,
+  position: number,
+  path: string,
+): Promise<void> {
   for (let written = 0; written < bytes.length; ) {
-    const byteCount = await file.write([bytes.subarray(written)], written);
+    const byteCount = await file.write([bytes.subarray(written)], position + written);
     if (byteCount === 0) throw new Error(`The disk took no more bytes of ${path}`);
     written += byteCount;
   }
 }
 
-type WriteAt = (pieces: readonly Uint8Array[], position: number) => Promise<number>;
-
-async function removeIfThere(disk: Disk, path: string): Promise<void> {
+export async function removeIfThere(disk: Disk, path: string): Promise<void> {
   try {
     await disk.removeFile(path);
   } catch (error) {

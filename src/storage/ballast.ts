@@ -1,5 +1,5 @@
-import type { Disk } from './disk.js';
-import { hasSystemCode } from './disk.js';
+import { replaceFile } from './atomic-file.js';
+import { type Disk, hasSystemCode } from './disk.js';
 
 /** Room for several small files and what the file system needs to name them. */
 const ballastBytes = 64 * 1024;
@@ -33,8 +33,18 @@ export class Ballast {
     }
   }
 
+  /** As `replaceFile`; on a full disk it gives the room up for that. */
+  async replaceFile(path: string, content: string): Promise<void> {
+    try {
+      await replaceFile(this.#disk, path, content);
+    } catch (error) {
+      if (!hasSystemCode(error, 'ENOSPC', 'EDQUOT') || !(await this.#release())) throw error;
+      await replaceFile(this.#disk, path, content);
+    }
+  }
+
   /** Gives the room up. Tells whether there was any. */
-  async release(): Promise<boolean> {
+  async #release(): Promise<boolean> {
     this.#isThere = false;
     try {
       await this.#disk.removeFile(this.#path);

@@ -1,22 +1,35 @@
-import type { Clock } from '../common/clock.js';
+import type { Clock, Timer } from '../common/clock.js';
 import { Mutex } from '../common/mutex.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import { commitBufferCountMax, commitBytesMax } from '../protocol/limits.js';
-import type { Appended, Submission } from './batch.js';
+import type { Submission } from './batch.js';
+import type { BatchRecord } from './batch-index.js';
 import type { Chunk } from './chunk.js';
 import type { ChunkWriter } from './chunk-writer.js';
+import type { DiskGuard } from './disk-guard.js';
 import type { Flushable, Flusher } from './flusher.js';
+
+export interface CategoryWriterOptions {
+  readonly chunkBytesMax: number;
+  /** How long a chunk stays open at most, in milliseconds. */
+  readonly rotateIntervalMs: number;
+}
 
 export interface CategoryWriterPorts {
   readonly clock: Clock;
   readonly flusher: Flusher;
-  readonly chunkBytesMax: number;
+  readonly guard: DiskGuard;
   /** Makes the next chunk and announces it to readers. */
   readonly createChunk: () => Promise<ChunkWriter>;
+  /** Called for each batch that is in a chunk, before it is answered. */
+  readonly onStored: (chunk: string, record: BatchRecord) => void;
   /** Called when a chunk of this writer was sealed. */
   readonly onSealed: () => void;
-  /** Called once, when the writer has stopped taking batches because of the disk. */
-  readonly onFailed: (error: ChukchaError) => void;
+  /**
+   * Called when a sealed chunk is durable. Resolves with whether its index may say so: whatever else must be
+   * durable before that is.
+   */
+  readonly onDurable: (chunk: string) => Promise<boolean>;
 }
 
 /**
@@ -28,36 +41,30 @@ export interface CategoryWriterPorts {
  *
  * The writer has no open chunk until the first batch, and none after a seal:
  *
- *     none --first batch--> open --size reached, seal() or torn tail--> none
+ *     none --first batch--> open --size or age reached, seal() or torn tail--> none
  *     any --close()--> closing (refuses batches, writes and seals what waits)
- *     any --fsync failed--> failed (refuses batches until the node is started again; see ADR 6)
  */
 export class CategoryWriter implements Flushable {
+  readonly #options: CategoryWriterOptions;
   readonly #ports: CategoryWriterPorts;
   readonly #lane = new Mutex();
   #queue: Submission[] = [];
   #commitScheduled = false;
   #closing = false;
-  #failure: ChukchaError | undefined;
   #current: ChunkWriter | undefined;
-  /** Those with bytes or a name that are not durable yet; the sealed ones among them are still to be closed. */
-  #unsynced = new Set<ChunkWriter>();
+  #rotation: Timer | undefined;
+  /** Those whose files are open: with bytes or a name that are not durable yet, or written to of late. */
+  readonly #openFiles = new Set<ChunkWriter>();
 
-  constructor(ports: CategoryWriterPorts) {
+  constructor(options: CategoryWriterOptions, ports: CategoryWriterPorts) {
+    this.#options = options;
     this.#ports = ports;
   }
 
-  get hasFailed(): boolean {
-    return this.#failure !== undefined;
-  }
-
   submit(submission: Submission): void {
-    if (this.#failure !== undefined) {
-      submission.failed(this.#failure);
-      return;
-    }
-    if (this.#closing) {
-      submission.failed(drainingError());
+    const refusal = this.#closing ? drainingError() : this.#ports.guard.refusal();
+    if (refusal !== undefined) {
+      submission.failed(refusal);
       return;
     }
     this.#queue.push(submission);
@@ -66,18 +73,26 @@ export class CategoryWriter implements Flushable {
     this.#ports.clock.defer(() => void this.#lane.run(() => this.#commitQueue()));
   }
 
-  /** Makes what was written durable, and closes the files of sealed chunks. */
+  /** Makes what was written durable, and closes the files of chunks that are sealed or idle. */
   async flush(): Promise<void> {
-    const writers = this.#unsynced;
-    this.#unsynced = new Set();
-    for (const writer of writers) {
+    for (const writer of [...this.#openFiles]) {
       try {
-        await writer.flush();
+        await this.#flushWriter(writer);
+        // What came meanwhile has a flush of its own to come.
+        if (writer.isAtRest) this.#openFiles.delete(writer);
+        else this.#ports.flusher.markDirty(this);
       } catch (error) {
-        if (writer.hasFailed) this.#fail(error as ChukchaError);
-        else this.#markUnsynced(writer);
+        if (writer.hasFailed) {
+          this.#openFiles.delete(writer);
+          this.#ports.guard.stop(error as ChukchaError);
+        } else this.#ports.flusher.markDirty(this);
       }
     }
+  }
+
+  /** Makes what was written durable; the files stay open. Throws `storage_failed`. */
+  async sync(): Promise<void> {
+    for (const writer of this.#openFiles) await this.#syncWriter(writer);
   }
 
   /**
@@ -99,36 +114,35 @@ export class CategoryWriter implements Flushable {
   async #commitQueue(): Promise<void> {
     this.#commitScheduled = false;
     while (this.#queue.length > 0) {
-      const failure = this.#failure;
-      if (failure !== undefined) {
-        for (const append of this.#queue.splice(0)) append.failed(failure);
-        return;
-      }
       const group = this.#takeGroup();
       try {
+        // What made the node stop taking writes may have happened while these waited.
+        const refusal = this.#ports.guard.refusal();
+        if (refusal !== undefined) throw refusal;
         await this.#commit(group);
       } catch (error) {
-        for (const append of group) append.failed(error);
+        for (const submission of group) submission.failed(error);
       }
     }
   }
 
   /** The batches of the next commit: never more than the open chunk, a commit or one `writev` may take. */
   #takeGroup(): Submission[] {
+    const { chunkBytesMax } = this.#options;
     let chunkBytes = this.#current?.chunk.size ?? 0;
-    if (chunkBytes >= this.#ports.chunkBytesMax) chunkBytes = 0;
+    if (chunkBytes >= chunkBytesMax) chunkBytes = 0;
     let commitBytes = 0;
     let bufferCount = 0;
     let count = 0;
-    for (const append of this.#queue) {
-      bufferCount += append.pieces.length;
+    for (const { byteCount, pieces } of this.#queue) {
+      bufferCount += pieces.length;
       const full =
-        chunkBytes >= this.#ports.chunkBytesMax ||
-        commitBytes + append.byteCount > commitBytesMax ||
+        chunkBytes >= chunkBytesMax ||
+        commitBytes + byteCount > commitBytesMax ||
         bufferCount > commitBufferCountMax;
       if (full && count > 0) break;
-      chunkBytes += append.byteCount;
-      commitBytes += append.byteCount;
+      chunkBytes += byteCount;
+      commitBytes += byteCount;
       count += 1;
     }
     return this.#queue.splice(0, count);
@@ -136,63 +150,100 @@ export class CategoryWriter implements Flushable {
 
   async #commit(group: readonly Submission[]): Promise<void> {
     const writer = await this.#writerWithRoom();
-    const { chunk } = writer;
-    let offset = chunk.size;
-    const pieces =
-      group.length === 1 ? (group[0]?.pieces ?? []) : group.flatMap((append) => append.pieces);
-    const byteCount = group.reduce((sum, append) => sum + append.byteCount, 0);
+    const { guard, onStored } = this.#ports;
+    const { name: chunk } = writer.chunk;
+    let records: readonly BatchRecord[];
     try {
-      await writer.append(pieces, byteCount);
+      records = await writer.append(group);
     } finally {
       if (writer.tornTail) this.#sealCurrent();
     }
-    this.#markUnsynced(writer);
-    const synced: [Submission, Appended][] = [];
-    for (const append of group) {
-      const appended = { chunk: chunk.name, offset, size: append.byteCount, duplicate: false };
-      offset += append.byteCount;
-      if (append.sync) synced.push([append, appended]);
-      else append.stored(appended);
-    }
-    if (synced.length === 0) return;
-    try {
-      await writer.sync();
-    } catch (error) {
-      if (writer.hasFailed) this.#fail(error as ChukchaError);
-      throw error;
-    }
-    for (const [append, appended] of synced) append.stored(appended);
+    this.#markOpen(writer);
+    guard.noteWritten(group.reduce((sum, { byteCount }) => sum + byteCount, 0));
+    for (const record of records) onStored(chunk, record);
+    // Those that are content with the write call are answered before the others wait for the disk.
+    let needsSync = false;
+    group.forEach((submission, index) => {
+      if (submission.sync) needsSync = true;
+      else submission.stored(receiptOf(chunk, records[index]));
+    });
+    if (!needsSync) return;
+    const failure = await this.#syncWriter(writer).catch((error: unknown) => error);
+    group.forEach((submission, index) => {
+      if (!submission.sync) return;
+      if (failure !== undefined) submission.failed(failure);
+      else submission.stored(receiptOf(chunk, records[index]));
+    });
   }
 
   async #writerWithRoom(): Promise<ChunkWriter> {
-    if (this.#current !== undefined && this.#current.chunk.size >= this.#ports.chunkBytesMax) {
-      this.#sealCurrent();
+    const size = this.#current?.chunk.size ?? 0;
+    if (size >= this.#options.chunkBytesMax) this.#sealCurrent();
+    if (this.#current === undefined) {
+      this.#current = await this.#ports.createChunk();
+      this.#startRotation(this.#current);
     }
-    this.#current ??= await this.#ports.createChunk();
     return this.#current;
+  }
+
+  /** The age of a chunk counts from its creation, by the monotonic clock. */
+  #startRotation(writer: ChunkWriter): void {
+    this.#rotation = this.#ports.clock.after(this.#options.rotateIntervalMs, () => {
+      void this.#lane.run(async () => {
+        if (this.#current !== writer) return;
+        // A chunk without a batch is left by a write that failed; it has nothing to be acknowledged.
+        if (writer.chunk.size === 0) this.#startRotation(writer);
+        else this.#sealCurrent();
+      });
+    });
   }
 
   #sealCurrent(): Chunk | undefined {
     const writer = this.#current;
     if (writer === undefined) return undefined;
     this.#current = undefined;
-    writer.chunk.seal();
-    this.#markUnsynced(writer);
+    this.#rotation?.cancel();
+    writer.chunk.seal(this.#ports.clock.wallMs());
+    this.#markOpen(writer);
     this.#ports.onSealed();
     return writer.chunk;
   }
 
-  #markUnsynced(writer: ChunkWriter): void {
-    this.#unsynced.add(writer);
+  #markOpen(writer: ChunkWriter): void {
+    this.#openFiles.add(writer);
     this.#ports.flusher.markDirty(this);
   }
 
-  /** After a failed fsync nobody knows what the disk has, and a second one may lie: no more writes. */
-  #fail(error: ChukchaError): void {
-    if (this.#failure !== undefined) return;
-    this.#failure = error;
-    this.#ports.onFailed(error);
+  async #syncWriter(writer: ChunkWriter): Promise<void> {
+    try {
+      await writer.sync();
+    } catch (error) {
+      if (writer.hasFailed) this.#ports.guard.stop(error as ChukchaError);
+      throw error;
+    }
   }
+
+  async #flushWriter(writer: ChunkWriter): Promise<void> {
+    // One that is sealed meanwhile may have grown before that; its own flush is still to come.
+    const isFinal = writer.chunk.state !== 'open';
+    try {
+      await writer.sync();
+      if (!isFinal) {
+        await writer.closeIfIdle();
+        return;
+      }
+      if (await this.#ports.onDurable(writer.chunk.name)) await writer.writeSeal();
+    } catch (error) {
+      if (writer.hasFailed) await writer.close();
+      throw error;
+    }
+    await writer.close();
+  }
+}
+
+function receiptOf(chunk: string, record: BatchRecord | undefined) {
+  const { offset = 0, byteCount = 0 } = record ?? {};
+  return { chunk, offset, size: byteCount, duplicate: false };
 }
 
 /** What a node that is stopping answers to writes, and to calls that would have to wait. */

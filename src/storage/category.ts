@@ -1,48 +1,27 @@
-import type { Clock } from '../common/clock.js';
-import type { Logger } from '../common/logger.js';
+import type { LogFields } from '../common/logger.js';
 import { Mutex } from '../common/mutex.js';
 import { ChangeSignal } from '../common/wait.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import type { ChunkState, GroupBacklog, HeldChunks, ListedChunk } from '../protocol/http-api.js';
-import {
-  type ChunkName,
-  checkChunkName,
-  formatChunkName,
-  parseChunkName,
-} from '../protocol/names.js';
-import type { Ballast } from './ballast.js';
+import { type ChunkName, checkChunkName, formatChunkName } from '../protocol/names.js';
+import { removeIfThere } from './atomic-file.js';
 import type { Appended, Batch, Submission } from './batch.js';
+import { chunkFiles, type OpenedCategory, openCategory } from './category-opening.js';
+import type { CategoryOptions, CategoryPorts } from './category-options.js';
 import { CategoryWriter } from './category-writer.js';
 import { Chunk } from './chunk.js';
-import { ChunkList } from './chunk-list.js';
+import type { Pace } from './chunk-check.js';
+import { checkSealedChunk, remakeIndex } from './chunk-health.js';
+import type { ChunkList } from './chunk-list.js';
 import { ChunkWriter } from './chunk-writer.js';
-import { type Disk, hasSystemCode } from './disk.js';
 import { writeError } from './disk-error.js';
-import type { Flusher } from './flusher.js';
-import { GroupBook } from './group-book.js';
-import { IndexAllocator } from './index-allocator.js';
-import { recoverTail } from './recovery.js';
-
-export interface CategoryOptions {
-  readonly name: string;
-  /** The name of this node; new chunks get it as their owner. */
-  readonly nodeName: string;
-  /** Where the chunks are. */
-  readonly directory: string;
-  /** Where everything else about the category is. */
-  readonly stateDirectory: string;
-  readonly chunkBytesMax: number;
-  /** Whether the last process made everything durable before it ended. */
-  readonly stoppedCleanly: boolean;
-}
-
-export interface CategoryPorts {
-  readonly disk: Disk;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly flusher: Flusher;
-  readonly ballast: Ballast;
-}
+import { DuplicateFilter } from './duplicate-filter.js';
+import type { AckedChunks, GroupBook } from './group-book.js';
+import type { IndexAllocator } from './index-allocator.js';
+import type { ProducerBook } from './producer-book.js';
+import { salvageChunk } from './quarantine.js';
+import type { ChunkFiles } from './recovery.js';
+import { findExpired, type RetentionLimits } from './retention.js';
 
 /**
  * One category on this node: the list of its chunks, which lives in memory, the writer of this node's
@@ -57,81 +36,44 @@ export class Category {
   readonly #chunks: ChunkList;
   readonly #groups: GroupBook;
   readonly #indexes: IndexAllocator;
+  readonly #producers: ProducerBook;
   readonly #writer: CategoryWriter;
+  readonly #filter: DuplicateFilter;
   readonly #ackLane = new Mutex();
+  /** Damaged chunks that could not be saved yet: not in the list, and not to be taken for acknowledged. */
+  readonly #hidden: ChunkName[] = [];
   #listVersion = 0;
+  #expiredBytes = 0;
   /** Every chunk of this node with a lower index is in the list, or gone. */
   #listedBefore: number;
   #directoryExists: boolean;
 
-  private constructor(
-    options: CategoryOptions,
-    ports: CategoryPorts,
-    found: {
-      chunks: ChunkList;
-      groups: GroupBook;
-      indexes: IndexAllocator;
-      directoryExists: boolean;
-    },
-  ) {
+  private constructor(options: CategoryOptions, ports: CategoryPorts, opened: OpenedCategory) {
     this.name = options.name;
     this.#options = options;
     this.#ports = ports;
-    this.#chunks = found.chunks;
-    this.#groups = found.groups;
-    this.#indexes = found.indexes;
-    this.#listedBefore = found.indexes.next;
-    this.#directoryExists = found.directoryExists;
-    this.#writer = new CategoryWriter({
-      clock: ports.clock,
-      flusher: ports.flusher,
-      chunkBytesMax: options.chunkBytesMax,
+    this.#chunks = opened.chunks;
+    this.#groups = opened.groups;
+    this.#producers = opened.producers;
+    this.#indexes = opened.indexes;
+    this.#listedBefore = opened.indexes.next;
+    this.#directoryExists = opened.directoryExists;
+    this.#writer = new CategoryWriter(options, {
+      ...ports,
       createChunk: () => this.#createChunk(),
+      onStored: (chunk, record) => this.#producers.add(chunk, record),
       onSealed: () => this.#bumpList(),
-      onFailed: (error) =>
-        ports.log.error('Stopped taking writes.', { category: this.name, error: error.message }),
+      onDurable: (chunk) => this.#archiveProducers(chunk),
     });
+    this.#filter = new DuplicateFilter(this.#writer, this.#producers);
   }
 
-  /**
-   * Reads what is on disk and mends what a crash left: a torn end is cut off, an empty chunk and one that
-   * every group has acknowledged is removed. All chunks that were found are sealed: a chunk is never
-   * appended to by a later start of its owner.
-   */
+  /** Reads what is on disk, and mends and saves what a crash left. */
   static async open(options: CategoryOptions, ports: CategoryPorts): Promise<Category> {
-    const { disk } = ports;
-    await disk.makeDirectory(options.stateDirectory);
-    const groups = await GroupBook.open(
-      disk,
-      ports.ballast,
-      `${options.stateDirectory}/groups.json`,
-    );
-    const names = await listChunkFiles(options, ports);
-    const chunks = new ChunkList();
-    for (const name of names ?? []) {
-      const chunk = await recoverChunk(name, groups, options, ports);
-      if (chunk !== undefined) chunks.add(chunk);
-    }
-    const usedIndexes = (names ?? [])
-      .filter((name) => name.owner === options.nodeName)
-      .map((name) => name.index);
-    const usedIndexMax = Math.max(groups.highestAcked(options.nodeName), ...usedIndexes);
-    const indexes = await IndexAllocator.open(
-      disk,
-      `${options.stateDirectory}/next-chunk-index.json`,
-      usedIndexMax,
-    );
-    return new Category(options, ports, {
-      chunks,
-      groups,
-      indexes,
-      directoryExists: names !== undefined,
-    });
-  }
-
-  /** Tells whether the disk has failed, so that nobody knows what of the last writes is durable. */
-  get hasFailed(): boolean {
-    return this.#writer.hasFailed;
+    const opened = await openCategory(options, ports);
+    const category = new Category(options, ports, opened);
+    for (const files of opened.damaged) await category.#salvage(files);
+    return category;
   }
 
   /** Tells whether anything was ever written to the category on this node. */
@@ -149,7 +91,7 @@ export class Category {
    * chunk's name are durable. Fails with `disk_full`, `storage_failed` or `draining`.
    */
   submit(submission: Submission): void {
-    this.#writer.submit(submission);
+    this.#filter.submit(submission);
   }
 
   /** As `submit`, for callers to whom a promise costs nothing. */
@@ -206,8 +148,7 @@ export class Category {
     return this.#ackLane.run(async () => {
       if (this.#groups.isRegistered(group)) return false;
       if (from === 'latest') await this.seal();
-      const sealed = this.#chunks.sorted().filter((chunk) => chunk.state === 'sealed');
-      await this.#groups.register(group, from === 'latest' ? sealed : []);
+      await this.#groups.register(group, from === 'latest' ? this.#sealedChunks() : []);
       this.#bumpList();
       return true;
     });
@@ -221,6 +162,8 @@ export class Category {
   removeGroup(group: string): Promise<HeldChunks | undefined> {
     return this.#ackLane.run(async () => {
       if (!this.#groups.isRegistered(group)) return undefined;
+      // Chunks that it let go must not come back with a power failure, when nothing says any more that they went.
+      if (this.#directoryExists) await this.#ports.disk.syncDirectory(this.#options.home.directory);
       await this.#groups.remove(group);
       this.#bumpList();
       const freed = this.#chunks
@@ -252,7 +195,13 @@ export class Category {
       const name = checkChunkName(chunkName);
       if (this.#groups.has(group, name.owner, name.index)) return;
       const chunk = this.#ackableChunk(chunkName, size);
-      await this.#groups.ack(group, name.owner, name.index, this.#unackedFloor(chunk, group));
+      const isWaiting = (other: Chunk): boolean =>
+        other !== chunk && !this.#groups.has(group, other.owner, other.index);
+      await this.#groups.ack(group, {
+        owner: name.owner,
+        indexes: [name.index],
+        floor: this.#floor(name.owner, isWaiting),
+      });
       this.#bumpList();
       if (this.#groups.isAckedByAll(name.owner, name.index)) await this.#removeChunk(chunk);
     });
@@ -267,6 +216,44 @@ export class Category {
     return this.#writer.seal();
   }
 
+  /** Gives up sealed chunks of this node beyond the limits, for all groups; durable when it resolves. */
+  expire(limits: RetentionLimits): Promise<void> {
+    return this.#ackLane.run(async () => {
+      const { nodeName: owner } = this.#options;
+      const nowMs = this.#ports.clock.wallMs();
+      const expired = findExpired(this.#chunks.ownedBy(owner), limits, nowMs);
+      if (expired.length === 0) return;
+      const indexes = expired.map((chunk) => chunk.index);
+      const floor = this.#floor(owner, (chunk) => !expired.includes(chunk));
+      await this.#groups.expire({ owner, indexes, floor });
+      for (const chunk of expired) await this.#removeChunk(chunk);
+      const bytes = expired.reduce((sum, chunk) => sum + chunk.size, 0);
+      this.#expiredBytes += bytes;
+      this.#ports.log.info('Gave up chunks that were too old, or too much together.', {
+        category: this.name,
+        chunks: expired.length,
+        bytes,
+      });
+    });
+  }
+
+  /**
+   * Compares every sealed chunk with its checksums. A damaged one is moved aside, and its intact batches are
+   * stored again at the end of the category.
+   *
+   * @param pace called with the bytes of each read; the check goes on when it resolves
+   */
+  async scrub(pace: Pace): Promise<void> {
+    for (const chunk of this.#chunks.sorted()) {
+      if (chunk.state === 'sealed') await this.#scrubChunk(chunk, pace);
+    }
+  }
+
+  /** Bytes that were given up since this start because they were too old or too much. */
+  get expiredBytes(): number {
+    return this.#expiredBytes;
+  }
+
   /** Writes and makes durable what was accepted, seals, and refuses what comes later. */
   async close(): Promise<void> {
     await this.#writer.close();
@@ -275,10 +262,7 @@ export class Category {
       .run(() => this.#indexes.close())
       .catch((error: unknown) => {
         // The reservation stays as it is, which costs a gap between indexes and nothing else.
-        this.#ports.log.warn('Reserved chunk indexes could not be given back.', {
-          category: this.name,
-          error: errorMessage(error),
-        });
+        this.#warn('Reserved chunk indexes could not be given back.', error);
       });
   }
 
@@ -309,54 +293,138 @@ export class Category {
     return chunk;
   }
 
-  /** The lowest index of the owner's chunks that the group still has to acknowledge, once it has `chunk`. */
-  #unackedFloor(chunk: Chunk, group: string): number {
+  /** What is sealed now, by owner, as acknowledgements. */
+  #sealedChunks(): AckedChunks[] {
+    const byOwner = new Map<string, number[]>();
+    for (const chunk of this.#chunks.sorted()) {
+      const indexes = byOwner.get(chunk.owner) ?? [];
+      byOwner.set(chunk.owner, indexes);
+      if (chunk.state === 'sealed') indexes.push(chunk.index);
+    }
+    return [...byOwner].map(([owner, indexes]) => {
+      const floor = this.#floor(owner, (chunk) => chunk.state !== 'sealed');
+      return { owner, indexes, floor };
+    });
+  }
+
+  /** The lowest index of the owner's chunks that still waits for an acknowledgement. */
+  #floor(owner: string, isWaiting: (chunk: Chunk) => boolean): number {
     // Only this node knows which of its own indexes were never used; of another's, nothing is assumed.
-    if (chunk.owner !== this.#options.nodeName) return 0;
-    const waiting = this.#chunks
-      .ownedBy(chunk.owner)
-      .find((other) => other !== chunk && !this.#groups.has(group, other.owner, other.index));
-    return waiting?.index ?? this.#listedBefore;
+    if (owner !== this.#options.nodeName) return 0;
+    const waiting = this.#chunks.ownedBy(owner).find(isWaiting);
+    const hidden = this.#hidden.filter((name) => name.owner === owner).map(({ index }) => index);
+    return Math.min(waiting?.index ?? this.#listedBefore, ...hidden);
   }
 
   async #removeChunk(chunk: Chunk): Promise<void> {
+    this.#forget(chunk);
+    try {
+      // Without the chunk, nothing else would know which batches of producers it had.
+      await this.#producers.archive(chunk.name);
+      await this.#ports.disk.removeFile(chunk.path);
+      await removeIfThere(this.#ports.disk, chunk.indexPath);
+      await this.#ports.ballast.restore();
+      await this.#ports.guard.noteFreed();
+    } catch (error) {
+      // As after a crash at this place, the next start finds it acknowledged by all and removes it.
+      this.#warn('An acknowledged chunk could not be removed; the next start tries again.', error, {
+        chunk: chunk.name,
+      });
+    }
+  }
+
+  #forget(chunk: Chunk): void {
     this.#chunks.remove(chunk);
     chunk.markRemoved();
     this.#bumpList();
+  }
+
+  async #scrubChunk(chunk: Chunk, pace: Pace): Promise<void> {
+    const { disk, log } = this.#ports;
+    const files = chunkFiles(this.#options, chunk.name);
+    const health = await checkSealedChunk(disk, files, pace);
+    if (chunk.state !== 'sealed') return;
+    const fields = { category: this.name, chunk: chunk.name };
+    if (health.kind === 'index damaged') {
+      await remakeIndex(disk, files, health.seal);
+      log.warn('The index of a chunk was damaged and was made again.', fields);
+    } else if (health.kind === 'damaged') {
+      // Looked at once more, because what was read may have been damaged on its way from the disk.
+      const again = await checkSealedChunk(disk, files, pace);
+      if (again.kind !== 'damaged' || chunk.state !== 'sealed') return;
+      await this.#ackLane.run(async () => {
+        if (chunk.state !== 'sealed') return;
+        await this.#salvage(files);
+        this.#forget(chunk);
+      });
+    }
+  }
+
+  /** Saves what is intact of a damaged chunk; one that cannot be saved now is hidden until the next start. */
+  async #salvage(files: ChunkFiles): Promise<void> {
+    const { disk, log } = this.#ports;
+    const { category, chunk } = files;
     try {
-      await this.#ports.disk.removeFile(chunk.path);
-      await this.#ports.ballast.restore();
-    } catch (error) {
-      // As after a crash at this place, the next start finds it acknowledged by all and removes it.
-      this.#ports.log.warn(
-        'An acknowledged chunk could not be removed; the next start tries again.',
-        {
-          category: this.name,
-          chunk: chunk.name,
-          error: errorMessage(error),
-        },
+      const report = await salvageChunk(
+        disk,
+        files,
+        this.#options.quarantineDirectory,
+        // Past the filter, which would take every batch with a stamp for a repetition.
+        (batch) =>
+          new Promise((stored, failed) => this.#writer.submit({ ...batch, stored, failed })),
       );
+      log.error('A damaged chunk was moved aside; its intact batches were stored again.', {
+        category,
+        chunk,
+        ...report,
+      });
+    } catch (error) {
+      this.#hidden.push(checkChunkName(chunk));
+      log.error('A damaged chunk is not shown to readers; the next start tries to save it.', {
+        category,
+        chunk,
+        error: errorMessage(error),
+      });
     }
   }
 
   async #createChunk(): Promise<ChunkWriter> {
     const { disk, clock } = this.#ports;
-    const { directory, nodeName } = this.#options;
+    const { home, nodeName } = this.#options;
     try {
       if (!this.#directoryExists) {
-        await disk.makeDirectory(directory);
+        await disk.makeDirectory(home.directory);
         this.#directoryExists = true;
       }
       const index = await this.#indexes.take();
-      const chunk = new Chunk({ owner: nodeName, index }, directory, 0, 'open');
+      const chunk = Chunk.open({ owner: nodeName, index }, home);
       const writer = await ChunkWriter.create(disk, clock, chunk);
       this.#chunks.add(chunk);
       this.#listedBefore = index + 1;
       this.#bumpList();
       return writer;
     } catch (error) {
-      throw writeError(error, directory);
+      throw writeError(error, home.directory);
     }
+  }
+
+  /** Whether what the chunk has of producers is durable elsewhere, so that its index may be closed. */
+  async #archiveProducers(chunk: string): Promise<boolean> {
+    try {
+      await this.#producers.archive(chunk);
+      return true;
+    } catch (error) {
+      this.#warn('A chunk stays without its seal; the next start checks it.', error, { chunk });
+      return false;
+    }
+  }
+
+  #warn(sentence: string, error: unknown, fields: LogFields = {}): void {
+    this.#ports.log.warn(sentence, {
+      category: this.name,
+      ...fields,
+      error: errorMessage(error),
+    });
   }
 
   #bumpList(): void {
@@ -367,50 +435,4 @@ export class Category {
 
 function sumOf(chunks: readonly { readonly size: number }[]): HeldChunks {
   return { chunks: chunks.length, bytes: chunks.reduce((sum, chunk) => sum + chunk.size, 0) };
-}
-
-/** The chunk files of the category's directory; `undefined` when there is no directory. */
-async function listChunkFiles(
-  options: CategoryOptions,
-  { disk, log }: CategoryPorts,
-): Promise<ChunkName[] | undefined> {
-  const names: ChunkName[] = [];
-  try {
-    for (const entry of await disk.listDirectory(options.directory)) {
-      const name = entry.kind === 'file' ? parseChunkName(entry.name) : undefined;
-      if (name !== undefined) names.push(name);
-      else log.warn('Ignored what is not a chunk.', { category: options.name, name: entry.name });
-    }
-  } catch (error) {
-    if (hasSystemCode(error, 'ENOENT')) return undefined;
-    throw error;
-  }
-  return names;
-}
-
-async function recoverChunk(
-  name: ChunkName,
-  groups: GroupBook,
-  options: CategoryOptions,
-  { disk, log }: CategoryPorts,
-): Promise<Chunk | undefined> {
-  const path = `${options.directory}/${formatChunkName(name)}`;
-  if (groups.isAckedByAll(name.owner, name.index)) {
-    await disk.removeFile(path);
-    return undefined;
-  }
-  const { size, cutBytes } = await recoverTail(disk, path, options.stoppedCleanly);
-  if (cutBytes > 0) {
-    log.warn('Cut off the torn end of a write that was not answered.', {
-      category: options.name,
-      chunk: formatChunkName(name),
-      cutBytes,
-      size,
-    });
-  }
-  if (size === 0) {
-    await disk.removeFile(path);
-    return undefined;
-  }
-  return new Chunk(name, options.directory, size, 'sealed');
 }

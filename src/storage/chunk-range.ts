@@ -1,6 +1,9 @@
 import { messageBytesMax } from '../protocol/limits.js';
 import type { DiskFile } from './disk.js';
 
+/** What a range is looked for in. */
+type ReadableFile = Pick<DiskFile, 'read'>;
+
 const NEWLINE = 0x0a;
 
 /** Most lines are shorter than this, so the first look back nearly always finds the end of one. */
@@ -14,7 +17,7 @@ const scanBytes = 64 * 1024;
  * @param size the size of the chunk; a line ends there
  */
 export async function findRangeEnd(
-  file: DiskFile,
+  file: ReadableFile,
   size: number,
   offset: number,
   byteCountMax: number,
@@ -26,7 +29,7 @@ export async function findRangeEnd(
 }
 
 async function findLineEndBefore(
-  file: DiskFile,
+  file: ReadableFile,
   from: number,
   before: number,
 ): Promise<number | undefined> {
@@ -41,7 +44,7 @@ async function findLineEndBefore(
   return undefined;
 }
 
-async function findLineEndAfter(file: DiskFile, from: number, size: number): Promise<number> {
+async function findLineEndAfter(file: ReadableFile, from: number, size: number): Promise<number> {
   // The message that spans `from` began before it, so it ends within one message's length.
   const end = Math.min(size, from + messageBytesMax);
   for (let blockStart = from; blockStart < end; blockStart += scanBytes) {
@@ -53,7 +56,7 @@ async function findLineEndAfter(file: DiskFile, from: number, size: number): Pro
   return size;
 }
 
-async function readBlock(file: DiskFile, from: number, before: number): Promise<Buffer> {
+async function readBlock(file: ReadableFile, from: number, before: number): Promise<Buffer> {
   const block = Buffer.allocUnsafe(before - from);
   const byteCount = await file.read(block, from);
   return block.subarray(0, byteCount);

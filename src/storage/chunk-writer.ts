@@ -1,11 +1,14 @@
 import { dirname } from 'node:path';
 import type { Clock } from '../common/clock.js';
+import { combineCrc32, crc32OfPieces } from '../common/crc32.js';
 import { Mutex } from '../common/mutex.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
+import { removeIfThere } from './atomic-file.js';
+import type { Batch } from './batch.js';
+import { type BatchRecord, formatRecord, formatSeal, indexHeader } from './batch-index.js';
 import type { Chunk } from './chunk.js';
 import { type Disk, type DiskFile, hasSystemCode } from './disk.js';
 import { writeError } from './disk-error.js';
-import type { Flushable } from './flusher.js';
 
 /**
  * Up to this size a write into the page cache takes less time (about 20 us) than the way to the thread
@@ -17,54 +20,141 @@ const writeNowBytesMax = 64 * 1024;
 const writeNowSlowMs = 5;
 const writeNowPauseMs = 1_000;
 
+/** Combining two checksums takes as long as computing one over so many bytes (1.5 us here). */
+const combineBytesMin = 8 * 1024;
+
+/** After so long without a batch the files are closed: a node may have more categories than descriptors. */
+const idleMs = 500;
+
+/** A file that only grows, with what is known to be whole in it. */
+class GrowingFile {
+  readonly path: string;
+  /** What stands behind it is torn and to be cut off. */
+  size = 0;
+  readonly #disk: Disk;
+  #file: DiskFile | undefined;
+
+  constructor(disk: Disk, path: string, file: DiskFile) {
+    this.#disk = disk;
+    this.path = path;
+    this.#file = file;
+  }
+
+  get isOpen(): boolean {
+    return this.#file !== undefined;
+  }
+
+  async opened(): Promise<DiskFile> {
+    this.#file ??= await this.#disk.openFile(this.path, 'write');
+    return this.#file;
+  }
+
+  /** Does nothing to a file that was closed: whatever was written to it is durable. */
+  async sync(): Promise<void> {
+    await this.#file?.sync();
+  }
+
+  async cutBack(): Promise<void> {
+    await this.#file?.truncate(this.size);
+  }
+
+  async close(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close();
+  }
+}
+
 /**
- * Writes one chunk of this node, from its creation until it is sealed and durable. Calls must come one
- * after another; only `flush` may run beside them.
+ * Writes one chunk of this node and the index of its batches, from their creation until they are sealed and
+ * durable. Calls must come one after another; only `sync` may run beside them.
+ *
+ * The bytes of a batch are written before its line in the index, and a batch counts as stored when both are:
+ * what a start finds in a chunk beyond its index belongs to no answered batch.
  */
-export class ChunkWriter implements Flushable {
+export class ChunkWriter {
   readonly chunk: Chunk;
   readonly #disk: Disk;
   readonly #clock: Clock;
-  readonly #file: DiskFile;
+  readonly #data: GrowingFile;
+  readonly #index: GrowingFile;
   readonly #syncLane = new Mutex();
-  #directorySynced = false;
+  /** Of all bytes of the chunk. */
+  #crc = 0;
+  #directoriesSynced = false;
+  #isAppending = false;
+  #isDirty = false;
+  #lastAppendMs = 0;
   #writeNowPausedUntilMs = 0;
   #tornTail = false;
   #syncFailure: ChukchaError | undefined;
   #closed = false;
 
-  private constructor(disk: Disk, clock: Clock, chunk: Chunk, file: DiskFile) {
+  private constructor(disk: Disk, clock: Clock, chunk: Chunk, data: DiskFile, index: DiskFile) {
     this.#disk = disk;
     this.#clock = clock;
     this.chunk = chunk;
-    this.#file = file;
+    this.#data = new GrowingFile(disk, chunk.path, data);
+    this.#index = new GrowingFile(disk, chunk.indexPath, index);
   }
 
-  /** Creates the chunk's file, which must not exist. */
+  /** Creates the chunk's file and its index, which must not exist. */
   static async create(disk: Disk, clock: Clock, chunk: Chunk): Promise<ChunkWriter> {
-    return new ChunkWriter(disk, clock, chunk, await disk.createFile(chunk.path));
+    const index = await disk.createFile(chunk.indexPath);
+    try {
+      return new ChunkWriter(disk, clock, chunk, await disk.createFile(chunk.path), index);
+    } catch (error) {
+      await index.close();
+      // An index without a chunk means nothing, so one that stays does no harm.
+      await removeIfThere(disk, chunk.indexPath).catch(() => undefined);
+      throw error;
+    }
   }
 
-  /** Tells whether the end of the file could not be mended after a failed write, so that nothing may follow. */
+  /** Tells whether the end of a file could not be mended after a failed write, so that nothing may follow. */
   get tornTail(): boolean {
     return this.#tornTail;
   }
 
+  /** Whether everything is durable and the files are closed: for good, or until the next batch. */
+  get isAtRest(): boolean {
+    const isClosed = !this.#data.isOpen && !this.#index.isOpen;
+    return isClosed && !this.#isAppending && (this.#closed || this.chunk.state === 'open');
+  }
+
   /**
-   * Appends the pieces and makes them visible to readers. When it rejects, readers see nothing of them.
-   * Throws `disk_full` when there is no room, `storage_failed` for other errors of the disk.
+   * Appends the batches, all or none, and makes them visible to readers. Returns what the index says of
+   * them. Throws `disk_full` when there is no room, `storage_failed` for other errors of the disk.
    */
-  async append(pieces: readonly Uint8Array[], byteCount: number): Promise<void> {
+  async append(batches: readonly Batch[]): Promise<readonly BatchRecord[]> {
+    const [only] = batches;
+    const pieces =
+      batches.length === 1 && only !== undefined
+        ? only.pieces
+        : batches.flatMap((batch) => batch.pieces);
+    const byteCount = batches.reduce((sum, batch) => sum + batch.byteCount, 0);
+    // Before anything else: from now on the files are in use, and are not closed for being idle.
+    this.#isAppending = true;
+    this.#isDirty = true;
     try {
-      await this.#writeAll(pieces, byteCount);
+      const data = await this.#data.opened();
+      const writing = this.#beginWrite(data, pieces, this.#data.size, byteCount);
+      // While a large write is on its way, the checksums are computed beside it.
+      const { records, crc } = this.#describe(batches);
+      await completeWrite(data, pieces, this.#data.size, byteCount, await writing);
+      const lineBytes = await this.#appendLine(formatLines(records, this.#index.size === 0));
+      this.#data.size += byteCount;
+      this.#index.size += lineBytes;
+      this.#crc = crc;
+      this.chunk.grow(byteCount);
+      return records;
     } catch (error) {
       await this.#cutBack();
-      const outcome = this.#tornTail
-        ? 'a part of it may show after a restart'
-        : 'nothing was stored';
-      throw writeError(error, this.chunk.path, outcome);
+      throw writeError(error, this.chunk.path);
+    } finally {
+      this.#isAppending = false;
+      this.#lastAppendMs = this.#clock.monotonicMs();
     }
-    this.chunk.grow(byteCount);
   }
 
   /**
@@ -91,70 +181,141 @@ export class ChunkWriter implements Flushable {
     return this.#syncFailure !== undefined;
   }
 
-  /** As `sync`; the file of a chunk that was sealed before the call is closed afterwards. */
-  async flush(): Promise<void> {
-    // One that is sealed meanwhile may have grown before that; its own flush is still to come.
-    const isFinal = this.chunk.state !== 'open';
-    try {
-      await this.sync();
-    } catch (error) {
-      if (this.hasFailed) await this.close();
-      throw error;
-    }
-    if (isFinal) await this.close();
+  /**
+   * Ends the index of a sealed chunk that is durable with the record of that. A disk without room for it is
+   * no failure: the next start checks the chunk batch by batch instead.
+   */
+  writeSeal(): Promise<void> {
+    return this.#syncLane.run(async () => {
+      const { size, sealedAtMs, state } = this.chunk;
+      if (this.#closed || sealedAtMs === undefined || state === 'removed') return;
+      try {
+        this.#index.size += await this.#appendLine(
+          formatSeal({ size, crc: this.#crc, sealedAtMs }),
+        );
+        await this.#index.sync();
+      } catch (error) {
+        await this.#cutBack();
+        if (!hasSystemCode(error, 'ENOSPC', 'EDQUOT')) throw writeError(error, this.#index.path);
+      }
+    });
   }
 
-  /** Closes the file without making it durable; idempotent. */
+  /** Closes the files when they are durable and were not written to of late; a batch opens them again. */
+  closeIfIdle(): Promise<void> {
+    return this.#syncLane.run(async () => {
+      const isIdle = this.#clock.monotonicMs() - this.#lastAppendMs >= idleMs;
+      if (this.#isAppending || this.#isDirty || !isIdle) return;
+      await settleAll([this.#data.close(), this.#index.close()]);
+    });
+  }
+
+  /** Closes the files without making them durable; idempotent. */
   close(): Promise<void> {
     return this.#syncLane.run(async () => {
       if (this.#closed) return;
       this.#closed = true;
-      await this.#file.close();
+      await settleAll([this.#data.close(), this.#index.close()]);
     });
   }
 
-  async #writeAll(pieces: readonly Uint8Array[], byteCount: number): Promise<void> {
-    let written = await this.#write(pieces, this.chunk.size, byteCount);
-    while (written < byteCount) {
-      // A short write is no error yet; the next call tells why the disk took no more.
-      const rest = dropFirst(pieces, written);
-      const taken = await this.#file.write(rest, this.chunk.size + written);
-      if (taken === 0) throw new Error(`the disk took ${written} of ${byteCount} bytes`);
-      written += taken;
+  /** The records of batches that follow what is there, and the checksum of the chunk with them. */
+  #describe(batches: readonly Batch[]): { records: BatchRecord[]; crc: number } {
+    let { size: offset } = this.chunk;
+    let chunkCrc = this.#crc;
+    const records: BatchRecord[] = [];
+    for (const { pieces, byteCount, stamp } of batches) {
+      const crc = crc32OfPieces(pieces);
+      records.push({ offset, byteCount, crc, stamp });
+      chunkCrc =
+        byteCount < combineBytesMin
+          ? crc32OfPieces(pieces, chunkCrc)
+          : combineCrc32(chunkCrc, crc, byteCount);
+      offset += byteCount;
     }
+    return { records, crc: chunkCrc };
   }
 
-  async #write(
+  /** Returns the bytes of the line. */
+  async #appendLine(line: string): Promise<number> {
+    const index = await this.#index.opened();
+    const bytes = Buffer.from(line, 'latin1');
+    const { size } = this.#index;
+    const taken = await this.#beginWrite(index, [bytes], size, bytes.length);
+    await completeWrite(index, [bytes], size, bytes.length, taken);
+    return bytes.length;
+  }
+
+  /** Writes as much as one call takes, at once when that is quick. */
+  #beginWrite(
+    file: DiskFile,
     pieces: readonly Uint8Array[],
     position: number,
     byteCount: number,
-  ): Promise<number> {
+  ): number | Promise<number> {
     const startMs = this.#clock.monotonicMs();
     if (byteCount > writeNowBytesMax || startMs < this.#writeNowPausedUntilMs) {
-      return this.#file.write(pieces, position);
+      return file.write(pieces, position);
     }
-    const written = this.#file.writeNow(pieces, position);
+    const written = file.writeNow(pieces, position);
     const endMs = this.#clock.monotonicMs();
     if (endMs - startMs > writeNowSlowMs) this.#writeNowPausedUntilMs = endMs + writeNowPauseMs;
     return written;
   }
 
   async #syncOnce(): Promise<void> {
-    if (this.#tornTail) await this.#file.truncate(this.chunk.size);
-    await this.#file.sync();
-    if (this.#directorySynced) return;
-    await this.#disk.syncDirectory(dirname(this.chunk.path));
-    this.#directorySynced = true;
+    if (this.#tornTail) await this.#truncate();
+    if (this.#isDirty) {
+      this.#isDirty = false;
+      await settleAll([this.#data.sync(), this.#index.sync()]);
+    }
+    if (this.#directoriesSynced) return;
+    await settleAll(
+      [this.#data, this.#index].map(({ path }) => this.#disk.syncDirectory(dirname(path))),
+    );
+    this.#directoriesSynced = true;
   }
 
   async #cutBack(): Promise<void> {
     try {
-      await this.#file.truncate(this.chunk.size);
+      await this.#truncate();
     } catch {
       // It is tried again with the next sync; the caller seals the chunk, so that nothing follows.
       this.#tornTail = true;
     }
   }
+
+  async #truncate(): Promise<void> {
+    await settleAll([this.#data.cutBack(), this.#index.cutBack()]);
+    this.#tornTail = false;
+  }
+}
+
+function formatLines(records: readonly BatchRecord[], isFirst: boolean): string {
+  let lines = isFirst ? indexHeader : '';
+  for (const record of records) lines += formatRecord(record);
+  return lines;
+}
+
+/** A short write is no error yet; the next call tells why the disk took no more. */
+async function completeWrite(
+  file: DiskFile,
+  pieces: readonly Uint8Array[],
+  position: number,
+  byteCount: number,
+  taken: number,
+): Promise<void> {
+  for (let written = taken; written < byteCount; ) {
+    const more = await file.write(dropFirst(pieces, written), position + written);
+    if (more === 0) throw new Error(`the disk took ${written} of ${byteCount} bytes`);
+    written += more;
+  }
+}
+
+/** Waits for all, also when one has failed: nothing may be under way when a file is closed. */
+async function settleAll(promises: readonly Promise<void>[]): Promise<void> {
+  const outcomes = await Promise.allSettled(promises);
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
 function notYetDurable(cause: unknown, path: string): ChukchaError {
@@ -170,7 +331,7 @@ function syncError(cause: unknown, path: string): ChukchaError {
   return new ChukchaError(
     'storage_failed',
     `${path} could not be made durable (${errorMessage(cause)}), so what was just written may be lost: ` +
-      'the category takes no more writes; look at the disk and start the node again.',
+      'the node takes no more writes; look at the disk and start it again.',
     { cause },
   );
 }

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../common/clock.js';
+import { forEachLimited } from '../common/for-each-limited.js';
 import { Mutex } from '../common/mutex.js';
 
 /** Something that has written bytes which a crash of the machine would lose. */
@@ -21,6 +22,7 @@ export class Flusher {
   #dirty = new Set<Flushable>();
   #timer: Timer | undefined;
   #queued: Promise<void> | undefined;
+  #closed = false;
 
   constructor(clock: Clock, intervalMs: number) {
     this.#clock = clock;
@@ -29,6 +31,7 @@ export class Flusher {
 
   markDirty(target: Flushable): void {
     this.#dirty.add(target);
+    if (this.#closed) return;
     this.#timer ??= this.#clock.after(this.#intervalMs, () => void this.flushAll());
   }
 
@@ -43,19 +46,15 @@ export class Flusher {
     return this.#queued;
   }
 
-  /** Flushes what is left and stops; nothing may be marked dirty any more. */
+  /** Flushes what is left and stops; what cannot be flushed now is left to the next start. */
   close(): Promise<void> {
+    this.#closed = true;
     return this.flushAll();
   }
 
   async #flushDirty(): Promise<void> {
     const targets = [...this.#dirty];
     this.#dirty = new Set();
-    const flushSome = async (): Promise<void> => {
-      for (let target = targets.pop(); target !== undefined; target = targets.pop()) {
-        await target.flush();
-      }
-    };
-    await Promise.all(Array.from({ length: flushCountMax }, flushSome));
+    await forEachLimited(targets, flushCountMax, (target) => target.flush());
   }
 }

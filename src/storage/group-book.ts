@@ -1,19 +1,33 @@
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
-import type { ChunkName } from '../protocol/names.js';
 import { AckSet, type AckSetRecord } from './ack-set.js';
-import { replaceFile } from './atomic-file.js';
 import type { Ballast } from './ballast.js';
-import type { Disk } from './disk.js';
-import { hasSystemCode } from './disk.js';
+import { type Disk, hasSystemCode } from './disk.js';
 import { writeError } from './disk-error.js';
+
+type OwnerRecords = Readonly<Record<string, AckSetRecord>>;
 
 interface GroupFile {
   readonly version: 1;
-  readonly groups: Readonly<Record<string, Readonly<Record<string, AckSetRecord>>>>;
+  readonly groups: Readonly<Record<string, OwnerRecords>>;
+  /** Missing in files of categories that never expired a chunk. */
+  readonly expired?: OwnerRecords;
 }
 
-/** By group and then by owner. */
-type Groups = Map<string, Map<string, AckSet>>;
+type Owners = Map<string, AckSet>;
+
+interface Acks {
+  readonly groups: Map<string, Owners>;
+  /** What was given up for all groups, because it was too old or the category too large. */
+  readonly expired: Owners;
+}
+
+/** Acknowledged chunks of one owner. */
+export interface AckedChunks {
+  readonly owner: string;
+  readonly indexes: readonly number[];
+  /** No chunk of the owner below it waits for an acknowledgement any more, as {@link AckSet.raiseTo} takes it. */
+  readonly floor: number;
+}
 
 /**
  * The groups of one category and what each has acknowledged, kept in `groups.json`. Every change is
@@ -21,50 +35,49 @@ type Groups = Map<string, Map<string, AckSet>>;
  * replaced as a whole; it has one small record per group and owner.
  */
 export class GroupBook {
-  readonly #disk: Disk;
   readonly #ballast: Ballast;
   readonly #path: string;
-  #groups: Groups;
+  #acks: Acks;
 
-  private constructor(disk: Disk, ballast: Ballast, path: string, groups: Groups) {
-    this.#disk = disk;
+  private constructor(ballast: Ballast, path: string, acks: Acks) {
     this.#ballast = ballast;
     this.#path = path;
-    this.#groups = groups;
+    this.#acks = acks;
   }
 
   /** Reads the file; a category without one has no groups. Throws `directory_invalid` for a file that is not one. */
   static async open(disk: Disk, ballast: Ballast, path: string): Promise<GroupBook> {
-    return new GroupBook(disk, ballast, path, fromFile(await readGroupFile(disk, path)));
+    return new GroupBook(ballast, path, fromFile(await readGroupFile(disk, path)));
   }
 
+  /** Tells whether the group has acknowledged the chunk, or it has expired. */
   has(group: string, owner: string, index: number): boolean {
-    return this.#groups.get(group)?.get(owner)?.has(index) ?? false;
+    if (this.#acks.expired.get(owner)?.has(index)) return true;
+    return this.#acks.groups.get(group)?.get(owner)?.has(index) ?? false;
   }
 
-  /** Tells whether every group that is registered has acknowledged the chunk, and there is at least one. */
+  /** Tells whether every group that is registered has acknowledged the chunk, and there is one, or it has expired. */
   isAckedByAll(owner: string, index: number): boolean {
-    if (this.#groups.size === 0) return false;
-    for (const group of this.#groups.keys()) if (!this.has(group, owner, index)) return false;
+    const { groups, expired } = this.#acks;
+    if (groups.size === 0) return expired.get(owner)?.has(index) ?? false;
+    for (const group of groups.keys()) if (!this.has(group, owner, index)) return false;
     return true;
   }
 
   /** The highest index that any group has acknowledged of the owner's chunks; -1 when there is none. */
   highestAcked(owner: string): number {
-    let highest = -1;
-    for (const owners of this.#groups.values()) {
-      highest = Math.max(highest, owners.get(owner)?.highest ?? -1);
-    }
-    return highest;
+    const { groups, expired } = this.#acks;
+    const sets = [expired, ...groups.values()].map((owners) => owners.get(owner)?.highest ?? -1);
+    return Math.max(...sets);
   }
 
   /** The names of the registered groups, sorted. */
   get names(): readonly string[] {
-    return [...this.#groups.keys()].sort();
+    return [...this.#acks.groups.keys()].sort();
   }
 
   isRegistered(group: string): boolean {
-    return this.#groups.has(group);
+    return this.#acks.groups.has(group);
   }
 
   /**
@@ -72,86 +85,87 @@ export class GroupBook {
    *
    * @param acked what counts as acknowledged by it from the beginning
    */
-  async register(group: string, acked: readonly ChunkName[] = []): Promise<void> {
-    const groups = copyOf(this.#groups);
-    const owners = new Map<string, AckSet>();
-    for (const { owner, index } of acked) {
-      const set = owners.get(owner) ?? new AckSet();
-      owners.set(owner, set);
-      set.add(index);
-    }
-    groups.set(group, owners);
-    await this.#replace(groups);
+  async register(group: string, acked: readonly AckedChunks[] = []): Promise<void> {
+    const acks = copyOf(this.#acks);
+    const owners: Owners = new Map();
+    acks.groups.set(group, owners);
+    for (const chunks of acked) addTo(owners, chunks);
+    await this.#replace(acks);
   }
 
   /** Forgets the group and what it has acknowledged. */
   async remove(group: string): Promise<void> {
-    const groups = copyOf(this.#groups);
-    groups.delete(group);
-    await this.#replace(groups);
+    const acks = copyOf(this.#acks);
+    acks.groups.delete(group);
+    await this.#replace(acks);
+  }
+
+  /** Records an acknowledgement, and registers the group when it is new. */
+  async ack(group: string, chunks: AckedChunks): Promise<void> {
+    const acks = copyOf(this.#acks);
+    const owners: Owners = acks.groups.get(group) ?? new Map();
+    acks.groups.set(group, owners);
+    addTo(owners, chunks);
+    await this.#replace(acks);
+  }
+
+  /** Records that chunks are given up, whatever the groups have acknowledged. */
+  async expire(chunks: AckedChunks): Promise<void> {
+    const acks = copyOf(this.#acks);
+    addTo(acks.expired, chunks);
+    await this.#replace(acks);
   }
 
   /**
-   * Records an acknowledgement, and registers the group when it is new.
-   *
-   * @param floor what no unacknowledged chunk of the owner lies below, as {@link AckSet.raiseTo} takes it
+   * On disk first: what could not be made durable must not be believed in memory either. On a full disk the
+   * ballast makes room: what is acknowledged here is what frees more.
    */
-  async ack(group: string, owner: string, index: number, floor: number): Promise<void> {
-    const groups = copyOf(this.#groups);
-    const owners = groups.get(group) ?? new Map<string, AckSet>();
-    groups.set(group, owners);
-    const set = owners.get(owner) ?? new AckSet();
-    owners.set(owner, set);
-    set.add(index);
-    set.raiseTo(floor);
-    await this.#replace(groups);
-  }
-
-  /** On disk first: what could not be made durable must not be believed in memory either. */
-  async #replace(groups: Groups): Promise<void> {
+  async #replace(acks: Acks): Promise<void> {
     try {
-      await this.#save(groups);
+      await this.#ballast.replaceFile(this.#path, `${JSON.stringify(toFile(acks))}\n`);
     } catch (error) {
       throw writeError(error, this.#path, 'nothing was recorded');
     }
-    this.#groups = groups;
-  }
-
-  /** On a full disk the ballast makes room: what is acknowledged here is what frees more. */
-  async #save(groups: Groups): Promise<void> {
-    const content = `${JSON.stringify(toFile(groups))}\n`;
-    try {
-      await replaceFile(this.#disk, this.#path, content);
-    } catch (error) {
-      if (!hasSystemCode(error, 'ENOSPC', 'EDQUOT') || !(await this.#ballast.release()))
-        throw error;
-      await replaceFile(this.#disk, this.#path, content);
-    }
+    this.#acks = acks;
   }
 }
 
-function copyOf(groups: Groups): Groups {
-  return fromFile(toFile(groups));
+function addTo(owners: Owners, { owner, indexes, floor }: AckedChunks): void {
+  const set = owners.get(owner) ?? new AckSet();
+  owners.set(owner, set);
+  for (const index of indexes) set.add(index);
+  set.raiseTo(floor);
+}
+
+function copyOf(acks: Acks): Acks {
+  return fromFile(toFile(acks));
 }
 
 /** By way of entries, because any name is a name here, also one that objects have a meaning for. */
-function toFile(groups: Groups): GroupFile {
-  const records = [...groups].map(([group, owners]) => {
-    const sets = [...owners].map(([owner, set]) => [owner, set.toRecord()] as const);
-    return [group, Object.fromEntries(sets)] as const;
-  });
-  return { version: 1, groups: Object.fromEntries(records) };
+function toFile({ groups, expired }: Acks): GroupFile {
+  const records = [...groups].map(([group, owners]) => [group, toRecords(owners)] as const);
+  return {
+    version: 1,
+    groups: Object.fromEntries(records),
+    ...(expired.size > 0 && { expired: toRecords(expired) }),
+  };
 }
 
-function fromFile(file: GroupFile): Groups {
-  const groups = new Map<string, Map<string, AckSet>>();
-  for (const [group, owners] of Object.entries(file.groups)) {
-    const sets = Object.entries(owners).map(
-      ([owner, record]) => [owner, new AckSet(record)] as const,
-    );
-    groups.set(group, new Map(sets));
-  }
-  return groups;
+function toRecords(owners: Owners): OwnerRecords {
+  return Object.fromEntries([...owners].map(([owner, set]) => [owner, set.toRecord()] as const));
+}
+
+function fromFile({ groups, expired = {} }: GroupFile): Acks {
+  const sets = Object.entries(groups).map(
+    ([group, owners]) => [group, fromRecords(owners)] as const,
+  );
+  return { groups: new Map(sets), expired: fromRecords(expired) };
+}
+
+function fromRecords(owners: OwnerRecords): Owners {
+  return new Map(
+    Object.entries(owners).map(([owner, record]) => [owner, new AckSet(record)] as const),
+  );
 }
 
 async function readGroupFile(disk: Disk, path: string): Promise<GroupFile> {
@@ -176,17 +190,22 @@ async function readGroupFile(disk: Disk, path: string): Promise<GroupFile> {
 
 /** Checks every value: a wrong one would be taken for an acknowledgement, which deletes chunks. */
 function checkGroupFile(value: unknown): GroupFile {
-  const { version, groups } = asRecord(value, 'the file');
+  const { version, groups, expired = {} } = asRecord(value, 'the file');
   if (version !== 1) throw new Error(`its version is ${JSON.stringify(version)}`);
   for (const [group, owners] of Object.entries(asRecord(groups, 'groups'))) {
-    for (const [owner, set] of Object.entries(asRecord(owners, `group ${group}`))) {
-      const { upTo, extra } = asRecord(set, `owner ${owner} of group ${group}`);
-      const isSet =
-        isIndex(upTo, -1) && Array.isArray(extra) && extra.every((index) => isIndex(index, 0));
-      if (!isSet) throw new Error(`owner ${owner} of group ${group} has ${JSON.stringify(set)}`);
-    }
+    checkOwners(owners, `group ${group}`);
   }
+  checkOwners(expired, 'expired');
   return value as GroupFile;
+}
+
+function checkOwners(owners: unknown, what: string): void {
+  for (const [owner, set] of Object.entries(asRecord(owners, what))) {
+    const { upTo, extra } = asRecord(set, `owner ${owner} of ${what}`);
+    const isSet =
+      isIndex(upTo, -1) && Array.isArray(extra) && extra.every((index) => isIndex(index, 0));
+    if (!isSet) throw new Error(`owner ${owner} of ${what} has ${JSON.stringify(set)}`);
+  }
 }
 
 function asRecord(value: unknown, what: string): Record<string, unknown> {

@@ -1,23 +1,37 @@
 import type { Clock } from '../common/clock.js';
+import { forEachLimited } from '../common/for-each-limited.js';
 import type { Logger } from '../common/logger.js';
 import type { Random } from '../common/random.js';
 import { ChangeSignal } from '../common/wait.js';
-import { checkCategoryName, isCategoryName } from '../protocol/names.js';
+import type { DiskStatus } from '../protocol/http-api.js';
+import { checkCategoryName } from '../protocol/names.js';
 import { replaceFile } from './atomic-file.js';
 import { Ballast } from './ballast.js';
+import { Caretaker, type ScrubStatus } from './caretaker.js';
 import { Category } from './category.js';
 import { drainingError } from './category-writer.js';
+import { type DataLayout, dataLayout, listCategories } from './data-layout.js';
 import { type Disk, hasSystemCode } from './disk.js';
 import { writeError } from './disk-error.js';
+import { DiskGuard, type DiskReserve } from './disk-guard.js';
 import { Flusher } from './flusher.js';
+import type { RetentionLimits } from './retention.js';
 
 export interface StoreOptions {
   readonly dataDirectory: string;
   readonly nodeName: string;
   /** A chunk with this many bytes before a write is sealed, and the write goes to a new one. */
   readonly chunkBytesMax: number;
+  /** A chunk that has been open for so long is sealed, in milliseconds. */
+  readonly rotateIntervalMs: number;
   /** How often what was written is made durable in the background. */
   readonly flushIntervalMs: number;
+  /** How much of the disk is kept free of messages. */
+  readonly diskReserve: DiskReserve;
+  /** The limits of a category; `undefined` for one that is kept until it is acknowledged. */
+  readonly retentionOf: (category: string) => RetentionLimits | undefined;
+  /** How long after a check of all chunks the next one begins, in milliseconds; 0 for never. */
+  readonly scrubIntervalMs: number;
 }
 
 export interface StorePorts {
@@ -27,54 +41,60 @@ export interface StorePorts {
   readonly log: Logger;
 }
 
-/** Everything but messages is kept below this directory; its name is not one that a category can have. */
-const stateDirectoryName = '.chukcha';
+/** How many categories are opened or closed at a time: enough to keep the threads for the disk busy. */
+const categoryCountAtOnce = 16;
 
 /** All categories of a node's data directory. The caller makes sure that no other process uses it. */
 export class Store {
   readonly disk: Disk;
   /** Notified when a category that was not known came into being. */
   readonly categoriesChanged = new ChangeSignal();
+  readonly #layout: DataLayout;
   readonly #startId: string;
   readonly #stoppedCleanly: boolean;
   readonly #options: StoreOptions;
   readonly #ports: StorePorts;
   readonly #ballast: Ballast;
   readonly #flusher: Flusher;
+  readonly #guard: DiskGuard;
+  readonly #caretaker: Caretaker;
   readonly #categories = new Map<string, Promise<Category>>();
+  readonly #opened = new Map<string, Category>();
   #closing = false;
 
-  private constructor(options: StoreOptions, ports: StorePorts, stoppedCleanly: boolean) {
+  private constructor(
+    options: StoreOptions,
+    ports: StorePorts,
+    guard: DiskGuard,
+    stoppedCleanly: boolean,
+  ) {
+    this.#layout = dataLayout(options.dataDirectory);
     this.#stoppedCleanly = stoppedCleanly;
+    this.#guard = guard;
     this.disk = ports.disk;
     this.#startId = ports.random.hex(4);
     this.#options = options;
     this.#ports = ports;
-    this.#ballast = new Ballast(
-      ports.disk,
-      `${options.dataDirectory}/${stateDirectoryName}/ballast`,
-    );
+    this.#ballast = new Ballast(ports.disk, `${this.#layout.stateDirectory}/ballast`);
     this.#flusher = new Flusher(ports.clock, options.flushIntervalMs);
+    this.#caretaker = new Caretaker(options, {
+      ...ports,
+      categories: () => this.#openCategories(),
+    });
   }
 
   /** Opens every category of the directory and recovers what a crash left behind. */
   static async open(options: StoreOptions, ports: StorePorts): Promise<Store> {
-    const stateDirectory = `${options.dataDirectory}/${stateDirectoryName}`;
+    const { stateDirectory } = dataLayout(options.dataDirectory);
     await ports.disk.makeDirectory(stateDirectory);
     const stoppedCleanly = await takeCleanMarker(ports.disk, stateDirectory);
-    const store = new Store(options, ports, stoppedCleanly);
-    await store.#ballast.restore();
-    // A category of which all chunks are gone, or that only has groups, is known by its state alone.
-    const names = new Set<string>();
-    for (const directory of [options.dataDirectory, stateDirectory]) {
-      for (const name of await listCategoryDirectories(ports.disk, directory)) names.add(name);
-    }
-    for (const name of names) {
-      const category = await store.category(name);
-      if (!stoppedCleanly && category.exists) {
-        await ports.disk.syncDirectory(`${options.dataDirectory}/${name}`);
-      }
-    }
+    const guard = await DiskGuard.open(
+      { directory: options.dataDirectory, reserve: options.diskReserve },
+      ports,
+    );
+    const store = new Store(options, ports, guard, stoppedCleanly);
+    await store.#openAll();
+    store.#caretaker.start();
     return store;
   }
 
@@ -88,24 +108,35 @@ export class Store {
       {
         name,
         nodeName: this.#options.nodeName,
-        directory: `${this.#options.dataDirectory}/${name}`,
-        stateDirectory: `${this.#stateDirectory}/${name}`,
+        ...this.#layout.category(name),
         chunkBytesMax: this.#options.chunkBytesMax,
+        rotateIntervalMs: this.#options.rotateIntervalMs,
         stoppedCleanly: this.#stoppedCleanly,
       },
-      { ...this.#ports, flusher: this.#flusher, ballast: this.#ballast },
-    ).catch((error: unknown) => {
-      // A category that could not be opened (a full disk, say) is tried again by the next call.
-      this.#categories.delete(name);
-      throw writeError(
-        error,
-        `${this.#options.dataDirectory}/${name}`,
-        'the category was not opened',
-      );
-    });
+      { ...this.#ports, flusher: this.#flusher, ballast: this.#ballast, guard: this.#guard },
+    ).then(
+      (category) => {
+        this.#opened.set(name, category);
+        return category;
+      },
+      (error: unknown) => {
+        // A category that could not be opened (a full disk, say) is tried again by the next call.
+        this.#categories.delete(name);
+        throw writeError(
+          error,
+          `${this.#options.dataDirectory}/${name}`,
+          'the category was not opened',
+        );
+      },
+    );
     this.#categories.set(name, opening);
     this.categoriesChanged.notify();
     return opening;
+  }
+
+  /** The category when it is open already, for those who have no time for a promise. */
+  openCategory(name: string): Category | undefined {
+    return this.#opened.get(name);
   }
 
   /** The category when it is known on this node. Throws `invalid_name`. */
@@ -133,18 +164,43 @@ export class Store {
     return categories.sort((left, right) => (left.name < right.name ? -1 : 1));
   }
 
+  /** The room on the disk, and whether writes are taken. */
+  get diskStatus(): DiskStatus {
+    return this.#guard.status;
+  }
+
+  /** The last check of all chunks since this start; `undefined` when none has ended. */
+  get lastScrub(): ScrubStatus | undefined {
+    return this.#caretaker.lastScrub;
+  }
+
+  /** Checks all chunks now, as it is done from time to time. */
+  scrub(): Promise<void> {
+    return this.#caretaker.scrub();
+  }
+
   /** Refuses further writes, then makes durable and seals what was accepted. */
   async close(): Promise<void> {
     this.#closing = true;
+    this.#caretaker.close();
     const categories = await this.#openCategories();
-    await Promise.all(categories.map((category) => category.close()));
+    await forEachLimited(categories, categoryCountAtOnce, (category) => category.close());
     await this.#flusher.close();
-    const isDurable = categories.every((category) => !category.hasFailed);
-    if (isDurable) await leaveCleanMarker(this.disk, this.#stateDirectory);
+    this.#guard.close();
+    if (!this.#guard.hasFailed) await leaveCleanMarker(this.disk, this.#layout.stateDirectory);
   }
 
-  get #stateDirectory(): string {
-    return `${this.#options.dataDirectory}/${stateDirectoryName}`;
+  async #openAll(): Promise<void> {
+    await this.#ballast.restore();
+    try {
+      const names = await listCategories(this.disk, this.#layout);
+      await forEachLimited(names, categoryCountAtOnce, async (name) => {
+        await this.category(name);
+      });
+    } catch (error) {
+      this.#guard.close();
+      throw error;
+    }
   }
 
   /** Those that could be opened; one that could not is tried again when it is asked for. */
@@ -174,16 +230,4 @@ async function leaveCleanMarker(disk: Disk, stateDirectory: string): Promise<voi
   await replaceFile(disk, `${stateDirectory}/${cleanMarkerName}`, '{"version":1}\n').catch(
     () => undefined,
   );
-}
-
-async function listCategoryDirectories(disk: Disk, path: string): Promise<string[]> {
-  try {
-    const entries = await disk.listDirectory(path);
-    return entries
-      .filter((entry) => entry.kind === 'directory' && isCategoryName(entry.name))
-      .map((entry) => entry.name);
-  } catch (error) {
-    if (hasSystemCode(error, 'ENOENT')) return [];
-    throw error;
-  }
 }

@@ -8,15 +8,45 @@ import { testDirectory } from '../support/test-directory.js';
 import { listenAddress, startTestNode } from '../support/test-node.js';
 
 t.test('options are checked, with their defaults', (t) => {
-  t.same(resolveNodeOptions({}), {
+  const { retentionOf, ...defaults } = resolveNodeOptions({});
+  t.equal(retentionOf('logs'), undefined, 'messages are kept until they are acknowledged');
+  t.same(defaults, {
     dataDirectory: './data',
     host: '127.0.0.1',
     port: 8080,
     name: undefined,
     chunkBytesMax: 20 * 1024 * 1024,
+    rotateIntervalMs: 10 * 60_000,
+    flushIntervalMs: 1_000,
     batchBytesMax: 4 * 1024 * 1024,
-    flushIntervalMs: 1000,
+    inFlightBytesMax: 256 * 1024 * 1024,
+    diskReserve: 'auto',
+    scrubIntervalMs: 24 * 60 * 60_000,
   });
+  t.match(resolveNodeOptions({ 'max-chunk-size': 7, 'rotate-interval': '1.5 h' }), {
+    chunkBytesMax: 7,
+    rotateIntervalMs: 90 * 60_000,
+  });
+  const { retentionOf: limitsOf } = resolveNodeOptions({
+    'retain-for': 'logs=7d,*=1h',
+    'retain-size': 'audit=1GiB',
+  });
+  t.same(limitsOf('logs'), { ageMsMax: 7 * 86_400_000, bytesMax: undefined });
+  t.same(limitsOf('audit'), { ageMsMax: 3_600_000, bytesMax: 1024 ** 3 });
+  for (const [name, value] of [
+    ['max-chunk-size', '0'],
+    ['max-chunk-size', '20 potatoes'],
+    ['rotate-interval', '10 MiB'],
+    ['disk-reserve', 'much'],
+    ['retain-for', 'logs='],
+    ['retain-size', 'a/b=1GiB'],
+  ] as const) {
+    t.throws(
+      () => resolveNodeOptions({ [name]: value }),
+      { code: 'invalid_option', message: new RegExp(`Option ${name} (is|has) .* (must|expected)`) },
+      `${name} ${value}`,
+    );
+  }
   t.match(resolveNodeOptions({ listen: '[::1]:0' }), { host: '::1', port: 0 });
   t.throws(() => resolveNodeOptions({ listen: '127.0.0.1:70000' }), {
     code: 'invalid_option',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import t from 'tap';
 import { messageBytesMax, readBytesDefault, readBytesMax } from '../../src/protocol/limits.js';
-import { FaultDisk } from '../support/fault-disk.js';
+import { type DiskOperation, FaultDisk } from '../support/fault-disk.js';
 import { checkProperty } from '../support/seeded-random.js';
 import {
   type Answer,
@@ -18,6 +18,12 @@ import { until } from '../support/until.js';
 const first = 'node1-chunk000000000';
 const second = 'node1-chunk000000001';
 const chunkBytesMax = 20 * 1024 * 1024;
+
+/** The files of the first chunk that were not closed: one is its writer's, until it is flushed. */
+function stillOpen(disk: FaultDisk): number {
+  const count = (operation: DiskOperation): number => disk.count(operation, /chunk000000000$/);
+  return count('createFile') + count('openFile') - count('close');
+}
 
 function read(url: string, parameters = '', chunk = first): Promise<Answer> {
   return call(url, `/read?category=logs&chunk=${chunk}${parameters}`);
@@ -185,15 +191,16 @@ await t.test('a client that gives up its long poll leaves nothing behind', async
   const server = await startServer({ directory: t.testdir() });
   await write(server, 'a\n');
   server.clock.advance(1_000);
+  const restingCount = server.clock.timerCount;
   const held = server.clock.nextTimer();
   const controller = new AbortController();
   const path = `/read?category=logs&chunk=${first}&off=2&wait_ms=50000`;
   const answer = call(server.url, path, { signal: controller.signal });
   await held;
-  t.equal(server.clock.timerCount, 1);
+  t.equal(server.clock.timerCount, restingCount + 1);
   controller.abort();
   await t.rejects(answer, { name: 'AbortError' });
-  await until(() => server.clock.timerCount === 0);
+  await until(() => server.clock.timerCount === restingCount);
   await server.close();
 });
 
@@ -278,15 +285,15 @@ await t.test('a disk that fails in the middle of an answer breaks the connection
   await t.rejects(read(server.url, `&max_size=${readBytesMax}`), 'the answer must not look whole');
   t.match(await server.log.first('error'), { fields: { path: '/read' } });
   t.ok((await read(server.url)).body.length > 0, 'the next read is fine');
-  t.equal(disk.count('close', /chunk000000000$/), disk.count('openFile', /chunk000000000$/));
   await server.close();
+  t.same(stillOpen(disk), 0);
 });
 
 await t.test('a disk that fails before the answer gives an error', async (t) => {
   const disk = new FaultDisk();
   const server = await startServer({ directory: t.testdir(), disk });
   await write(server, 'a\n');
-  disk.inject({ operation: 'openFile', path: /chunk000000000$/, code: 'EMFILE' });
+  disk.inject({ operation: 'openFile', path: /chunk000000000$/, code: 'EMFILE', times: 2 });
   t.match(errorOf(await read(server.url)), { status: 503, code: 'storage_failed' });
   disk.inject({ operation: 'openFile', path: /chunk000000000$/, code: 'EIO' });
   t.match(errorOf(await read(server.url)), { status: 500, code: 'internal' });
@@ -312,8 +319,12 @@ await t.test('clients that go away in the middle of an answer leave no open file
       socket.destroy();
     }),
   );
-  t.equal(disk.count('openFile', /chunk000000000$/), 20);
-  await until(() => disk.count('close', /chunk000000000$/) === 20);
+  t.equal(disk.count('openFile', /chunk000000000$/), 1, 'they shared one');
+  const category = await server.store.category('logs');
+  await category.seal();
+  await category.ack(first, readBytesMax, 'default');
+  await until(() => stillOpen(disk) === 1);
   t.same(server.log.entries, [], 'that is no error of the node');
   await server.close();
+  t.equal(stillOpen(disk), 0);
 });

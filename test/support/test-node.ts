@@ -12,6 +12,8 @@ export function startTestNode(
     data: dataDirectory,
     listen: '127.0.0.1:0',
     name: 'node1',
+    // A test must not depend on how full the disk of the machine is.
+    'disk-reserve': '0',
     ...options,
   });
   return startNode(resolved, { log: silentLogger });

@@ -2,10 +2,13 @@ import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import type Koa from 'koa';
 import { createRateLimitedLogger } from '../../src/common/rate-limited-logger.js';
 import { createNodeStatus } from '../../src/node/node-status.js';
-import { batchBytesMaxDefault } from '../../src/protocol/limits.js';
+import { batchBytesMaxDefault, inFlightBytesMaxDefault } from '../../src/protocol/limits.js';
 import { createApp } from '../../src/server/app.js';
+import { ByteBudget } from '../../src/server/byte-budget.js';
 import { Listener } from '../../src/server/listener.js';
+import type { ServerPorts } from '../../src/server/server-ports.js';
 import { SlabPool } from '../../src/server/slab-pool.js';
+import { OpenFiles } from '../../src/storage/open-files.js';
 import type { Store } from '../../src/storage/store.js';
 import { FakeClock } from './fake-clock.js';
 import { RecordingLogger } from './recording-logger.js';
@@ -20,6 +23,7 @@ export interface TestServer {
   readonly log: RecordingLogger;
   readonly app: Koa;
   readonly listener: Listener;
+  readonly ports: ServerPorts;
   /** Tells the routes that the node stops, as its owner does first of all. */
   stop(): void;
   close(): Promise<void>;
@@ -27,33 +31,52 @@ export interface TestServer {
 
 /** The HTTP side of a node over a real store, on a free port and a clock that stands still. */
 export async function startServer(
-  options: TestStoreOptions & { readonly batchBytesMax?: number },
+  options: TestStoreOptions & {
+    readonly batchBytesMax?: number;
+    readonly inFlightBytesMax?: number;
+  },
 ): Promise<TestServer> {
   const clock = new FakeClock();
   const log = new RecordingLogger();
   const store = await openStore({ clock, log, ...options });
   const stopping = new AbortController();
   const identity = testIdentity(options.nodeName);
-  const app = createApp({
+  const budget = new ByteBudget(options.inFlightBytesMax ?? inFlightBytesMaxDefault);
+  const ports: ServerPorts = {
     store,
     clock,
     log: createRateLimitedLogger(log, clock),
     slabs: new SlabPool(),
+    budget,
+    files: new OpenFiles({ disk: store.disk, clock }),
     nodeName: identity.nodeName,
     clusterId: identity.clusterId,
     batchBytesMax: options.batchBytesMax ?? batchBytesMaxDefault,
-    status: createNodeStatus({ identity, store, clock, stopping: stopping.signal }),
+    status: createNodeStatus({ identity, store, clock, budget, stopping: stopping.signal }),
     stopping: stopping.signal,
-  });
-  const listener = await Listener.open(app, { host: '127.0.0.1', port: 0 });
+  };
+  const listener = await Listener.open(ports, { host: '127.0.0.1', port: 0 });
   const { url } = listener;
   const stop = (): void => stopping.abort();
   const close = async (): Promise<void> => {
     stop();
     await store.close();
     await listener.close();
+    await ports.files.close();
   };
-  return { url, directory: options.directory, store, clock, log, app, listener, stop, close };
+  const app = createApp(ports);
+  return {
+    url,
+    directory: options.directory,
+    store,
+    clock,
+    log,
+    app,
+    listener,
+    ports,
+    stop,
+    close,
+  };
 }
 
 export interface Answer {

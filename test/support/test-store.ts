@@ -1,10 +1,13 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../src/common/clock.js';
+import { rotateIntervalMsDefault } from '../../src/protocol/limits.js';
 import type { Appended, ProducerStamp } from '../../src/storage/batch.js';
 import type { Category } from '../../src/storage/category.js';
 import type { Disk } from '../../src/storage/disk.js';
+import type { DiskReserve } from '../../src/storage/disk-guard.js';
 import { nodeDisk } from '../../src/storage/node-disk.js';
+import type { RetentionLimits } from '../../src/storage/retention.js';
 import { Store } from '../../src/storage/store.js';
 import { FakeClock } from './fake-clock.js';
 import { RecordingLogger } from './recording-logger.js';
@@ -15,6 +18,9 @@ export interface TestStoreOptions {
   readonly nodeName?: string;
   readonly chunkBytesMax?: number;
   readonly flushIntervalMs?: number;
+  readonly rotateIntervalMs?: number;
+  readonly diskReserve?: DiskReserve;
+  readonly retention?: RetentionLimits;
   readonly disk?: Disk;
   readonly clock?: Clock;
   readonly log?: RecordingLogger;
@@ -33,7 +39,11 @@ export async function openStore(options: TestStoreOptions): Promise<Store> {
       dataDirectory: options.directory,
       nodeName: options.nodeName ?? 'node1',
       chunkBytesMax: options.chunkBytesMax ?? 1024 * 1024,
+      rotateIntervalMs: options.rotateIntervalMs ?? rotateIntervalMsDefault,
       flushIntervalMs: options.flushIntervalMs ?? 1_000,
+      diskReserve: options.diskReserve ?? 0,
+      retentionOf: () => options.retention,
+      scrubIntervalMs: 0,
     },
     {
       disk: options.disk ?? nodeDisk,

@@ -1,8 +1,8 @@
 import { Flags } from '@oclif/core';
+import { formatBytes } from '../../common/quantity.js';
 import type { GroupBacklog } from '../../protocol/http-api.js';
 import { BaseCommand } from '../shared/base-command.js';
 import { environmentName, jsonFlag, serverFlag } from '../shared/flags.js';
-import { formatBytes } from '../shared/format-bytes.js';
 import { formatTable } from '../shared/format-table.js';
 
 interface CategoryGroup extends GroupBacklog {

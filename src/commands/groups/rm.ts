@@ -1,7 +1,7 @@
 import { Args } from '@oclif/core';
+import { formatBytes } from '../../common/quantity.js';
 import { BaseCommand } from '../shared/base-command.js';
 import { categoryFlag, jsonFlag, serverFlag } from '../shared/flags.js';
-import { formatBytes } from '../shared/format-bytes.js';
 
 export default class GroupsRm extends BaseCommand {
   static override summary = 'Remove a consumer group, and delete what only it still held.';

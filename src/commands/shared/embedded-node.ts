@@ -22,6 +22,9 @@ export interface EmbeddedNode {
   readonly log: Logger;
 }
 
+/** What passes through here is soon gone again, and the disk is often a small one for temporary files. */
+const embeddedReserve = '32 MiB';
+
 /** Runs with a node of its own, on a free port that only this machine reaches, and stops it afterwards. */
 export async function withEmbeddedNode(
   options: EmbeddedNodeOptions,
@@ -44,6 +47,7 @@ export async function withEmbeddedNode(
       const nodeOptions = resolveNodeOptions({
         data: join(directory, 'data'),
         listen: '127.0.0.1:0',
+        'disk-reserve': embeddedReserve,
       });
       const node = await startNode(nodeOptions, { log });
       const client = new Client({ server: node.url });

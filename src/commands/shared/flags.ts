@@ -34,6 +34,11 @@ export const stateFlag = Flags.string({
   env: environmentName('state'),
 });
 
+export const configFlag = Flags.string({
+  description: 'YAML file with options, by the names of their flags',
+  env: environmentName('config'),
+});
+
 export const onceFlag = Flags.boolean({
   description: 'end with 0 when everything that is there now is done',
 });

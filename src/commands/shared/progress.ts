@@ -1,5 +1,5 @@
 import { type Clock, systemClock, type Timer } from '../../common/clock.js';
-import { formatBytes } from './format-bytes.js';
+import { formatBytes } from '../../common/quantity.js';
 
 /** How often a terminal's line is drawn anew, and how often a line is added to a log. */
 const terminalMs = 1_000;

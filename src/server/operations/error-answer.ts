@@ -1,0 +1,69 @@
+import type { Logger } from '../../common/logger.js';
+import { ChukchaError, errorMessage } from '../../protocol/chukcha-error.js';
+import type { ErrorCode } from '../../protocol/error-codes.js';
+import { headers } from '../../protocol/http-api.js';
+import { hasSystemCode } from '../../storage/disk.js';
+
+/** What is the node's fault and not the client's; refusals are the client's to report. */
+const loggedCodes: ReadonlySet<ErrorCode> = new Set(['internal', 'storage_failed', 'disk_full']);
+
+/** The statuses of refusals that pass by themselves, and when a client may try again. */
+const passingStatuses: ReadonlySet<number> = new Set([429, 503, 507]);
+const retryAfterSeconds = 1;
+
+/** An error as HTTP says it, whichever way the request came in. */
+export interface ErrorAnswer {
+  readonly status: number;
+  /** The JSON of the body, in ASCII, with a newline. */
+  readonly body: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** What is answered for an error; the state of a chunk that was not found is a header too. */
+export function errorAnswer(error: ChukchaError): ErrorAnswer {
+  const { state, allow } = error.fields;
+  return {
+    status: error.status,
+    body: `${escapeNonAscii(JSON.stringify(error.toBody()))}\n`,
+    headers: {
+      ...(passingStatuses.has(error.status) && { 'Retry-After': `${retryAfterSeconds}` }),
+      ...(typeof allow === 'string' && { Allow: allow }),
+      ...(typeof state === 'string' && { [headers.chunkState]: state }),
+    },
+  };
+}
+
+/** The length of ASCII is its number of characters, and a socket takes it without a conversion. */
+function escapeNonAscii(json: string): string {
+  return json.replace(/[^\n -~]/g, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+}
+
+/** The error that a client is told for whatever was thrown. */
+export function toChukchaError(thrown: unknown): ChukchaError {
+  if (thrown instanceof ChukchaError) return thrown;
+  if (hasSystemCode(thrown, 'EMFILE', 'ENFILE')) {
+    return new ChukchaError(
+      'storage_failed',
+      `The node has no file descriptor left (${errorMessage(thrown)}): raise its limit (ulimit -n), or close connections; try again.`,
+      { cause: thrown },
+    );
+  }
+  return new ChukchaError(
+    'internal',
+    `The node failed to answer (${errorMessage(thrown)}): its log has the details; try again.`,
+    { cause: thrown },
+  );
+}
+
+/** Logs an error when it is the node's fault. */
+export function logFailure(log: Logger, path: string, error: ChukchaError): void {
+  if (!loggedCodes.has(error.code)) return;
+  log.error('A request failed.', {
+    path,
+    code: error.code,
+    error: error.message,
+    cause: error.cause === undefined ? undefined : errorMessage(error.cause),
+  });
+}

@@ -1,0 +1,109 @@
+import { combineCrc32, formatCrc32 } from '../common/crc32.js';
+import type { ProducerStamp } from './batch.js';
+
+/** What the index of a chunk says of one batch. */
+export interface BatchRecord {
+  /** Where the batch starts in the chunk. */
+  readonly offset: number;
+  readonly byteCount: number;
+  /** The CRC-32 of its bytes. */
+  readonly crc: number;
+  readonly stamp?: ProducerStamp | undefined;
+}
+
+/** What the index of a chunk says when the chunk is sealed and durable. */
+export interface SealRecord {
+  readonly size: number;
+  /** The CRC-32 of all bytes of the chunk. */
+  readonly crc: number;
+  /** When it was sealed, by the wall clock of its owner, in milliseconds since 1970. */
+  readonly sealedAtMs: number;
+}
+
+/** The readable part of an index. */
+export interface BatchIndex {
+  /** Each starts where the one before ends, the first at 0. */
+  readonly records: readonly BatchRecord[];
+  readonly seal: SealRecord | undefined;
+  /** How many bytes of the file were understood; what follows is torn or damaged. */
+  readonly validBytes: number;
+}
+
+/** The first line of an index; another version is another line. */
+export const indexHeader = 'chukcha-batches 1\n';
+
+const recordPattern = /^(\d{1,16}) (\d{1,16}) ([0-9a-f]{8})(?: ([A-Za-z0-9_-]{1,64}) (\d{1,16}))?$/;
+const sealPattern = /^sealed (\d{1,16}) ([0-9a-f]{8}) (\d{1,16})$/;
+
+/** A seal line is shorter than this: three numbers and a word. */
+export const sealLineBytesMax = 64;
+
+export function formatRecord({ offset, byteCount, crc, stamp }: BatchRecord): string {
+  const place = `${offset} ${byteCount} ${formatCrc32(crc)}`;
+  return stamp === undefined ? `${place}\n` : `${place} ${stamp.producer} ${stamp.sequence}\n`;
+}
+
+export function formatSeal({ size, crc, sealedAtMs }: SealRecord): string {
+  return `sealed ${size} ${formatCrc32(crc)} ${sealedAtMs}\n`;
+}
+
+/** A whole index. */
+export function formatIndex(records: readonly BatchRecord[], seal?: SealRecord): string {
+  const lines = indexHeader + records.map(formatRecord).join('');
+  return seal === undefined ? lines : lines + formatSeal(seal);
+}
+
+/** Reads an index up to the first line that is torn, damaged, or does not follow from the one before. */
+export function parseIndex(content: Buffer): BatchIndex {
+  const records: BatchRecord[] = [];
+  const text = content.toString('latin1');
+  if (!text.startsWith(indexHeader)) return { records, seal: undefined, validBytes: 0 };
+  let lineStart = indexHeader.length;
+  let size = 0;
+  for (;;) {
+    const lineEnd = text.indexOf('\n', lineStart);
+    if (lineEnd === -1) break;
+    const line = text.slice(lineStart, lineEnd);
+    const record = parseRecord(line);
+    if (record === undefined || record.offset !== size || record.byteCount === 0) {
+      const seal = parseSeal(line);
+      if (seal?.size !== size || seal.crc !== crcOfRecords(records)) break;
+      return { records, seal, validBytes: lineEnd + 1 };
+    }
+    records.push(record);
+    size += record.byteCount;
+    lineStart = lineEnd + 1;
+  }
+  return { records, seal: undefined, validBytes: lineStart };
+}
+
+/** Reads the seal from the last bytes of an index, without looking at the batches. */
+export function parseSealAtEnd(tail: Buffer): SealRecord | undefined {
+  const text = tail.toString('latin1');
+  if (!text.endsWith('\n')) return undefined;
+  return parseSeal(text.slice(text.lastIndexOf('\n', text.length - 2) + 1, -1));
+}
+
+/** The CRC-32 of the batches taken as one. */
+export function crcOfRecords(records: readonly BatchRecord[]): number {
+  return records.reduce((crc, record) => combineCrc32(crc, record.crc, record.byteCount), 0);
+}
+
+function parseRecord(line: string): BatchRecord | undefined {
+  const match = recordPattern.exec(line);
+  if (match === null) return undefined;
+  const [, offset, byteCount, crc = '', producer, sequence] = match;
+  return {
+    offset: Number(offset),
+    byteCount: Number(byteCount),
+    crc: Number.parseInt(crc, 16),
+    stamp: producer === undefined ? undefined : { producer, sequence: Number(sequence) },
+  };
+}
+
+function parseSeal(line: string): SealRecord | undefined {
+  const match = sealPattern.exec(line);
+  if (match === null) return undefined;
+  const [, size, crc = '', sealedAtMs] = match;
+  return { size: Number(size), crc: Number.parseInt(crc, 16), sealedAtMs: Number(sealedAtMs) };
+}

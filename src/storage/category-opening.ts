@@ -1,0 +1,194 @@
+import { errorMessage } from '../protocol/chukcha-error.js';
+import { type ChunkName, formatChunkName, parseChunkName } from '../protocol/names.js';
+import { removeIfThere } from './atomic-file.js';
+import type { BatchRecord } from './batch-index.js';
+import type { CategoryOptions, CategoryPorts } from './category-options.js';
+import { Chunk, type ChunkHome, chunkIndexPath, indexSuffix } from './chunk.js';
+import { ChunkList } from './chunk-list.js';
+import { hasSystemCode } from './disk.js';
+import { GroupBook } from './group-book.js';
+import { IndexAllocator } from './index-allocator.js';
+import { ProducerBook } from './producer-book.js';
+import { type ChunkFiles, endOf, readIndex, recoverChunk, sealRecovered } from './recovery.js';
+
+/** What a start finds of a category. */
+export interface OpenedCategory {
+  readonly chunks: ChunkList;
+  readonly groups: GroupBook;
+  readonly producers: ProducerBook;
+  readonly indexes: IndexAllocator;
+  /** Chunks with batches that are not what was written; they are not in the list. */
+  readonly damaged: readonly ChunkFiles[];
+  readonly directoryExists: boolean;
+}
+
+/**
+ * Reads what is on disk and mends what a crash left: a torn end is cut off, an empty chunk and one that
+ * every group has acknowledged is removed. All chunks that were found are sealed: a chunk is never
+ * appended to by a later start of its owner.
+ */
+export async function openCategory(
+  options: CategoryOptions,
+  ports: CategoryPorts,
+): Promise<OpenedCategory> {
+  const { disk } = ports;
+  const { stateDirectory, nodeName, home } = options;
+  await disk.makeDirectory(home.indexDirectory);
+  const groups = await GroupBook.open(disk, ports.ballast, `${stateDirectory}/groups.json`);
+  const producers = await ProducerBook.open(
+    disk,
+    ports.ballast,
+    `${stateDirectory}/producers.json`,
+  );
+  const names = await listChunkFiles(options, ports);
+  if (!options.stoppedCleanly) await syncNames(names !== undefined, home, ports);
+  const opening = new CategoryOpening(options, ports, groups, producers);
+  for (const name of names ?? []) await opening.take(name);
+  await opening.removeOrphans(names ?? []);
+  const ownIndexes = (names ?? []).flatMap(({ owner, index }) => (owner === nodeName ? index : []));
+  const usedIndexMax = Math.max(groups.highestAcked(nodeName), ...ownIndexes);
+  const indexes = await IndexAllocator.open(
+    disk,
+    `${stateDirectory}/next-chunk-index.json`,
+    usedIndexMax,
+  );
+  const { chunks, damaged } = opening;
+  return { chunks, groups, producers, indexes, damaged, directoryExists: names !== undefined };
+}
+
+class CategoryOpening {
+  readonly chunks = new ChunkList();
+  readonly damaged: ChunkFiles[] = [];
+  readonly #options: CategoryOptions;
+  readonly #ports: CategoryPorts;
+  readonly #groups: GroupBook;
+  readonly #producers: ProducerBook;
+
+  constructor(
+    options: CategoryOptions,
+    ports: CategoryPorts,
+    groups: GroupBook,
+    producers: ProducerBook,
+  ) {
+    this.#options = options;
+    this.#ports = ports;
+    this.#groups = groups;
+    this.#producers = producers;
+  }
+
+  async take(name: ChunkName): Promise<void> {
+    const { disk, log, clock } = this.#ports;
+    const files = chunkFiles(this.#options, formatChunkName(name));
+    if (this.#groups.isAckedByAll(name.owner, name.index)) {
+      await this.#finishRemoval(files);
+      return;
+    }
+    const found = await recoverChunk(disk, log, files);
+    if (found.kind === 'damaged') {
+      this.damaged.push(files);
+    } else if (found.kind === 'sealed') {
+      const { size, sealedAtMs } = found.seal;
+      this.chunks.add(Chunk.sealed(name, this.#options.home, size, sealedAtMs));
+    } else if (found.records.length === 0) {
+      await this.#remove(files);
+    } else {
+      const sealedAtMs = clock.wallMs();
+      await this.#seal(files, found.records, sealedAtMs);
+      const size = endOf(found.records);
+      this.chunks.add(Chunk.sealed(name, this.#options.home, size, sealedAtMs));
+    }
+  }
+
+  /** An index without a chunk is left by a crash between the removal of the two, or between their creation. */
+  async removeOrphans(names: readonly ChunkName[]): Promise<void> {
+    const { disk } = this.#ports;
+    const { indexDirectory } = this.#options.home;
+    const expected = new Set(names.map((name) => `${formatChunkName(name)}${indexSuffix}`));
+    for (const { name } of await disk.listDirectory(indexDirectory)) {
+      if (!expected.has(name)) await removeIfThere(disk, `${indexDirectory}/${name}`);
+    }
+  }
+
+  /** The crash came behind the acknowledgement; what producers have sent in the chunk must still be kept. */
+  async #finishRemoval(files: ChunkFiles): Promise<void> {
+    const index = await readIndex(this.#ports.disk, files.indexPath);
+    if (index !== undefined && index.seal === undefined) this.#note(files, index.records);
+    try {
+      await this.#producers.archive(files.chunk);
+      await this.#remove(files);
+    } catch (error) {
+      this.#warn(
+        'An acknowledged chunk could not be removed; the next start tries again.',
+        files,
+        error,
+      );
+    }
+  }
+
+  async #remove({ path, indexPath }: ChunkFiles): Promise<void> {
+    await this.#ports.disk.removeFile(path);
+    await removeIfThere(this.#ports.disk, indexPath);
+  }
+
+  /** As a writer does it: first what producers have sent, then the record that the chunk is whole. */
+  async #seal(
+    files: ChunkFiles,
+    records: readonly BatchRecord[],
+    sealedAtMs: number,
+  ): Promise<void> {
+    this.#note(files, records);
+    try {
+      await this.#producers.archive(files.chunk);
+      await sealRecovered(this.#ports.disk, files.indexPath, records, sealedAtMs);
+    } catch (error) {
+      this.#warn(
+        'A recovered chunk could not be sealed; the next start checks it again.',
+        files,
+        error,
+      );
+    }
+  }
+
+  #warn(sentence: string, { category, chunk }: ChunkFiles, error: unknown): void {
+    this.#ports.log.warn(sentence, { category, chunk, error: errorMessage(error) });
+  }
+
+  #note({ chunk }: ChunkFiles, records: readonly BatchRecord[]): void {
+    for (const record of records) this.#producers.add(chunk, record);
+  }
+}
+
+/** The files of a chunk by its name. */
+export function chunkFiles({ name, home }: CategoryOptions, chunk: string): ChunkFiles {
+  return {
+    path: `${home.directory}/${chunk}`,
+    indexPath: chunkIndexPath(home, chunk),
+    category: name,
+    chunk,
+  };
+}
+
+/** The chunk files of the category's directory; `undefined` when there is no directory. */
+async function listChunkFiles(
+  { name: category, home }: CategoryOptions,
+  { disk, log }: CategoryPorts,
+): Promise<ChunkName[] | undefined> {
+  const names: ChunkName[] = [];
+  try {
+    for (const entry of await disk.listDirectory(home.directory)) {
+      const name = entry.kind === 'file' ? parseChunkName(entry.name) : undefined;
+      if (name !== undefined) names.push(name);
+      else log.warn('Ignored what is not a chunk.', { category, name: entry.name });
+    }
+  } catch (error) {
+    if (hasSystemCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+  return names;
+}
+
+/** The process that made these names may have ended before it could make them durable. */
+async function syncNames(hasChunks: boolean, home: ChunkHome, { disk }: CategoryPorts) {
+  if (hasChunks) await disk.syncDirectory(home.directory);
+  await disk.syncDirectory(home.indexDirectory);
+}
