@@ -142,7 +142,7 @@ export interface NodeStatus {
 /** A node that is stopping takes no more writes. */
 export type NodeState = 'running' | 'stopping';
 
-/** Who sends a batch, and as which of its batches. */
+/** Who sends a batch, and as which of its batches; a batch with a stamp that was stored before is not stored again. */
 export interface ProducerStamp {
   readonly producer: string;
   /** Rises by one with each batch of the producer in the category. */

@@ -10,6 +10,7 @@ import type { SlabPool } from './slab-pool.js';
 export interface ServerPorts {
   readonly store: Store;
   readonly clock: Clock;
+  /** Limited in its rate: a failing disk fails every request. */
   readonly log: Logger;
   readonly slabs: SlabPool;
   /** What the bodies of requests take of memory, all together. */

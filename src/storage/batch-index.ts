@@ -1,5 +1,5 @@
 import { combineCrc32, formatCrc32 } from '../common/crc32.js';
-import type { ProducerStamp } from './batch.js';
+import type { ProducerStamp } from '../protocol/http-api.js';
 
 /** What the index of a chunk says of one batch. */
 export interface BatchRecord {

@@ -1,9 +1,4 @@
-/** Who sent a batch, and as which of its batches; a batch with a stamp that was stored before is not stored again. */
-export interface ProducerStamp {
-  readonly producer: string;
-  /** Rises by one with each batch of the producer in the category. */
-  readonly sequence: number;
-}
+import type { ProducerStamp } from '../protocol/http-api.js';
 
 /** Whole messages that are stored together or not at all. */
 export interface Batch {

@@ -1,5 +1,6 @@
 import { ChukchaError } from '../protocol/chukcha-error.js';
-import type { Appended, ProducerStamp, Submission } from './batch.js';
+import type { ProducerStamp } from '../protocol/http-api.js';
+import type { Appended, Submission } from './batch.js';
 import type { CategoryWriter } from './category-writer.js';
 import type { ProducerBook } from './producer-book.js';
 

@@ -1,7 +1,8 @@
 import { Mutex } from '../common/mutex.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
+import type { ProducerStamp } from '../protocol/http-api.js';
 import type { Ballast } from './ballast.js';
-import type { Appended, ProducerStamp } from './batch.js';
+import type { Appended } from './batch.js';
 import type { BatchRecord } from './batch-index.js';
 import { type Disk, hasSystemCode } from './disk.js';
 import { writeError } from './disk-error.js';

@@ -7,6 +7,9 @@ import { errorCode } from '../../src/protocol/chukcha-error.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { testDirectory } from '../support/test-directory.js';
 import { listenAddress, startTestNode } from '../support/test-node.js';
+import { call } from '../support/test-server.js';
+
+type AnswerWrite = (body: string, response: ServerResponse, request: IncomingMessage) => unknown;
 
 /** A stand-in for a node that answers writes as the test says. */
 class WriteRecorder {
@@ -14,9 +17,9 @@ class WriteRecorder {
   /** The stamps of the bodies, as `producer/sequence`. */
   readonly stamps: string[] = [];
   readonly #server: Server;
-  readonly #answer: (body: string, response: ServerResponse) => void;
+  readonly #answer: AnswerWrite;
 
-  constructor(answer: (body: string, response: ServerResponse) => void) {
+  constructor(answer: AnswerWrite) {
     this.#answer = answer;
     this.#server = createServer((request, response) => void this.#handle(request, response));
   }
@@ -40,7 +43,7 @@ class WriteRecorder {
     this.bodies.push(body);
     const { 'chukcha-producer': producer, 'chukcha-sequence': sequence } = request.headers;
     this.stamps.push(`${String(producer)}/${String(sequence)}`);
-    this.#answer(body, response);
+    await this.#answer(body, response, request);
   }
 }
 
@@ -178,6 +181,47 @@ t.test(
     await named.send(Buffer.from('a\n'));
     await named.send(Buffer.from('b\n'));
     t.same(recorder.stamps.slice(-2), ['web-1/41', 'web-1/42']);
+  },
+);
+
+t.test(
+  'a batch whose answer was lost is stored once, also over a restart of the node',
+  async (t) => {
+    const data = join(testDirectory(t), 'data');
+    let node = await startTestNode(data);
+    const direct = new Client({ server: node.url });
+    let count = 0;
+    // Stands in front of the node; the first answer is lost on its way, and the node is started again.
+    const recorder = new WriteRecorder(async (body, response, { url = '', headers }) => {
+      count += 1;
+      const answer = await call(node.url, url, {
+        body,
+        headers: {
+          'chukcha-producer': String(headers['chukcha-producer']),
+          'chukcha-sequence': String(headers['chukcha-sequence']),
+        },
+      });
+      if (count > 1) {
+        response.writeHead(answer.status).end(answer.body);
+        return;
+      }
+      const listen = listenAddress(node);
+      await node.close();
+      node = await startTestNode(data, { listen });
+      response.destroy();
+    });
+    const producer = produce(await recorder.listen(t));
+    await producer.send(Buffer.from('one\n'));
+    await producer.send(Buffer.from('two\n'));
+    t.same(recorder.bodies, ['one\n', 'one\n', 'two\n']);
+    let text = '';
+    for await (const batch of new Consumer(direct, { category: 'logs', untilEnd: true })) {
+      text += batch.bytes.toString();
+      batch.ack();
+    }
+    t.equal(text, 'one\ntwo\n');
+    direct.close();
+    await node.close();
   },
 );
 

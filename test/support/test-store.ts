@@ -1,8 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../src/common/clock.js';
+import type { ProducerStamp } from '../../src/protocol/http-api.js';
 import { rotateIntervalMsDefault } from '../../src/protocol/limits.js';
-import type { Appended, ProducerStamp } from '../../src/storage/batch.js';
+import type { Appended } from '../../src/storage/batch.js';
 import type { Category } from '../../src/storage/category.js';
 import type { Disk } from '../../src/storage/disk.js';
 import type { DiskReserve } from '../../src/storage/disk-guard.js';

@@ -1,8 +1,8 @@
 import { checkBatch } from '../../protocol/batch-check.js';
 import { ChukchaError } from '../../protocol/chukcha-error.js';
-import { headers, type WriteReceipt } from '../../protocol/http-api.js';
+import { headers, type ProducerStamp, type WriteReceipt } from '../../protocol/http-api.js';
 import { checkCategoryName, checkProducerName } from '../../protocol/names.js';
-import type { Appended, ProducerStamp, Submission } from '../../storage/batch.js';
+import type { Appended, Submission } from '../../storage/batch.js';
 import type { Store } from '../../storage/store.js';
 import { checkInteger, type Query } from '../query.js';
 
