@@ -365,14 +365,12 @@ export class Category {
     const { disk, log } = this.#ports;
     const { category, chunk } = files;
     try {
-      const report = await salvageChunk(
-        disk,
-        files,
-        this.#options.quarantineDirectory,
+      const report = await salvageChunk(disk, files, this.#options.quarantineDirectory, {
         // Past the filter, which would take every batch with a stamp for a repetition.
-        (batch) =>
+        append: (batch) =>
           new Promise((stored, failed) => this.#writer.submit({ ...batch, stored, failed })),
-      );
+        sync: () => this.#writer.sync(),
+      });
       log.error('A damaged chunk was moved aside; its intact batches were stored again.', {
         category,
         chunk,

@@ -134,13 +134,14 @@ export class ChunkWriter {
   }
 
   /**
-   * Ends the index of a sealed chunk that is durable with the record of that. A disk without room for it is
-   * no failure: the next start checks the chunk batch by batch instead.
+   * Ends the index of a sealed chunk that is durable with the record of that; an empty one needs none. A disk
+   * without room for it is no failure: the next start checks the chunk batch by batch instead. After any other
+   * error nobody knows what the disk has, as after a failed `sync`.
    */
   writeSeal(): Promise<void> {
     return this.#syncLane.run(async () => {
       const { size, sealedAtMs, state } = this.chunk;
-      if (this.#closed || sealedAtMs === undefined || state === 'removed') return;
+      if (this.#closed || sealedAtMs === undefined || size === 0 || state === 'removed') return;
       const line = Buffer.from(formatSeal({ size, crc: this.#crc, sealedAtMs }), 'latin1');
       try {
         const writing = this.#beginWrite(this.#index, [line], line.length);
