@@ -150,7 +150,9 @@ export class ChunkWriter {
         await this.#index.file.sync();
       } catch (error) {
         await this.#cutBack();
-        if (!hasSystemCode(error, 'ENOSPC', 'EDQUOT')) throw writeError(error, this.#index.path);
+        if (hasSystemCode(error, 'ENOSPC', 'EDQUOT')) return;
+        this.#syncFailure = syncError(error, this.#index.path);
+        throw this.#syncFailure;
       }
     });
   }

@@ -95,6 +95,11 @@ export class DiskGuard {
     this.#ports.log.error('Stopped taking writes.', { error: error.message });
   }
 
+  /** Throws what `stop` was told: what was written may not be durable, although no sync is due any more. */
+  requireSynced(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
   /** Whether a sync has failed, so that what was written last may not be durable. */
   get hasFailed(): boolean {
     return this.#failure !== undefined;
