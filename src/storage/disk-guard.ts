@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../common/clock.js';
 import type { Logger } from '../common/logger.js';
+import { Mutex } from '../common/mutex.js';
 import { formatBytes } from '../common/quantity.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import type { Disk, DiskSpace } from './disk.js';
@@ -54,6 +55,9 @@ const resumeShare = 1 / 16;
 export class DiskGuard {
   readonly #options: DiskGuardOptions;
   readonly #ports: DiskGuardPorts;
+  /** One measurement at a time: each takes off what it counted, and no more than that. */
+  readonly #lane = new Mutex();
+  #isBlind = false;
   #space: DiskSpace | undefined;
   #writtenSinceBytes = 0;
   #timer: Timer | undefined;
@@ -128,20 +132,28 @@ export class DiskGuard {
     });
   }
 
-  async #measure(): Promise<void> {
-    const countedBytes = this.#writtenSinceBytes;
-    try {
-      this.#space = await this.#ports.disk.space(this.#options.directory);
-      this.#writtenSinceBytes -= countedBytes;
-    } catch (error) {
-      // What was counted since the last measurement still holds; the next write asks again.
-      this.#ports.log.warn('The free space of the disk could not be read.', {
-        directory: this.#options.directory,
-        error: errorMessage(error),
-      });
-    }
-    this.#decide();
-    if (this.#refusal !== undefined) this.#measureLater();
+  #measure(): Promise<void> {
+    return this.#lane.run(async () => {
+      const countedBytes = this.#writtenSinceBytes;
+      try {
+        this.#space = await this.#ports.disk.space(this.#options.directory);
+        this.#writtenSinceBytes -= countedBytes;
+        this.#isBlind = false;
+      } catch (error) {
+        // What was counted since the last measurement still holds; the next write asks again.
+        if (!this.#isBlind) this.#warnBlind(error);
+        this.#isBlind = true;
+      }
+      this.#decide();
+      if (this.#refusal !== undefined) this.#measureLater();
+    });
+  }
+
+  #warnBlind(error: unknown): void {
+    this.#ports.log.warn('The free space of the disk could not be read.', {
+      directory: this.#options.directory,
+      error: errorMessage(error),
+    });
   }
 
   #decide(): void {
