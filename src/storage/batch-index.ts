@@ -25,15 +25,21 @@ export interface BatchIndex {
   /** Each starts where the one before ends, the first at 0. */
   readonly records: readonly BatchRecord[];
   readonly seal: SealRecord | undefined;
-  /** How many bytes of the file were understood; what follows is torn or damaged. */
-  readonly validBytes: number;
+  /** Whether a whole line cannot be read, or does not follow from those before; a torn write leaves no such line. */
+  readonly isDamaged: boolean;
+  /** What can be read behind the damage, to be believed only where the bytes of the chunk agree. */
+  readonly behindDamage: readonly BatchRecord[];
 }
 
 /** The first line of an index; another version is another line. */
 export const indexHeader = 'chukcha-batches 1\n';
 
-const recordPattern = /^(\d{1,16}) (\d{1,16}) ([0-9a-f]{8})(?: ([A-Za-z0-9_-]{1,64}) (\d{1,16}))?$/;
-const sealPattern = /^sealed (\d{1,16}) ([0-9a-f]{8}) (\d{1,16})$/;
+/** One form for each number, so that a line that was read has the length of the one that would be written. */
+const number = '(0|[1-9][0-9]{0,15})';
+const recordPattern = new RegExp(
+  `^${number} ${number} ([0-9a-f]{8})(?: ([A-Za-z0-9_-]{1,64}) ${number})?$`,
+);
+const sealPattern = new RegExp(`^sealed ${number} ([0-9a-f]{8}) ${number}$`);
 
 /** A seal line is shorter than this: three numbers and a word. */
 export const sealLineBytesMax = 64;
@@ -55,26 +61,27 @@ export function formatIndex(records: readonly BatchRecord[], seal?: SealRecord):
 
 /** Reads an index up to the first line that is torn, damaged, or does not follow from the one before. */
 export function parseIndex(content: Buffer): BatchIndex {
+  const lines = content.toString('latin1').split('\n');
+  // Behind the last newline there is nothing, or the torn end of a write.
+  lines.pop();
   const records: BatchRecord[] = [];
-  const text = content.toString('latin1');
-  if (!text.startsWith(indexHeader)) return { records, seal: undefined, validBytes: 0 };
-  let lineStart = indexHeader.length;
   let size = 0;
-  for (;;) {
-    const lineEnd = text.indexOf('\n', lineStart);
-    if (lineEnd === -1) break;
-    const line = text.slice(lineStart, lineEnd);
-    const record = parseRecord(line);
-    if (record === undefined || record.offset !== size || record.byteCount === 0) {
-      const seal = parseSeal(line);
-      if (seal?.size !== size || seal.crc !== crcOfRecords(records)) break;
-      return { records, seal, validBytes: lineEnd + 1 };
+  let readCount = 0;
+  if (`${lines[0]}\n` === indexHeader) {
+    for (readCount = 1; readCount < lines.length; readCount += 1) {
+      const record = parseRecord(lines[readCount] ?? '');
+      if (record?.offset !== size || record.byteCount === 0) break;
+      records.push(record);
+      size += record.byteCount;
     }
-    records.push(record);
-    size += record.byteCount;
-    lineStart = lineEnd + 1;
   }
-  return { records, seal: undefined, validBytes: lineStart };
+  const rest = lines.slice(readCount);
+  const seal = readCount === 0 ? undefined : parseSeal(rest[0] ?? '');
+  if (seal?.size === size && seal.crc === crcOfRecords(records)) {
+    return { records, seal, isDamaged: false, behindDamage: [] };
+  }
+  const behindDamage = rest.flatMap((line) => parseRecord(line) ?? []);
+  return { records, seal: undefined, isDamaged: rest.length > 0, behindDamage };
 }
 
 /** Reads the seal from the last bytes of an index, without looking at the batches. */

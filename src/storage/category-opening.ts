@@ -99,13 +99,21 @@ class CategoryOpening {
     }
   }
 
-  /** An index without a chunk is left by a crash between the removal of the two, or between their creation. */
+  /**
+   * An index without a chunk is left by a crash between the removal of the two, or between their creation. Only
+   * of an acknowledged chunk is it known that its batches were stored for good.
+   */
   async removeOrphans(names: readonly ChunkName[]): Promise<void> {
     const { disk } = this.#ports;
     const { indexDirectory } = this.#options.home;
     const expected = new Set(names.map((name) => `${formatChunkName(name)}${indexSuffix}`));
-    for (const { name } of await disk.listDirectory(indexDirectory)) {
-      if (!expected.has(name)) await removeIfThere(disk, `${indexDirectory}/${name}`);
+    for (const { name: fileName } of await disk.listDirectory(indexDirectory)) {
+      if (expected.has(fileName)) continue;
+      const chunk = fileName.endsWith(indexSuffix) ? fileName.slice(0, -indexSuffix.length) : '';
+      const name = parseChunkName(chunk);
+      if (name !== undefined && this.#groups.isAckedByAll(name.owner, name.index)) {
+        await this.#finishRemoval(chunkFiles(this.#options, chunk));
+      } else await removeIfThere(disk, `${indexDirectory}/${fileName}`);
     }
   }
 
@@ -114,8 +122,9 @@ class CategoryOpening {
     const index = await readIndex(this.#ports.disk, files.indexPath);
     if (index !== undefined && index.seal === undefined) this.#note(files, index.records);
     try {
+      await removeIfThere(this.#ports.disk, files.path);
       await this.#producers.archive(files.chunk);
-      await this.#remove(files);
+      await removeIfThere(this.#ports.disk, files.indexPath);
     } catch (error) {
       this.#warn(
         'An acknowledged chunk could not be removed; the next start tries again.',

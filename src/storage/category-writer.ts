@@ -85,14 +85,17 @@ export class CategoryWriter implements Flushable {
         if (writer.hasFailed) {
           this.#openFiles.delete(writer);
           this.#ports.guard.stop(error as ChukchaError);
+          // An append that is under way must not find the number of its file in the hands of another one.
+          await this.#lane.run(() => writer.close());
         } else this.#ports.flusher.markDirty(this);
       }
     }
   }
 
-  /** Makes what was written durable; the files stay open. Throws `storage_failed`. */
+  /** Makes what was written durable; the files stay open. Throws `storage_failed`, also when an earlier sync failed. */
   async sync(): Promise<void> {
-    for (const writer of this.#openFiles) await this.#syncWriter(writer);
+    for (const writer of [...this.#openFiles]) await this.#syncWriter(writer);
+    this.#ports.guard.requireSynced();
   }
 
   /**
@@ -226,17 +229,12 @@ export class CategoryWriter implements Flushable {
   async #flushWriter(writer: ChunkWriter): Promise<void> {
     // One that is sealed meanwhile may have grown before that; its own flush is still to come.
     const isFinal = writer.chunk.state !== 'open';
-    try {
-      await writer.sync();
-      if (!isFinal) {
-        await writer.closeIfIdle();
-        return;
-      }
-      if (await this.#ports.onDurable(writer.chunk.name)) await writer.writeSeal();
-    } catch (error) {
-      if (writer.hasFailed) await writer.close();
-      throw error;
+    await writer.sync();
+    if (!isFinal) {
+      await writer.closeIfIdle();
+      return;
     }
+    if (await this.#ports.onDurable(writer.chunk.name)) await writer.writeSeal();
     await writer.close();
   }
 }

@@ -319,18 +319,18 @@ export class Category {
   async #removeChunk(chunk: Chunk): Promise<void> {
     this.#forget(chunk);
     try {
-      // Without the chunk, nothing else would know which batches of producers it had.
+      // First what makes room; the index goes when what producers have sent in the chunk is known elsewhere.
+      await removeIfThere(this.#ports.disk, chunk.path);
       await this.#producers.archive(chunk.name);
-      await this.#ports.disk.removeFile(chunk.path);
       await removeIfThere(this.#ports.disk, chunk.indexPath);
-      await this.#ports.ballast.restore();
-      await this.#ports.guard.noteFreed();
     } catch (error) {
       // As after a crash at this place, the next start finds it acknowledged by all and removes it.
       this.#warn('An acknowledged chunk could not be removed; the next start tries again.', error, {
         chunk: chunk.name,
       });
     }
+    await this.#ports.ballast.restore();
+    await this.#ports.guard.noteFreed();
   }
 
   #forget(chunk: Chunk): void {
@@ -365,14 +365,12 @@ export class Category {
     const { disk, log } = this.#ports;
     const { category, chunk } = files;
     try {
-      const report = await salvageChunk(
-        disk,
-        files,
-        this.#options.quarantineDirectory,
+      const report = await salvageChunk(disk, files, this.#options.quarantineDirectory, {
         // Past the filter, which would take every batch with a stamp for a repetition.
-        (batch) =>
+        append: (batch) =>
           new Promise((stored, failed) => this.#writer.submit({ ...batch, stored, failed })),
-      );
+        sync: () => this.#writer.sync(),
+      });
       log.error('A damaged chunk was moved aside; its intact batches were stored again.', {
         category,
         chunk,

@@ -182,13 +182,14 @@ export class ChunkWriter {
   }
 
   /**
-   * Ends the index of a sealed chunk that is durable with the record of that. A disk without room for it is
-   * no failure: the next start checks the chunk batch by batch instead.
+   * Ends the index of a sealed chunk that is durable with the record of that; an empty one needs none. A disk
+   * without room for it is no failure: the next start checks the chunk batch by batch instead. After any other
+   * error nobody knows what the disk has, as after a failed `sync`.
    */
   writeSeal(): Promise<void> {
     return this.#syncLane.run(async () => {
       const { size, sealedAtMs, state } = this.chunk;
-      if (this.#closed || sealedAtMs === undefined || state === 'removed') return;
+      if (this.#closed || sealedAtMs === undefined || size === 0 || state === 'removed') return;
       try {
         this.#index.size += await this.#appendLine(
           formatSeal({ size, crc: this.#crc, sealedAtMs }),
@@ -196,7 +197,9 @@ export class ChunkWriter {
         await this.#index.sync();
       } catch (error) {
         await this.#cutBack();
-        if (!hasSystemCode(error, 'ENOSPC', 'EDQUOT')) throw writeError(error, this.#index.path);
+        if (hasSystemCode(error, 'ENOSPC', 'EDQUOT')) return;
+        this.#syncFailure = syncError(error, this.#index.path);
+        throw this.#syncFailure;
       }
     });
   }

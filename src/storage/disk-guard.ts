@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../common/clock.js';
 import type { Logger } from '../common/logger.js';
+import { Mutex } from '../common/mutex.js';
 import { formatBytes } from '../common/quantity.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import type { DiskStatus } from '../protocol/http-api.js';
@@ -44,6 +45,9 @@ const resumeShare = 1 / 16;
 export class DiskGuard {
   readonly #options: DiskGuardOptions;
   readonly #ports: DiskGuardPorts;
+  /** One measurement at a time: each takes off what it counted, and no more than that. */
+  readonly #lane = new Mutex();
+  #isBlind = false;
   #space: DiskSpace | undefined;
   #writtenSinceBytes = 0;
   #timer: Timer | undefined;
@@ -85,6 +89,11 @@ export class DiskGuard {
     this.#ports.log.error('Stopped taking writes.', { error: error.message });
   }
 
+  /** Throws what `stop` was told: what was written may not be durable, although no sync is due any more. */
+  requireSynced(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
   /** Whether a sync has failed, so that what was written last may not be durable. */
   get hasFailed(): boolean {
     return this.#failure !== undefined;
@@ -113,20 +122,28 @@ export class DiskGuard {
     });
   }
 
-  async #measure(): Promise<void> {
-    const countedBytes = this.#writtenSinceBytes;
-    try {
-      this.#space = await this.#ports.disk.space(this.#options.directory);
-      this.#writtenSinceBytes -= countedBytes;
-    } catch (error) {
-      // What was counted since the last measurement still holds; the next write asks again.
-      this.#ports.log.warn('The free space of the disk could not be read.', {
-        directory: this.#options.directory,
-        error: errorMessage(error),
-      });
-    }
-    this.#decide();
-    if (this.#refusal !== undefined) this.#measureLater();
+  #measure(): Promise<void> {
+    return this.#lane.run(async () => {
+      const countedBytes = this.#writtenSinceBytes;
+      try {
+        this.#space = await this.#ports.disk.space(this.#options.directory);
+        this.#writtenSinceBytes -= countedBytes;
+        this.#isBlind = false;
+      } catch (error) {
+        // What was counted since the last measurement still holds; the next write asks again.
+        if (!this.#isBlind) this.#warnBlind(error);
+        this.#isBlind = true;
+      }
+      this.#decide();
+      if (this.#refusal !== undefined) this.#measureLater();
+    });
+  }
+
+  #warnBlind(error: unknown): void {
+    this.#ports.log.warn('The free space of the disk could not be read.', {
+      directory: this.#options.directory,
+      error: errorMessage(error),
+    });
   }
 
   #decide(): void {

@@ -35,7 +35,7 @@ export class DuplicateFilter {
     }
     let found: ReturnType<ProducerBook['find']>;
     try {
-      found = this.#producers.find(stamp, submission.byteCount);
+      found = this.#producers.find(stamp, submission);
     } catch (error) {
       submission.failed(error);
       return;

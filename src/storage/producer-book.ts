@@ -1,8 +1,9 @@
+import { crc32OfPieces } from '../common/crc32.js';
 import { Mutex } from '../common/mutex.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import type { ProducerStamp } from '../protocol/http-api.js';
 import type { Ballast } from './ballast.js';
-import type { Appended } from './batch.js';
+import type { Appended, Batch } from './batch.js';
 import type { BatchRecord } from './batch-index.js';
 import { type Disk, hasSystemCode } from './disk.js';
 import { writeError } from './disk-error.js';
@@ -20,6 +21,7 @@ interface StoredPlace {
   readonly chunk: string;
   readonly offset: number;
   readonly byteCount: number;
+  readonly crc: number;
 }
 
 interface KnownProducer {
@@ -30,9 +32,12 @@ interface KnownProducer {
 
 interface ProducerFile {
   readonly version: 1;
-  readonly producers: Readonly<
-    Record<string, { readonly ranges: readonly SequenceRange[]; readonly forgottenBefore: number }>
-  >;
+  /** In the order in which they were last seen. */
+  readonly producers: readonly {
+    readonly producer: string;
+    readonly ranges: readonly SequenceRange[];
+    readonly forgottenBefore: number;
+  }[];
 }
 
 /**
@@ -50,7 +55,7 @@ export class ProducerBook {
   /** All that is stored, in the order in which the producers were last seen. */
   readonly #known = new Map<string, KnownProducer>();
   #archived: ReadonlyMap<string, SequenceSet>;
-  /** By chunk and producer: what is not in the file yet. */
+  /** By chunk and producer, as they were last seen: what is not in the file yet. */
   readonly #unarchived = new Map<string, Map<string, SequenceSet>>();
 
   private constructor(ballast: Ballast, path: string, archived: ReadonlyMap<string, SequenceSet>) {
@@ -67,13 +72,18 @@ export class ProducerBook {
     return new ProducerBook(ballast, path, await readProducerFile(disk, path));
   }
 
-  /** `new`, or `forgotten` when nobody can tell any more, or the answer that says where the batch is stored. */
-  find(stamp: ProducerStamp, byteCount: number): 'new' | 'forgotten' | Appended {
+  /**
+   * `new`, or `forgotten` when nobody can tell any more, or the answer that says where the batch is stored. Throws
+   * `sequence_reused` when that is known to be another batch.
+   */
+  find(stamp: ProducerStamp, { pieces, byteCount }: Batch): 'new' | 'forgotten' | Appended {
     const known = this.#known.get(stamp.producer);
     const found = known?.stored.find(stamp.sequence) ?? 'new';
     if (known === undefined || found !== 'stored') return found as 'new' | 'forgotten';
     const place = known.places.find(({ sequence }) => sequence === stamp.sequence);
-    if (place !== undefined && place.byteCount !== byteCount) throw sequenceReused(stamp, place);
+    const isSame =
+      place === undefined || (place.byteCount === byteCount && place.crc === crc32OfPieces(pieces));
+    if (!isSame) throw sequenceReused(stamp, place);
     return {
       chunk: place?.chunk ?? null,
       offset: place?.offset ?? null,
@@ -83,16 +93,17 @@ export class ProducerBook {
   }
 
   /** Takes note of a batch that is in a chunk of this node. */
-  add(chunk: string, { offset, byteCount, stamp }: BatchRecord): void {
+  add(chunk: string, { offset, byteCount, crc, stamp }: BatchRecord): void {
     if (stamp === undefined) return;
     const { producer, sequence } = stamp;
     const known = this.#touch(producer);
     known.stored.add(sequence);
-    known.places.push({ sequence, chunk, offset, byteCount });
+    known.places.push({ sequence, chunk, offset, byteCount, crc });
     if (known.places.length > placeCountMax) known.places.shift();
     const producers = this.#unarchived.get(chunk) ?? new Map<string, SequenceSet>();
     this.#unarchived.set(chunk, producers);
     const ofChunk = producers.get(producer) ?? new SequenceSet();
+    producers.delete(producer);
     producers.set(producer, ofChunk);
     ofChunk.add(sequence);
   }
@@ -145,16 +156,16 @@ function copyOf(stored: SequenceSet | undefined): SequenceSet {
 }
 
 function toFile(archived: ReadonlyMap<string, SequenceSet>): ProducerFile {
-  const producers = [...archived].map(
-    ([producer, { ranges, forgottenBefore }]) => [producer, { ranges, forgottenBefore }] as const,
-  );
-  return { version: 1, producers: Object.fromEntries(producers) };
+  const producers = [...archived].map(([producer, { ranges, forgottenBefore }]) => {
+    return { producer, ranges, forgottenBefore };
+  });
+  return { version: 1, producers };
 }
 
 function sequenceReused({ producer, sequence }: ProducerStamp, place: StoredPlace): ChukchaError {
   return new ChukchaError(
     'sequence_reused',
-    `Batch ${sequence} of producer ${producer} was stored before with ${place.byteCount} bytes: give every batch a ` +
+    `Another batch was stored before as batch ${sequence} of producer ${producer}: give every batch a ` +
       'sequence of its own, and a producer that starts to count anew another name; nothing was stored.',
     { fields: { producer, sequence, chunk: place.chunk, offset: place.offset } },
   );
@@ -184,12 +195,12 @@ async function readProducerFile(disk: Disk, path: string): Promise<Map<string, S
 function checkProducerFile({ version, producers }: ProducerFile): Map<string, SequenceSet> {
   if (version !== 1) throw new Error(`its version is ${JSON.stringify(version)}`);
   const archived = new Map<string, SequenceSet>();
-  for (const [producer, { ranges, forgottenBefore }] of Object.entries(producers)) {
+  for (const { producer, ranges, forgottenBefore } of producers) {
     const isOrdered = ranges.every(([first, last], index) => {
       const before = ranges[index - 1]?.[1] ?? -2;
       return isSequence(first) && isSequence(last) && before + 1 < first && first <= last;
     });
-    if (!isOrdered || !isSequence(forgottenBefore))
+    if (typeof producer !== 'string' || !isOrdered || !isSequence(forgottenBefore))
       throw new Error(`producer ${producer} has no valid ranges`);
     archived.set(producer, new SequenceSet(ranges, forgottenBefore));
   }

@@ -32,7 +32,8 @@ export interface ChunkFiles {
  *
  * - `sealed`: its index says that it is whole and durable;
  * - `cut`: it was open, and has the batches of the records, durable now; an empty list is an empty chunk;
- * - `damaged`: a batch in front of an intact one is not what was written.
+ * - `damaged`: a batch in front of an intact one is not what was written, bytes of a sealed chunk are missing, or
+ *   the index is damaged, so that nothing says which of the bytes behind belong to answered batches.
  */
 export type FoundChunk =
   | { readonly kind: 'sealed'; readonly seal: SealRecord }
@@ -42,10 +43,10 @@ export type FoundChunk =
 /**
  * Finds out how much of a chunk can be trusted, and cuts off the rest.
  *
- * A chunk that was sealed and durable is taken at its index's word. Of one that was open when its writer died,
- * every batch is compared with its checksum: what follows the last line of the index belongs to no answered
- * batch, and what does not match its checksum was taken by a power failure before it was durable. Both are cut
- * off and reported. A chunk without an index keeps its whole lines.
+ * A chunk that was sealed and durable, and has the size that its seal says, is taken at its index's word. Of one
+ * that was open when its writer died, every batch is compared with its checksum: what follows the last line of
+ * the index belongs to no answered batch, and what does not match its checksum was taken by a power failure
+ * before it was durable. Both are cut off and reported. A chunk without an index keeps its whole lines.
  */
 export async function recoverChunk(
   disk: Disk,
@@ -56,16 +57,16 @@ export async function recoverChunk(
   const file = await disk.openFile(files.path, 'write');
   try {
     const sizeFound = await file.size();
-    if (seal !== undefined) {
-      return sizeFound < seal.size ? { kind: 'damaged' } : { kind: 'sealed', seal };
-    }
+    if (seal?.size === sizeFound) return { kind: 'sealed', seal };
     const index = await readIndex(disk, files.indexPath);
     if (index === undefined) return await adopt(disk, log, files, file, sizeFound);
+    // A seal that does not fit the chunk is believed only when all of the index agrees with it.
+    if (index.seal !== undefined) return checkSize(log, files, index.seal, sizeFound);
     const damaged = await findDamaged(file, index.records);
     const size = damaged[0]?.offset ?? endOf(index.records);
     const records = index.records.filter((record) => record.offset < size);
     const isTail = damaged.length === index.records.length - records.length;
-    if (!isTail) return { kind: 'damaged' };
+    if (!isTail || (index.isDamaged && size < sizeFound)) return { kind: 'damaged' };
     report(log, files, { sizeFound, size, recordedSize: endOf(index.records) });
     if (size < sizeFound) await file.truncate(size);
     await file.sync();
@@ -147,6 +148,23 @@ async function adopt(
     if (!hasSystemCode(error, 'ENOSPC', 'EDQUOT')) throw error;
   });
   return { kind: 'cut', records };
+}
+
+function checkSize(
+  log: Logger,
+  { category, chunk }: ChunkFiles,
+  seal: SealRecord,
+  sizeFound: number,
+): FoundChunk {
+  const { size } = seal;
+  if (sizeFound < size) return { kind: 'damaged' };
+  log.warn('Nobody will read what somebody else has added to a sealed chunk.', {
+    category,
+    chunk,
+    size,
+    addedBytes: sizeFound - size,
+  });
+  return { kind: 'sealed', seal };
 }
 
 function report(

@@ -131,6 +131,12 @@ async function judgeOpen(disk: Disk, files: ChunkFiles, sizeFound: number): Prom
     );
   }
   const unanswered = sizeFound - endOf(index.records);
+  if (index.isDamaged && unanswered > 0) {
+    return {
+      kind: 'damage',
+      sentence: `has an index that is damaged, so nothing says what ${unanswered} of its bytes should be. Restore the index from a copy, or start the node: it stores again what is intact and moves the chunk aside.`,
+    };
+  }
   if (unanswered === 0) {
     return { kind: 'note', sentence: 'is whole, and was not sealed: the next start seals it.' };
   }
