@@ -3,7 +3,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import { drainMsMax } from '../protocol/limits.js';
 import { createHttpServer } from './http-server.js';
-import { Lane } from './lane/lane.js';
+import { Lane, type LaneOptions } from './lane/lane.js';
 import type { ServerPorts } from './server-ports.js';
 
 /** How often a stopping node looks for connections that have become idle. */
@@ -30,10 +30,14 @@ export class Listener {
   }
 
   /** Resolves when connections are accepted. Throws `listen_failed`. */
-  static async open(ports: ServerPorts, address: ListenAddress): Promise<Listener> {
+  static async open(
+    ports: ServerPorts,
+    address: ListenAddress,
+    laneOptions: Partial<LaneOptions> = {},
+  ): Promise<Listener> {
     const server = createHttpServer(ports);
     const silent = trackSilent(server);
-    const lane = new Lane(server, ports);
+    const lane = new Lane(server, ports, laneOptions);
     try {
       await listen(server, address);
     } catch (error) {

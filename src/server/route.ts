@@ -54,18 +54,23 @@ export interface EndSignal {
   release(): void;
 }
 
-/** Aborts when what the answer goes to is closed, or the node begins to stop. */
+/**
+ * Aborts when what the answer goes to is closed, the client of a socket has ended its side, or the node
+ * begins to stop.
+ */
 export function untilClosed(to: Writable, stopping: AbortSignal): EndSignal {
   const controller = new AbortController();
   const abort = (): void => controller.abort();
   if (stopping.aborted || to.destroyed) abort();
   stopping.addEventListener('abort', abort, { once: true });
   to.once('close', abort);
+  to.once('end', abort);
   return {
     signal: controller.signal,
     release: () => {
       stopping.removeEventListener('abort', abort);
       to.off('close', abort);
+      to.off('end', abort);
     },
   };
 }

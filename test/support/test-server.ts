@@ -1,6 +1,7 @@
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { batchBytesMaxDefault, inFlightBytesMaxDefault } from '../../src/protocol/limits.js';
 import { ByteBudget } from '../../src/server/byte-budget.js';
+import type { LaneOptions } from '../../src/server/lane/lane.js';
 import { Listener } from '../../src/server/listener.js';
 import type { ServerPorts } from '../../src/server/server-ports.js';
 import { SlabPool } from '../../src/server/slab-pool.js';
@@ -28,6 +29,7 @@ export async function startServer(
   options: TestStoreOptions & {
     readonly batchBytesMax?: number;
     readonly inFlightBytesMax?: number;
+    readonly lane?: Partial<LaneOptions>;
   },
 ): Promise<TestServer> {
   const clock = new FakeClock();
@@ -46,7 +48,7 @@ export async function startServer(
     batchBytesMax: options.batchBytesMax ?? batchBytesMaxDefault,
     stopping: stopping.signal,
   };
-  const listener = await Listener.open(ports, { host: '127.0.0.1', port: 0 });
+  const listener = await Listener.open(ports, { host: '127.0.0.1', port: 0 }, options.lane);
   const { url } = listener;
   const stop = (): void => stopping.abort();
   const close = async (): Promise<void> => {
