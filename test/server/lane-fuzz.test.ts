@@ -127,13 +127,13 @@ async function storedIn(directory: string): Promise<string> {
  * other.
  */
 function difference(node: Outcome, plain: Outcome): string | undefined {
-  const refused = node.refused || plain.refused;
+  const { refused } = plain;
   const [less, more] = node.stored.length < plain.stored.length ? [node, plain] : [plain, node];
   const storedAgrees = refused ? more.stored.startsWith(less.stored) : less.stored === more.stored;
   const answersAgree = refused
     ? isPartOf(plain, node) || isPartOf(node, plain)
     : node.answers.join() === plain.answers.join();
-  if (storedAgrees && answersAgree) return undefined;
+  if (node.refused === refused && storedAgrees && answersAgree) return undefined;
   return `node ${JSON.stringify(node)}, plain ${JSON.stringify(plain)}`;
 }
 

@@ -13,6 +13,7 @@ import type { ServerPorts } from '../server-ports.js';
 import type { ByteSink } from './byte-source.js';
 import type { Swept } from './connection-sweep.js';
 import { type Exchange, ReadExchange, WriteExchange } from './exchange.js';
+import { ExchangeQueue } from './exchange-queue.js';
 import { headBytesMax, type RequestHead, readHead } from './request-head.js';
 import { sendRead } from './send-read.js';
 
@@ -67,10 +68,7 @@ export class LaneConnection implements ByteSink, Swept {
   #body: BodyBuffer | undefined;
   #bodyLeftBytes = 0;
   #readsIntoBody = false;
-  #first: Exchange | undefined;
-  #last: Exchange | undefined;
-  #owedCount = 0;
-  #owedBytes = 0;
+  readonly #owed = new ExchangeQueue();
   #sendingRead = false;
   #paused = false;
   #requestStartMs: number;
@@ -91,7 +89,7 @@ export class LaneConnection implements ByteSink, Swept {
 
   /** Tells whether no request is under way, so that the connection can be closed without a loss. */
   get isIdle(): boolean {
-    return this.#first === undefined && this.#bodyLeftBytes === 0 && this.#state !== 'leaving';
+    return this.#owed.first === undefined && this.#bodyLeftBytes === 0 && this.#state !== 'leaving';
   }
 
   target(): Buffer {
@@ -127,17 +125,17 @@ export class LaneConnection implements ByteSink, Swept {
   }
 
   settled(exchange: WriteExchange): void {
-    if (exchange === this.#first) this.#context.flushSoon(this);
+    if (exchange === this.#owed.first) this.#context.flushSoon(this);
   }
 
   /** Sends the answers that are ready, in order, and goes on with what waited for them. */
   flush(): void {
     if (this.#state === 'closed' || this.#state === 'left' || this.#sendingRead) return;
     let text = '';
-    let exchange = this.#first;
+    let exchange = this.#owed.first;
     while (exchange?.kind === 'write' && exchange.outcome !== undefined) {
       text += this.#writeAnswer(exchange, exchange.outcome);
-      exchange = this.#shift();
+      exchange = this.#owed.shift();
     }
     if (text !== '') this.socket.write(text, 'latin1');
     if (exchange?.kind === 'read') this.#startRead(exchange);
@@ -152,7 +150,7 @@ export class LaneConnection implements ByteSink, Swept {
 
   sweep(nowMs: number): void {
     const { limits } = this.#context;
-    if (this.#first !== undefined || this.#state !== 'open') {
+    if (this.#owed.first !== undefined || this.#state !== 'open') {
       if (nowMs - this.#lastMs > limits.stillMs) this.destroy();
     } else if (this.#bodyLeftBytes > 0) {
       const isLate = nowMs - this.#requestStartMs > limits.requestMs;
@@ -166,7 +164,9 @@ export class LaneConnection implements ByteSink, Swept {
   #takeRequests(byteCount: number): Buffer | undefined {
     const { readBuffer } = this.#context;
     const end = headBytesMax + byteCount;
-    let at = this.#prependHeadStart();
+    const continuesHead = this.#headStart !== undefined;
+    const start = this.#prependHeadStart();
+    let at = start;
     while (at < end) {
       if (this.#bodyLeftBytes > 0) {
         at += this.#takeBody(readBuffer, at, end);
@@ -176,6 +176,7 @@ export class LaneConnection implements ByteSink, Swept {
       if (head === 'foreign') return Buffer.from(readBuffer.subarray(at, end));
       if (head === 'incomplete') {
         this.#headStart = Buffer.from(readBuffer.subarray(at, end));
+        if (at > start || !continuesHead) this.#requestStartMs = this.#context.nowMs;
         break;
       }
       at += head.bytes.length;
@@ -188,10 +189,7 @@ export class LaneConnection implements ByteSink, Swept {
   /** Puts the beginning of a head in front of what follows it in the read buffer; returns where it starts. */
   #prependHeadStart(): number {
     const start = this.#headStart;
-    if (start === undefined) {
-      if (this.#bodyLeftBytes === 0) this.#requestStartMs = this.#context.nowMs;
-      return headBytesMax;
-    }
+    if (start === undefined) return headBytesMax;
     this.#headStart = undefined;
     start.copy(this.#context.readBuffer, headBytesMax - start.length);
     return headBytesMax - start.length;
@@ -212,11 +210,12 @@ export class LaneConnection implements ByteSink, Swept {
   #begin(head: RequestHead): void {
     this.#hadRequest = true;
     if (head.kind === 'read') {
-      this.#owe(new ReadExchange(head.call));
+      this.#owed.add(new ReadExchange(head.call));
       this.#context.flushSoon(this);
       return;
     }
     const { ports } = this.#context;
+    this.#requestStartMs = this.#context.nowMs;
     this.#call = head.call;
     this.#bodyLeftBytes = head.bodyBytes;
     this.#body = new BodyBuffer(ports, ports.batchBytesMax, head.bodyBytes);
@@ -241,7 +240,7 @@ export class LaneConnection implements ByteSink, Swept {
     this.#body = undefined;
     const call = this.#call as WriteCall;
     const exchange = new WriteExchange(this, call, body);
-    this.#owe(exchange);
+    this.#owed.add(exchange);
     submitBatch(this.#context.ports.store, call.categoryName, exchange);
   }
 
@@ -250,25 +249,8 @@ export class LaneConnection implements ByteSink, Swept {
     const body = this.#body as BodyBuffer;
     this.#body = undefined;
     const exchange = new WriteExchange(this, this.#call as WriteCall, body);
-    this.#owe(exchange);
+    this.#owed.add(exchange);
     exchange.failed(error);
-  }
-
-  #owe(exchange: Exchange): void {
-    if (this.#last === undefined) this.#first = exchange;
-    else this.#last.next = exchange;
-    this.#last = exchange;
-    this.#owedCount += 1;
-    this.#owedBytes += exchange.byteCount;
-  }
-
-  #shift(): Exchange | undefined {
-    const done = this.#first as Exchange;
-    this.#owedCount -= 1;
-    this.#owedBytes -= done.byteCount;
-    this.#first = done.next;
-    if (this.#first === undefined) this.#last = undefined;
-    return this.#first;
   }
 
   #writeAnswer(exchange: WriteExchange, outcome: NonNullable<WriteExchange['outcome']>): string {
@@ -297,7 +279,7 @@ export class LaneConnection implements ByteSink, Swept {
     void sendRead(exchange.call, this.socket, this.#context, closing).then(() => {
       this.#lastMs = this.#context.nowMs;
       this.#sendingRead = false;
-      this.#shift();
+      this.#owed.shift();
       this.flush();
     });
   }
@@ -313,8 +295,8 @@ export class LaneConnection implements ByteSink, Swept {
 
   #isFull(): boolean {
     return (
-      this.#owedCount >= owedCountMax ||
-      this.#owedBytes >= this.#context.ports.batchBytesMax ||
+      this.#owed.count >= owedCountMax ||
+      this.#owed.byteCount >= this.#context.ports.batchBytesMax ||
       this.socket.writableNeedDrain
     );
   }
