@@ -2,8 +2,11 @@ import { ChukchaError } from '../protocol/chukcha-error.js';
 import type { ByteBudget } from './byte-budget.js';
 import { type SlabPool, slabBytes } from './slab-pool.js';
 
-/** From this size on a body is collected in slabs; below, in buffers that double with what has come. */
-const slabFromBytes = 64 * 1024;
+/**
+ * A body up to this size gets a buffer of its own size. A larger one is collected in slabs as soon as half of
+ * this has come; before that, in buffers that double with what has come.
+ */
+export const smallBodyBytesMax = 64 * 1024;
 
 /** The least that is taken for a body that comes in small parts. */
 const bufferBytesMin = 4 * 1024;
@@ -96,7 +99,8 @@ export class BodyBuffer {
   #take(expectedBytes: number): Buffer {
     const seenBytes = this.byteCount + expectedBytes;
     const missingBytes = this.#declaredBytes - this.byteCount;
-    const inSlab = seenBytes > slabFromBytes;
+    const isSmall = this.#declaredBytes <= smallBodyBytesMax;
+    const inSlab = !isSmall && seenBytes > smallBodyBytesMax / 2;
     const size = inSlab ? slabBytes : Math.min(missingBytes, Math.max(bufferBytesMin, seenBytes));
     this.#memory.budget.take(size);
     this.#takenBytes += size;

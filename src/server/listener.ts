@@ -1,15 +1,9 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { ChukchaError } from '../protocol/chukcha-error.js';
-import {
-  connectionCountMax,
-  drainMsMax,
-  keepAliveMs,
-  requestHeadMsMax,
-  requestMsMax,
-  socketIdleMsMax,
-} from '../protocol/limits.js';
-import { createApp } from './app.js';
+import { drainMsMax } from '../protocol/limits.js';
+import { createHttpServer } from './http-server.js';
+import { Lane, type LaneOptions } from './lane/lane.js';
 import type { ServerPorts } from './server-ports.js';
 
 /** How often a stopping node looks for connections that have become idle. */
@@ -21,34 +15,36 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-/** The HTTP server of a node, from its first connection until the last one is closed. */
+/** The HTTP server of a node with the fast lane in front, from its first connection until the last one is closed. */
 export class Listener {
   readonly #server: Server;
+  readonly #lane: Lane;
   /** Connections that have not sent a whole head yet; Node does not count them as idle. */
   readonly #silent: ReadonlySet<Socket>;
   #closed: Promise<void> | undefined;
 
-  private constructor(server: Server, silent: ReadonlySet<Socket>) {
+  private constructor(server: Server, lane: Lane, silent: ReadonlySet<Socket>) {
     this.#server = server;
+    this.#lane = lane;
     this.#silent = silent;
   }
 
   /** Resolves when connections are accepted. Throws `listen_failed`. */
-  static async open(ports: ServerPorts, address: ListenAddress): Promise<Listener> {
-    const handle = createApp(ports).callback();
-    const server = createServer({
-      headersTimeout: requestHeadMsMax,
-      requestTimeout: requestMsMax,
-      keepAliveTimeout: keepAliveMs,
-    });
-    server.maxConnections = connectionCountMax;
-    server.timeout = socketIdleMsMax;
-    server.on('request', handle);
-    // Whoever asks before sending a body gets a refusal instead of a `100 Continue` when there is one.
-    server.on('checkContinue', handle);
+  static async open(
+    ports: ServerPorts,
+    address: ListenAddress,
+    laneOptions: Partial<LaneOptions> = {},
+  ): Promise<Listener> {
+    const server = createHttpServer(ports);
     const silent = trackSilent(server);
-    await listen(server, address);
-    return new Listener(server, silent);
+    const lane = new Lane(server, ports, laneOptions);
+    try {
+      await listen(server, address);
+    } catch (error) {
+      lane.closeAll();
+      throw error;
+    }
+    return new Listener(server, lane, silent);
   }
 
   /** The address that is listened on, with the real port. */
@@ -69,15 +65,20 @@ export class Listener {
     });
     const sweep = (): void => {
       for (const socket of this.#silent) socket.destroy();
+      this.#lane.closeIdle();
       this.#server.closeIdleConnections();
     };
     sweep();
     // Connections become idle one after another while their last requests are answered.
     const sweeping = setInterval(sweep, sweepMs);
-    const force = setTimeout(() => this.#server.closeAllConnections(), drainMsMax);
+    const force = setTimeout(() => {
+      this.#lane.closeAll();
+      this.#server.closeAllConnections();
+    }, drainMsMax);
     await closed;
     clearInterval(sweeping);
     clearTimeout(force);
+    this.#lane.closeAll();
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream';
 import type { Context } from 'koa';
 import { drainingError } from '../storage/category-writer.js';
 import type { Query } from './query.js';
@@ -44,20 +45,33 @@ export function sendText(
 }
 
 /** Aborts when the client of the request goes away or the node begins to stop. */
-export function requestEnd(
-  context: Context,
-  stopping: AbortSignal,
-): { signal: AbortSignal; release(): void } {
+export function requestEnd(context: Context, stopping: AbortSignal): EndSignal {
+  return untilClosed(context.res, stopping);
+}
+
+/** A signal; release it when it is not needed any more. */
+export interface EndSignal {
+  readonly signal: AbortSignal;
+  release(): void;
+}
+
+/**
+ * Aborts when what the answer goes to is closed, the client of a socket has ended its side, or the node
+ * begins to stop.
+ */
+export function untilClosed(to: Writable, stopping: AbortSignal): EndSignal {
   const controller = new AbortController();
   const abort = (): void => controller.abort();
-  if (stopping.aborted || context.res.destroyed) abort();
+  if (stopping.aborted || to.destroyed) abort();
   stopping.addEventListener('abort', abort, { once: true });
-  context.res.once('close', abort);
+  to.once('close', abort);
+  to.once('end', abort);
   return {
     signal: controller.signal,
     release: () => {
       stopping.removeEventListener('abort', abort);
-      context.res.off('close', abort);
+      to.off('close', abort);
+      to.off('end', abort);
     },
   };
 }

@@ -5,6 +5,7 @@ import { createNodeStatus } from '../../src/node/node-status.js';
 import { batchBytesMaxDefault, inFlightBytesMaxDefault } from '../../src/protocol/limits.js';
 import { createApp } from '../../src/server/app.js';
 import { ByteBudget } from '../../src/server/byte-budget.js';
+import type { LaneOptions } from '../../src/server/lane/lane.js';
 import { Listener } from '../../src/server/listener.js';
 import type { ServerPorts } from '../../src/server/server-ports.js';
 import { SlabPool } from '../../src/server/slab-pool.js';
@@ -34,6 +35,7 @@ export async function startServer(
   options: TestStoreOptions & {
     readonly batchBytesMax?: number;
     readonly inFlightBytesMax?: number;
+    readonly lane?: Partial<LaneOptions>;
   },
 ): Promise<TestServer> {
   const clock = new FakeClock();
@@ -55,7 +57,7 @@ export async function startServer(
     status: createNodeStatus({ identity, store, clock, budget, stopping: stopping.signal }),
     stopping: stopping.signal,
   };
-  const listener = await Listener.open(ports, { host: '127.0.0.1', port: 0 });
+  const listener = await Listener.open(ports, { host: '127.0.0.1', port: 0 }, options.lane);
   const { url } = listener;
   const stop = (): void => stopping.abort();
   const close = async (): Promise<void> => {

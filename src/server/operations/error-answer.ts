@@ -57,6 +57,14 @@ export function toChukchaError(thrown: unknown): ChukchaError {
   );
 }
 
+/** What a client is told whose request did not come within its time. */
+export function requestTimeoutError(): ChukchaError {
+  return new ChukchaError(
+    'request_timeout',
+    'The request did not arrive in time: send it again, faster; nothing was stored.',
+  );
+}
+
 /** Logs an error when it is the node's fault. */
 export function logFailure(log: Logger, path: string, error: ChukchaError): void {
   if (!loggedCodes.has(error.code)) return;

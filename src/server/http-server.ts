@@ -1,0 +1,71 @@
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { ChukchaError } from '../protocol/chukcha-error.js';
+import {
+  connectionCountMax,
+  keepAliveMs,
+  requestHeadMsMax,
+  requestMsMax,
+  socketIdleMsMax,
+} from '../protocol/limits.js';
+import { AnswerText } from './answer-text.js';
+import { createApp } from './app.js';
+import { errorAnswer, requestTimeoutError } from './operations/error-answer.js';
+import type { ServerPorts } from './server-ports.js';
+
+/** The HTTP server of a node, with its limits; it does not listen yet. */
+export function createHttpServer(ports: ServerPorts): Server {
+  const handle = createApp(ports).callback();
+  const server = createServer({
+    headersTimeout: requestHeadMsMax,
+    requestTimeout: requestMsMax,
+    keepAliveTimeout: keepAliveMs,
+  });
+  server.maxConnections = connectionCountMax;
+  server.timeout = socketIdleMsMax;
+  server.on('request', handle);
+  // Whoever asks before sending a body gets a refusal instead of a `100 Continue` when there is one.
+  server.on('checkContinue', handle);
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    refuseConnection(socket as Socket, error, ports);
+  });
+  return server;
+}
+
+/** Answers what Node's parser does not take, where an answer can still be told from another one. */
+function refuseConnection(
+  socket: Socket,
+  { code = '', message }: NodeJS.ErrnoException,
+  { clock }: ServerPorts,
+): void {
+  // Not public, but it is what Node's own handler looks at: the answer that is being sent.
+  const { _httpMessage: sending } = socket as { _httpMessage?: ServerResponse | null };
+  const error = parserError(code, message);
+  if (error === undefined || !socket.writable || sending?.headersSent) {
+    socket.destroy();
+    return;
+  }
+  const answers = new AnswerText();
+  answers.setTime(clock.wallMs());
+  const { status, body } = errorAnswer(error);
+  socket.write(answers.json(status, body, undefined, true), 'latin1');
+  socket.destroySoon();
+}
+
+/** What a client is told; `undefined` when the connection itself broke. */
+function parserError(code: string, message: string): ChukchaError | undefined {
+  if (code === 'HPE_HEADER_OVERFLOW') {
+    return new ChukchaError(
+      'head_too_large',
+      'The head of the request is larger than 16 KiB: send fewer or shorter headers.',
+    );
+  }
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    return requestTimeoutError();
+  }
+  if (!code.startsWith('HPE_')) return undefined;
+  return new ChukchaError(
+    'invalid_request',
+    `The request is not valid HTTP (${message}): expected a request of HTTP/1.1; nothing was stored.`,
+  );
+}

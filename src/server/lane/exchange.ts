@@ -1,0 +1,62 @@
+import type { Appended, ProducerStamp, Submission } from '../../storage/batch.js';
+import type { BodyBuffer } from '../body-buffer.js';
+import type { ReadCall } from '../operations/read.js';
+import type { WriteCall } from '../operations/write.js';
+
+/** A request whose answer a connection owes; they are answered in their order. */
+export type Exchange = WriteExchange | ReadExchange;
+
+/** Told when an exchange can be answered. */
+interface ExchangeOwner {
+  settled(exchange: WriteExchange): void;
+}
+
+/** A write on its way; it is the store's submission itself, so that a request costs no promise. */
+export class WriteExchange implements Submission {
+  readonly kind = 'write';
+  next: Exchange | undefined;
+  outcome: { readonly appended: Appended } | { readonly error: unknown } | undefined;
+  readonly sync: boolean;
+  readonly stamp: ProducerStamp | undefined;
+  readonly byteCount: number;
+  readonly #owner: ExchangeOwner;
+  readonly #body: BodyBuffer;
+
+  constructor(owner: ExchangeOwner, call: WriteCall, body: BodyBuffer) {
+    this.#owner = owner;
+    this.#body = body;
+    this.sync = call.sync;
+    this.stamp = call.stamp;
+    this.byteCount = body.byteCount;
+  }
+
+  get pieces(): readonly Uint8Array[] {
+    return this.#body.pieces;
+  }
+
+  stored(appended: Appended): void {
+    this.#settle({ appended });
+  }
+
+  failed(error: unknown): void {
+    this.#settle({ error });
+  }
+
+  #settle(outcome: NonNullable<WriteExchange['outcome']>): void {
+    this.outcome = outcome;
+    this.#body.release();
+    this.#owner.settled(this);
+  }
+}
+
+/** A read; it begins when everything before it is answered, so that it sees the writes before it. */
+export class ReadExchange {
+  readonly kind = 'read';
+  next: Exchange | undefined;
+  readonly byteCount = 0;
+  readonly call: ReadCall;
+
+  constructor(call: ReadCall) {
+    this.call = call;
+  }
+}

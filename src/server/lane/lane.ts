@@ -1,0 +1,117 @@
+import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
+import {
+  keepAliveMs,
+  requestHeadMsMax,
+  requestMsMax,
+  socketIdleMsMax,
+} from '../../protocol/limits.js';
+import { AnswerText } from '../answer-text.js';
+import type { ServerPorts } from '../server-ports.js';
+import { readInto } from './byte-source.js';
+import { ConnectionSweep } from './connection-sweep.js';
+import { LaneConnection, type LaneContext, type LaneLimits } from './lane-connection.js';
+import { headBytesMax } from './request-head.js';
+
+/** What one read of heads and small bodies takes from a socket. */
+const readBytes = 64 * 1024;
+
+export interface LaneOptions {
+  readonly limits: LaneLimits;
+  /** How often the clock of the limits ticks. */
+  readonly tickMs: number;
+  /** How bytes come from sockets, where there is a choice. */
+  readonly reading: 'direct' | 'copied';
+}
+
+const optionDefaults: LaneOptions = {
+  limits: {
+    headMs: requestHeadMsMax,
+    requestMs: requestMsMax,
+    keepAliveMs,
+    stillMs: socketIdleMsMax,
+  },
+  tickMs: 1_000,
+  reading: 'direct',
+};
+
+/**
+ * Stands in front of an HTTP server on its sockets, and answers writes and reads that come in one strict, plain
+ * form. At the first bytes that are in any other form a connection is given to the HTTP server, for good, with
+ * these bytes unread and everything before them answered.
+ */
+export class Lane implements LaneContext {
+  readonly ports: ServerPorts;
+  readonly limits: LaneLimits;
+  readonly answers = new AnswerText();
+  readonly readBuffer = Buffer.allocUnsafeSlow(headBytesMax + readBytes);
+  readonly readTarget = this.readBuffer.subarray(headBytesMax);
+  readonly #options: LaneOptions;
+  readonly #httpServer: Server;
+  /** What the HTTP server does with a new connection. */
+  readonly #onConnection: readonly ((socket: Socket) => void)[];
+  /** The connections of the lane, and what ends the looking at their limits. */
+  readonly #connections = new Map<LaneConnection, () => void>();
+  readonly #sweep: ConnectionSweep;
+  #flushing: LaneConnection[] = [];
+
+  constructor(httpServer: Server, ports: ServerPorts, options: Partial<LaneOptions> = {}) {
+    this.#options = { ...optionDefaults, ...options };
+    this.limits = this.#options.limits;
+    this.ports = ports;
+    this.#httpServer = httpServer;
+    const setTime = (): void => this.answers.setTime(ports.clock.wallMs());
+    setTime();
+    this.#sweep = new ConnectionSweep(this.#options.tickMs, setTime);
+    this.#onConnection = httpServer.listeners('connection') as ((socket: Socket) => void)[];
+    httpServer.removeAllListeners('connection');
+    httpServer.on('connection', (socket: Socket) => this.#accept(socket));
+  }
+
+  get nowMs(): number {
+    return this.#sweep.nowMs;
+  }
+
+  flushSoon(connection: LaneConnection): void {
+    // The store answers the batches of a commit one after another: all of them go into one write.
+    if (this.#flushing.length === 0) queueMicrotask(() => this.#flush());
+    this.#flushing.push(connection);
+  }
+
+  handOver(connection: LaneConnection, bytes: Buffer): void {
+    const { socket } = connection;
+    this.#forget(connection);
+    for (const onConnection of this.#onConnection) onConnection.call(this.#httpServer, socket);
+    socket.unshift(bytes);
+    socket.resume();
+  }
+
+  /** Closes the connections on which no request is under way. */
+  closeIdle(): void {
+    for (const connection of this.#connections.keys()) if (connection.isIdle) connection.destroy();
+  }
+
+  /** Closes all connections, and ends the looking at their limits. */
+  closeAll(): void {
+    for (const connection of this.#connections.keys()) connection.destroy();
+    this.#sweep.close();
+  }
+
+  #accept(socket: Socket): void {
+    const connection = new LaneConnection(socket, this);
+    this.#connections.set(connection, this.#sweep.add(connection));
+    socket.once('close', () => this.#forget(connection));
+    readInto(socket, connection, this.#options.reading);
+  }
+
+  #forget(connection: LaneConnection): void {
+    this.#connections.get(connection)?.();
+    this.#connections.delete(connection);
+  }
+
+  #flush(): void {
+    const connections = this.#flushing;
+    this.#flushing = [];
+    for (const connection of connections) connection.flush();
+  }
+}
