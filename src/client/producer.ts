@@ -34,8 +34,8 @@ export interface ProducerOptions {
   readonly failFast?: boolean;
   /**
    * The stamp of the first batch; those that follow count on from it. Whoever goes on for an earlier producer
-   * must go on behind its last sequence: a stamp that was used stands for the batch that was stored with it,
-   * whatever the bytes. @default a producer of its own, from 0
+   * must go on behind its last sequence: a batch under a stamp that was used is taken for the one that was
+   * stored with it, or refused. @default a producer of its own, from 0
    */
   readonly firstStamp?: ProducerStamp;
   /** Called before each new try. */
