@@ -1,5 +1,4 @@
 import { setMaxListeners } from 'node:events';
-import type { ServerResponse } from 'node:http';
 import Koa, { type Context } from 'koa';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import { errorAnswer, logFailure, toChukchaError } from './operations/error-answer.js';
@@ -39,25 +38,16 @@ const routes: readonly Route[] = [
 export function createApp(ports: ServerPorts): Koa {
   const app = new Koa();
   const table = new RouteTable(routes);
-  const answering = new Set<ServerResponse>();
-  // Before those that wait are woken: their connections are not to be used again.
   setMaxListeners(0, ports.stopping);
-  ports.stopping.addEventListener('abort', () => {
-    for (const response of answering) response.shouldKeepAlive = false;
-  });
   // Every failure is answered and logged below; Koa's own handler would print each client that goes away.
   app.on('error', () => undefined);
   app.use(async (context) => {
-    answering.add(context.res);
-    if (ports.stopping.aborted) context.res.shouldKeepAlive = false;
     try {
       const { route, query } = table.find(context.method, context.req.url ?? '');
       refuseForm(context);
       await route.handle(context, query, ports);
     } catch (error) {
       answerError(context, error, ports);
-    } finally {
-      answering.delete(context.res);
     }
   });
   return app;

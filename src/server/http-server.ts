@@ -1,4 +1,4 @@
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import {
@@ -20,6 +20,7 @@ export function createHttpServer(ports: ServerPorts): Server {
     headersTimeout: requestHeadMsMax,
     requestTimeout: requestMsMax,
     keepAliveTimeout: keepAliveMs,
+    ServerResponse: responseOf(ports.stopping),
   });
   server.maxConnections = connectionCountMax;
   server.timeout = socketIdleMsMax;
@@ -30,6 +31,20 @@ export function createHttpServer(ports: ServerPorts): Server {
     refuseConnection(socket as Socket, error, ports);
   });
   return server;
+}
+
+/**
+ * Answers that close their connection when the node is stopping, so that it is not used again. It is looked at
+ * when the head is written: a list of the answers under way would keep them for the garbage collector, which
+ * took a fifth of the time of small requests.
+ */
+function responseOf(stopping: AbortSignal): typeof ServerResponse {
+  return class NodeResponse<R extends IncomingMessage> extends ServerResponse<R> {
+    override writeHead(status: number, ...rest: readonly unknown[]): this {
+      if (stopping.aborted) this.shouldKeepAlive = false;
+      return super.writeHead(status, ...(rest as []));
+    }
+  };
 }
 
 /** Answers what Node's parser does not take, where an answer can still be told from another one. */

@@ -171,6 +171,8 @@ await t.test('an error of a batch is answered as the application does', async (t
   // With the other header it is the application that answers.
   for (const extra of ['', 'X-Other: 1\r\n']) {
     const connection = open(t, server);
+    // Failures of one kind are logged once in a second.
+    server.clock.advance(1_000);
     disk.inject({ operation: 'write', path: /chunk\d+$/, code: 'ENOSPC' });
     connection.send(writeRequest('a\n', 'logs', extra));
     const full = await connection.answer();

@@ -1,4 +1,5 @@
-import type { Appended, ProducerStamp, Submission } from '../../storage/batch.js';
+import type { ProducerStamp } from '../../protocol/http-api.js';
+import type { Appended, Submission } from '../../storage/batch.js';
 import type { BodyBuffer } from '../body-buffer.js';
 import type { ReadCall } from '../operations/read.js';
 import type { WriteCall } from '../operations/write.js';

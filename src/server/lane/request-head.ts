@@ -34,7 +34,6 @@ const ignoredHeaders: ReadonlySet<string> = new Set([
   'accept',
   'accept-encoding',
   'accept-language',
-  'content-type',
   'sec-fetch-mode',
 ]);
 
@@ -107,6 +106,9 @@ function isKnown(name: string, value: string): boolean {
       return true;
     case 'connection':
       return value.toLowerCase() === 'keep-alive';
+    case 'content-type':
+      // The body of a form is refused, and the application says why.
+      return !/^multipart\//i.test(value);
     default:
       return ignoredHeaders.has(name);
   }
