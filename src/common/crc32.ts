@@ -19,7 +19,14 @@ export function crc32OfPieces(pieces: readonly Uint8Array[], before = 0): number
 
 /** A CRC-32 as text: eight hexadecimal digits. */
 export function formatCrc32(crc: number): string {
-  return crc.toString(16).padStart(8, '0');
+  return hexOfByte(crc >>> 24) + hexOfByte(crc >>> 16) + hexOfByte(crc >>> 8) + hexOfByte(crc);
+}
+
+/** A table, because the text of a number is made anew each time, and every batch has a checksum. */
+const hexPairs = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+function hexOfByte(value: number): string {
+  return hexPairs[value & 0xff] ?? '';
 }
 
 /**

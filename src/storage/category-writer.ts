@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../common/clock.js';
 import { Mutex } from '../common/mutex.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import { commitBufferCountMax, commitBytesMax } from '../protocol/limits.js';
-import type { Submission } from './batch.js';
+import type { Appended, Submission } from './batch.js';
 import type { BatchRecord } from './batch-index.js';
 import type { Chunk } from './chunk.js';
 import type { ChunkWriter } from './chunk-writer.js';
@@ -32,12 +32,19 @@ export interface CategoryWriterPorts {
   readonly onDurable: (chunk: string) => Promise<boolean>;
 }
 
+/** A batch that is written, and answered when it is durable. */
+interface SyncWaiter {
+  readonly submission: Submission;
+  readonly appended: Appended;
+  readonly writer: ChunkWriter;
+}
+
 /**
  * Appends the batches of one category to this node's own chunks, in the order in which they came.
  *
  * Batches that arrive in the same turn of the event loop, or while a commit is under way, share one
- * write call and, where asked for, one `fdatasync` ("group commit"). One commit runs at a time. A batch
- * is answered as soon as what it asked for is true: written, or written and durable.
+ * write call and, where asked for, one `fdatasync` ("group commit"). One commit and one sync run at a time, beside
+ * each other. A batch is answered as soon as what it asked for is true: written, or written and durable.
  *
  * The writer has no open chunk until the first batch, and none after a seal:
  *
@@ -53,6 +60,8 @@ export class CategoryWriter implements Flushable {
   #closing = false;
   #current: ChunkWriter | undefined;
   #rotation: Timer | undefined;
+  #waitingForSync: SyncWaiter[] = [];
+  #syncing: Promise<void> | undefined;
   /** Those whose files are open: with bytes or a name that are not durable yet, or written to of late. */
   readonly #openFiles = new Set<ChunkWriter>();
 
@@ -111,6 +120,7 @@ export class CategoryWriter implements Flushable {
   async close(): Promise<void> {
     this.#closing = true;
     await this.#lane.run(() => this.#commitQueue());
+    await this.#syncing;
     await this.seal();
   }
 
@@ -164,19 +174,32 @@ export class CategoryWriter implements Flushable {
     this.#markOpen(writer);
     guard.noteWritten(group.reduce((sum, { byteCount }) => sum + byteCount, 0));
     for (const record of records) onStored(chunk, record);
-    // Those that are content with the write call are answered before the others wait for the disk.
-    let needsSync = false;
     group.forEach((submission, index) => {
-      if (submission.sync) needsSync = true;
-      else submission.stored(receiptOf(chunk, records[index]));
+      const appended = receiptOf(chunk, records[index]);
+      if (submission.sync) this.#waitingForSync.push({ submission, appended, writer });
+      else submission.stored(appended);
     });
-    if (!needsSync) return;
-    const failure = await this.#syncWriter(writer).catch((error: unknown) => error);
-    group.forEach((submission, index) => {
-      if (!submission.sync) return;
-      if (failure !== undefined) submission.failed(failure);
-      else submission.stored(receiptOf(chunk, records[index]));
-    });
+    if (this.#waitingForSync.length > 0) this.#syncing ??= this.#syncWaiting();
+  }
+
+  /**
+   * Answers those who wait for durability. What is written while one sync is under way waits for the next, which
+   * is the first that is sure to cover it; meanwhile commits go on.
+   */
+  async #syncWaiting(): Promise<void> {
+    while (this.#waitingForSync.length > 0) {
+      const waiting = this.#waitingForSync;
+      this.#waitingForSync = [];
+      const failures = new Map<ChunkWriter, unknown>();
+      for (const writer of new Set(waiting.map((waiter) => waiter.writer))) {
+        await this.#syncWriter(writer).catch((error: unknown) => failures.set(writer, error));
+      }
+      for (const { submission, appended, writer } of waiting) {
+        if (failures.has(writer)) submission.failed(failures.get(writer));
+        else submission.stored(appended);
+      }
+    }
+    this.#syncing = undefined;
   }
 
   async #writerWithRoom(): Promise<ChunkWriter> {

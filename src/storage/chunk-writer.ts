@@ -127,22 +127,19 @@ export class ChunkWriter {
    * them. Throws `disk_full` when there is no room, `storage_failed` for other errors of the disk.
    */
   async append(batches: readonly Batch[]): Promise<readonly BatchRecord[]> {
-    const [only] = batches;
-    const pieces =
-      batches.length === 1 && only !== undefined
-        ? only.pieces
-        : batches.flatMap((batch) => batch.pieces);
-    const byteCount = batches.reduce((sum, batch) => sum + batch.byteCount, 0);
     // Before anything else: from now on the files are in use, and are not closed for being idle.
     this.#isAppending = true;
-    this.#isDirty = true;
     try {
       const data = await this.#data.opened();
+      const byteCount = batches.reduce((sum, batch) => sum + batch.byteCount, 0);
+      const pieces = this.#writesNow(byteCount) ? joinPieces(batches) : allPieces(batches);
       const writing = this.#beginWrite(data, pieces, this.#data.size, byteCount);
       // While a large write is on its way, the checksums are computed beside it.
-      const { records, crc } = this.#describe(batches);
-      await completeWrite(data, pieces, this.#data.size, byteCount, await writing);
-      const lineBytes = await this.#appendLine(formatLines(records, this.#index.size === 0));
+      const { records, crc } = this.#describe(batches, pieces, byteCount);
+      await completeWrite(data, batches, this.#data.size, byteCount, await writing);
+      const lineBytes = await this.#appendLines(formatLines(records, this.#index.size === 0));
+      // Only now: a sync that ran beside the writes has cleared it, and may have missed them.
+      this.#isDirty = true;
       this.#data.size += byteCount;
       this.#index.size += lineBytes;
       this.#crc = crc;
@@ -191,7 +188,7 @@ export class ChunkWriter {
       const { size, sealedAtMs, state } = this.chunk;
       if (this.#closed || sealedAtMs === undefined || size === 0 || state === 'removed') return;
       try {
-        this.#index.size += await this.#appendLine(
+        this.#index.size += await this.#appendLines(
           formatSeal({ size, crc: this.#crc, sealedAtMs }),
         );
         await this.#index.sync();
@@ -223,30 +220,39 @@ export class ChunkWriter {
   }
 
   /** The records of batches that follow what is there, and the checksum of the chunk with them. */
-  #describe(batches: readonly Batch[]): { records: BatchRecord[]; crc: number } {
+  #describe(
+    batches: readonly Batch[],
+    written: readonly Uint8Array[],
+    writtenByteCount: number,
+  ): { records: BatchRecord[]; crc: number } {
+    const isSmall = writtenByteCount < combineBytesMin * batches.length;
     let { size: offset } = this.chunk;
-    let chunkCrc = this.#crc;
+    let chunkCrc = isSmall ? crc32OfPieces(written, this.#crc) : this.#crc;
     const records: BatchRecord[] = [];
     for (const { pieces, byteCount, stamp } of batches) {
       const crc = crc32OfPieces(pieces);
       records.push({ offset, byteCount, crc, stamp });
-      chunkCrc =
-        byteCount < combineBytesMin
-          ? crc32OfPieces(pieces, chunkCrc)
-          : combineCrc32(chunkCrc, crc, byteCount);
+      if (!isSmall) chunkCrc = combineCrc32(chunkCrc, crc, byteCount);
       offset += byteCount;
     }
     return { records, crc: chunkCrc };
   }
 
-  /** Returns the bytes of the line. */
-  async #appendLine(line: string): Promise<number> {
+  /** Returns the bytes of the lines. */
+  async #appendLines(lines: string): Promise<number> {
     const index = await this.#index.opened();
-    const bytes = Buffer.from(line, 'latin1');
+    const bytes = Buffer.from(lines, 'latin1');
     const { size } = this.#index;
     const taken = await this.#beginWrite(index, [bytes], size, bytes.length);
-    await completeWrite(index, [bytes], size, bytes.length, taken);
+    await completeWrite(index, [{ pieces: [bytes] }], size, bytes.length, taken);
     return bytes.length;
+  }
+
+  /** Whether a write of this size is made before it returns. */
+  #writesNow(byteCount: number): boolean {
+    return (
+      byteCount <= writeNowBytesMax && this.#clock.monotonicMs() >= this.#writeNowPausedUntilMs
+    );
   }
 
   /** Writes as much as one call takes, at once when that is quick. */
@@ -256,10 +262,8 @@ export class ChunkWriter {
     position: number,
     byteCount: number,
   ): number | Promise<number> {
+    if (!this.#writesNow(byteCount)) return file.write(pieces, position);
     const startMs = this.#clock.monotonicMs();
-    if (byteCount > writeNowBytesMax || startMs < this.#writeNowPausedUntilMs) {
-      return file.write(pieces, position);
-    }
     const written = file.writeNow(pieces, position);
     const endMs = this.#clock.monotonicMs();
     if (endMs - startMs > writeNowSlowMs) this.#writeNowPausedUntilMs = endMs + writeNowPauseMs;
@@ -294,6 +298,28 @@ export class ChunkWriter {
   }
 }
 
+/** Small batches are put here before they are written at once: one buffer costs the system less than many. */
+const joinBuffer = Buffer.allocUnsafeSlow(writeNowBytesMax);
+
+/** The bytes of all batches in one piece, which is good until the next call of any writer. */
+function joinPieces(batches: readonly Batch[]): readonly Uint8Array[] {
+  if (batches.length === 1) return allPieces(batches);
+  let end = 0;
+  for (const { pieces } of batches) {
+    for (const piece of pieces) {
+      joinBuffer.set(piece, end);
+      end += piece.length;
+    }
+  }
+  return [joinBuffer.subarray(0, end)];
+}
+
+function allPieces(batches: readonly Batch[]): readonly Uint8Array[] {
+  const [only] = batches;
+  if (batches.length === 1 && only !== undefined) return only.pieces;
+  return batches.flatMap((batch) => batch.pieces);
+}
+
 function formatLines(records: readonly BatchRecord[], isFirst: boolean): string {
   let lines = isFirst ? indexHeader : '';
   for (const record of records) lines += formatRecord(record);
@@ -303,12 +329,13 @@ function formatLines(records: readonly BatchRecord[], isFirst: boolean): string 
 /** A short write is no error yet; the next call tells why the disk took no more. */
 async function completeWrite(
   file: DiskFile,
-  pieces: readonly Uint8Array[],
+  batches: readonly Pick<Batch, 'pieces'>[],
   position: number,
   byteCount: number,
   taken: number,
 ): Promise<void> {
   for (let written = taken; written < byteCount; ) {
+    const pieces = batches.flatMap((batch) => batch.pieces);
     const more = await file.write(dropFirst(pieces, written), position + written);
     if (more === 0) throw new Error(`the disk took ${written} of ${byteCount} bytes`);
     written += more;
