@@ -168,12 +168,7 @@ export class Store {
 
   /** Refuses further writes, then makes durable and seals what was accepted. */
   async close(): Promise<void> {
-    this.#closing = true;
-    this.#caretaker.close();
-    const categories = await this.#openCategories();
-    await Promise.all(categories.map((category) => category.close()));
-    await this.#flusher.close();
-    this.#guard.close();
+    await this.#stop();
     if (!this.#guard.hasFailed) await leaveCleanMarker(this.disk, this.#layout.stateDirectory);
   }
 
@@ -182,9 +177,19 @@ export class Store {
     try {
       for (const name of await listCategories(this.disk, this.#layout)) await this.category(name);
     } catch (error) {
-      this.#guard.close();
+      // Those that were opened may have begun chunks for what they saved of damaged ones.
+      await this.#stop();
       throw error;
     }
+  }
+
+  async #stop(): Promise<void> {
+    this.#closing = true;
+    await this.#caretaker.close();
+    const categories = await this.#openCategories();
+    await Promise.all(categories.map((category) => category.close()));
+    await this.#flusher.close();
+    this.#guard.close();
   }
 
   /** Those that could be opened; one that could not is tried again when it is asked for. */
