@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../common/clock.js';
-import type { Logger } from '../common/logger.js';
+import type { LogFields, Logger } from '../common/logger.js';
 import { sleep } from '../common/wait.js';
 import { errorMessage } from '../protocol/chukcha-error.js';
 import type { Category } from './category.js';
@@ -40,6 +40,7 @@ export class Caretaker {
   readonly #ports: CaretakerPorts;
   readonly #stop = new AbortController();
   readonly #timers = new Set<Timer>();
+  readonly #running = new Set<Promise<void>>();
   #lastScrub: ScrubStatus | undefined;
 
   constructor(options: CaretakerOptions, ports: CaretakerPorts) {
@@ -69,33 +70,48 @@ export class Caretaker {
       await sleep(clock, (byteCount / scrubBytesPerSecond) * 1_000, this.#stop.signal);
     };
     for (const category of await this.#ports.categories()) {
-      if (this.#stop.signal.aborted) return;
-      await this.#attempt('check', category, () => category.scrub(pace));
+      for (const chunk of category.sealedChunks) {
+        const fields = { category: category.name, chunk: chunk.name };
+        await this.#attempt(
+          'A chunk could not be checked; the next check tries again.',
+          fields,
+          () => category.check(chunk, pace),
+        );
+      }
     }
+    if (this.#stop.signal.aborted) return;
     this.#lastScrub = { endedAtMs: clock.wallMs(), checkedBytes };
   }
 
-  close(): void {
+  /** Begins nothing more, and resolves when what is under way has ended, which is soon. */
+  async close(): Promise<void> {
     this.#stop.abort();
     for (const timer of this.#timers) timer.cancel();
+    await Promise.all(this.#running);
   }
 
   async #expire(): Promise<void> {
     for (const category of await this.#ports.categories()) {
       const limits = this.#options.retentionOf(category.name);
-      if (limits !== undefined)
-        await this.#attempt('expire', category, () => category.expire(limits));
+      if (limits === undefined) continue;
+      const fields = { category: category.name };
+      await this.#attempt('Messages could not be given up; it is tried again.', fields, () =>
+        category.expire(limits),
+      );
     }
   }
 
-  async #attempt(work: string, { name }: Category, run: () => Promise<void>): Promise<void> {
-    try {
-      await run();
-    } catch (error) {
+  /** Does nothing any more once it is closed; what is under way then is waited for. */
+  async #attempt(failure: string, fields: LogFields, work: () => Promise<void>): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    const attempt = work().catch((error: unknown) => {
+      // A check that was broken off has not failed.
       if (this.#stop.signal.aborted) return;
-      const fields = { work, category: name, error: errorMessage(error) };
-      this.#ports.log.warn('Upkeep of a category failed; it is tried again.', fields);
-    }
+      this.#ports.log.warn(failure, { ...fields, error: errorMessage(error) });
+    });
+    this.#running.add(attempt);
+    await attempt;
+    this.#running.delete(attempt);
   }
 
   /** One run at a time; the interval counts from the end of a run. */

@@ -237,16 +237,36 @@ export class Category {
     });
   }
 
+  /** The chunks that do not change any more, by owner and then by index. */
+  get sealedChunks(): readonly Chunk[] {
+    return this.#chunks.sorted().filter((chunk) => chunk.state === 'sealed');
+  }
+
   /**
-   * Compares every sealed chunk with its checksums. A damaged one is moved aside, and its intact batches are
-   * stored again at the end of the category.
+   * Compares a sealed chunk with its checksums. A damaged one is moved aside, and its intact batches are stored
+   * again at the end of the category; one without its file is reported. Rejects when it cannot be read.
    *
    * @param pace called with the bytes of each read; the check goes on when it resolves
    */
-  async scrub(pace: Pace): Promise<void> {
-    for (const chunk of this.#chunks.sorted()) {
-      if (chunk.state === 'sealed') await this.#scrubChunk(chunk, pace);
-    }
+  async check(chunk: Chunk, pace: Pace): Promise<void> {
+    const { disk, log } = this.#ports;
+    const files = chunkFiles(this.#options, chunk.name);
+    const fields = { category: this.name, chunk: chunk.name };
+    let health = await checkSealedChunk(disk, files, pace);
+    // Looked at once more, because what was read may have been damaged on its way from the disk.
+    if (health.kind === 'damaged') health = await checkSealedChunk(disk, files, pace);
+    await this.#ackLane.run(async () => {
+      if (chunk.state !== 'sealed') return;
+      if (health.kind === 'missing') {
+        log.error('The file of a chunk is missing: put it back, or acknowledge the chunk.', fields);
+      } else if (health.kind === 'index damaged') {
+        await remakeIndex(disk, files, health.seal);
+        log.warn('The index of a chunk was damaged and was made again.', fields);
+      } else if (health.kind === 'damaged') {
+        await this.#salvage(files);
+        this.#forget(chunk);
+      }
+    });
   }
 
   /** Bytes that were given up since this start because they were too old or too much. */
@@ -339,28 +359,10 @@ export class Category {
     this.#bumpList();
   }
 
-  async #scrubChunk(chunk: Chunk, pace: Pace): Promise<void> {
-    const { disk, log } = this.#ports;
-    const files = chunkFiles(this.#options, chunk.name);
-    const health = await checkSealedChunk(disk, files, pace);
-    if (chunk.state !== 'sealed') return;
-    const fields = { category: this.name, chunk: chunk.name };
-    if (health.kind === 'index damaged') {
-      await remakeIndex(disk, files, health.seal);
-      log.warn('The index of a chunk was damaged and was made again.', fields);
-    } else if (health.kind === 'damaged') {
-      // Looked at once more, because what was read may have been damaged on its way from the disk.
-      const again = await checkSealedChunk(disk, files, pace);
-      if (again.kind !== 'damaged' || chunk.state !== 'sealed') return;
-      await this.#ackLane.run(async () => {
-        if (chunk.state !== 'sealed') return;
-        await this.#salvage(files);
-        this.#forget(chunk);
-      });
-    }
-  }
-
-  /** Saves what is intact of a damaged chunk; one that cannot be saved now is hidden until the next start. */
+  /**
+   * Saves what is intact of a damaged chunk. One that cannot be saved now is hidden until the next start, which
+   * finds it damaged again, or leaves that to its check of all chunks.
+   */
   async #salvage(files: ChunkFiles): Promise<void> {
     const { disk, log } = this.#ports;
     const { category, chunk } = files;
@@ -378,11 +380,14 @@ export class Category {
       });
     } catch (error) {
       this.#hidden.push(checkChunkName(chunk));
-      log.error('A damaged chunk is not shown to readers; the next start tries to save it.', {
-        category,
-        chunk,
-        error: errorMessage(error),
-      });
+      log.error(
+        'A damaged chunk could not be saved and is not shown; it is tried again after the next start.',
+        {
+          category,
+          chunk,
+          error: errorMessage(error),
+        },
+      );
     }
   }
 

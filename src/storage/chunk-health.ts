@@ -7,13 +7,14 @@ import { type ChunkFiles, readIndex, readSeal } from './recovery.js';
 /**
  * What a check of a sealed chunk found:
  *
- * - `intact`: every batch is what was written, or the chunk is gone;
+ * - `intact`: every batch is what was written;
+ * - `missing`: there is no such file;
  * - `index damaged`: the chunk is what was sealed, but its index does not list the batches any more;
  * - `damaged`: some bytes are not what was written, or are missing;
  * - `unknown`: nothing says what it should be.
  */
 export type ChunkHealth =
-  | { readonly kind: 'intact' | 'unknown' }
+  | { readonly kind: 'intact' | 'missing' | 'unknown' }
   | { readonly kind: 'index damaged'; readonly seal: SealRecord }
   | { readonly kind: 'damaged'; readonly damagedBytes: number };
 
@@ -27,7 +28,7 @@ export async function checkSealedChunk(
   try {
     file = await disk.openFile(files.path, 'read');
   } catch (error) {
-    if (hasSystemCode(error, 'ENOENT')) return { kind: 'intact' };
+    if (hasSystemCode(error, 'ENOENT')) return { kind: 'missing' };
     throw error;
   }
   try {

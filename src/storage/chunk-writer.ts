@@ -111,6 +111,11 @@ export class ChunkWriter {
     }
   }
 
+  /** The bytes of the index, which with small batches grows faster than the chunk. */
+  get indexByteCount(): number {
+    return this.#index.size;
+  }
+
   /** Tells whether the end of a file could not be mended after a failed write, so that nothing may follow. */
   get tornTail(): boolean {
     return this.#tornTail;

@@ -181,12 +181,7 @@ export class Store {
 
   /** Refuses further writes, then makes durable and seals what was accepted. */
   async close(): Promise<void> {
-    this.#closing = true;
-    this.#caretaker.close();
-    const categories = await this.#openCategories();
-    await forEachLimited(categories, categoryCountAtOnce, (category) => category.close());
-    await this.#flusher.close();
-    this.#guard.close();
+    await this.#stop();
     if (!this.#guard.hasFailed) await leaveCleanMarker(this.disk, this.#layout.stateDirectory);
   }
 
@@ -198,9 +193,19 @@ export class Store {
         await this.category(name);
       });
     } catch (error) {
-      this.#guard.close();
+      // Those that were opened may have begun chunks for what they saved of damaged ones.
+      await this.#stop();
       throw error;
     }
+  }
+
+  async #stop(): Promise<void> {
+    this.#closing = true;
+    await this.#caretaker.close();
+    const categories = await this.#openCategories();
+    await forEachLimited(categories, categoryCountAtOnce, (category) => category.close());
+    await this.#flusher.close();
+    this.#guard.close();
   }
 
   /** Those that could be opened; one that could not is tried again when it is asked for. */

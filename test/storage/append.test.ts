@@ -161,6 +161,23 @@ await t.test('every answer matches the files for any mix of sizes and moments', 
   });
 });
 
+await t.test('a chunk of tiny batches is sealed before its index grows without end', async (t) => {
+  const store = await openStore({ directory: t.testdir() });
+  const category = await store.category('logs');
+  const producer = 'p'.repeat(64);
+  const batchCount = 110_000;
+  for (let sent = 0; sent < batchCount; sent += 1_000) {
+    const sends = Array.from({ length: 1_000 }, (_, index) =>
+      append(category, '\n', false, { producer, sequence: 1_000_000_000 + sent + index }),
+    );
+    await Promise.all(sends);
+  }
+  const [sealed, open] = category.list('default');
+  t.match(sealed, { complete: true });
+  t.match(open, { complete: false, size: batchCount - (sealed?.size ?? 0) });
+  await store.close();
+});
+
 await t.test('every name above what is durable is durable too', async (t) => {
   const directory = t.testdir();
   const disk = new FaultDisk();
