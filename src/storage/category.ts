@@ -226,7 +226,6 @@ export class Category {
       const indexes = expired.map((chunk) => chunk.index);
       const floor = this.#floor(owner, (chunk) => !expired.includes(chunk));
       await this.#groups.expire({ owner, indexes, floor });
-      for (const chunk of expired) await this.#removeChunk(chunk);
       const bytes = expired.reduce((sum, chunk) => sum + chunk.size, 0);
       this.#expiredBytes += bytes;
       this.#ports.log.info('Gave up chunks that were too old, or too much together.', {
@@ -234,6 +233,7 @@ export class Category {
         chunks: expired.length,
         bytes,
       });
+      for (const chunk of expired) await this.#removeChunk(chunk);
     });
   }
 

@@ -81,7 +81,7 @@ export class ChunkWriter {
   readonly #syncLane = new Mutex();
   /** Of all bytes of the chunk. */
   #crc = 0;
-  #directoriesSynced = false;
+  #isNameSynced = false;
   #isAppending = false;
   #isDirty = false;
   #lastAppendMs = 0;
@@ -98,10 +98,14 @@ export class ChunkWriter {
     this.#index = new GrowingFile(disk, chunk.indexPath, index);
   }
 
-  /** Creates the chunk's file and its index, which must not exist. */
+  /**
+   * Creates the chunk's file and its index, which must not exist. The name of the index is durable before there
+   * is a chunk: no crash leaves one of which nobody knows the batches.
+   */
   static async create(disk: Disk, clock: Clock, chunk: Chunk): Promise<ChunkWriter> {
     const index = await disk.createFile(chunk.indexPath);
     try {
+      await disk.syncDirectory(dirname(chunk.indexPath));
       return new ChunkWriter(disk, clock, chunk, await disk.createFile(chunk.path), index);
     } catch (error) {
       await index.close();
@@ -281,11 +285,9 @@ export class ChunkWriter {
       this.#isDirty = false;
       await settleAll([this.#data.sync(), this.#index.sync()]);
     }
-    if (this.#directoriesSynced) return;
-    await settleAll(
-      [this.#data, this.#index].map(({ path }) => this.#disk.syncDirectory(dirname(path))),
-    );
-    this.#directoriesSynced = true;
+    if (this.#isNameSynced) return;
+    await this.#disk.syncDirectory(dirname(this.#data.path));
+    this.#isNameSynced = true;
   }
 
   async #cutBack(): Promise<void> {

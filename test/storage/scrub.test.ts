@@ -81,7 +81,7 @@ await t.test('a check of intact chunks changes nothing and is told', async (t) =
   await scrub(opened);
   t.same(opened.log.entries, []);
   t.match(opened.store.lastScrub, { checkedBytes: 54 }, 'an open chunk is not looked at');
-  t.equal(opened.category.summary.chunks, 3);
+  t.equal(opened.category.held().chunks, 3);
   await opened.store.close();
 });
 
@@ -160,7 +160,7 @@ await t.test('a damaged index of an intact chunk is made again', async (t) => {
     await flip(indexPath(directory, nameOf(1)), place);
     await scrub(opened);
     t.match(log.entries, [{ level: 'warn', fields: { chunk: nameOf(1) } }], `byte ${place}`);
-    t.equal(category.summary.chunks, 2);
+    t.equal(category.held().chunks, 2);
     t.same(await quarantined(directory), []);
     await scrub(opened);
     t.equal(log.entries.length, 1, 'once');
