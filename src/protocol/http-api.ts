@@ -80,6 +80,9 @@ export interface GroupRegistration {
   readonly from: GroupStart;
   /** False for a group that was registered before; it stays as it was. */
   readonly created: boolean;
+  /** What was deleted because no group waits for it any more: as the first group, `latest` wants none of it. */
+  readonly freedChunks: number;
+  readonly freedBytes: number;
 }
 
 /** The answer to `DELETE /groups/<group>`. */

@@ -107,14 +107,21 @@ class CategoryOpening {
     const { disk } = this.#ports;
     const { indexDirectory } = this.#options.home;
     const expected = new Set(names.map((name) => `${formatChunkName(name)}${indexSuffix}`));
+    let hasRemoved = false;
     for (const { name: fileName } of await disk.listDirectory(indexDirectory)) {
       if (expected.has(fileName)) continue;
       const chunk = fileName.endsWith(indexSuffix) ? fileName.slice(0, -indexSuffix.length) : '';
       const name = parseChunkName(chunk);
       if (name !== undefined && this.#groups.isAckedByAll(name.owner, name.index)) {
         await this.#finishRemoval(chunkFiles(this.#options, chunk));
-      } else await removeIfThere(disk, `${indexDirectory}/${fileName}`);
+      } else {
+        await removeIfThere(disk, `${indexDirectory}/${fileName}`);
+        hasRemoved = true;
+      }
     }
+    // One that came back with a power failure could be taken for that of a chunk acknowledged meanwhile: unused
+    // indexes below one that is acknowledged count as acknowledged too.
+    if (hasRemoved) await disk.syncDirectory(indexDirectory);
   }
 
   /** The crash came behind the acknowledgement; what producers have sent in the chunk must still be kept. */

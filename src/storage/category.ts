@@ -141,16 +141,21 @@ export class Category {
    * Makes the group's acknowledgement a condition for removing chunks; durable when it resolves. A group
    * that is registered already stays as it is.
    *
-   * @param from `latest` counts everything that is there as acknowledged by it; for that, the open chunk is sealed
-   * @returns whether the group is new
+   * @param from `latest` counts everything that is there as acknowledged by it; for that, the open chunk is
+   *   sealed. What every group has acknowledged then is removed: as the first group, it frees all of that
+   * @returns what that freed; `undefined` when the group was registered before
    */
-  registerGroup(group: string, from: 'earliest' | 'latest' = 'earliest'): Promise<boolean> {
+  registerGroup(
+    group: string,
+    from: 'earliest' | 'latest' = 'earliest',
+  ): Promise<HeldChunks | undefined> {
     return this.#ackLane.run(async () => {
-      if (this.#groups.isRegistered(group)) return false;
+      if (this.#groups.isRegistered(group)) return undefined;
       if (from === 'latest') await this.seal();
+      await this.#makeRemovalsDurable();
       await this.#groups.register(group, from === 'latest' ? this.#sealedChunks() : []);
       this.#bumpList();
-      return true;
+      return this.#removeAcked();
     });
   }
 
@@ -162,15 +167,10 @@ export class Category {
   removeGroup(group: string): Promise<HeldChunks | undefined> {
     return this.#ackLane.run(async () => {
       if (!this.#groups.isRegistered(group)) return undefined;
-      // Chunks that it let go must not come back with a power failure, when nothing says any more that they went.
-      if (this.#directoryExists) await this.#ports.disk.syncDirectory(this.#options.home.directory);
+      await this.#makeRemovalsDurable();
       await this.#groups.remove(group);
       this.#bumpList();
-      const freed = this.#chunks
-        .sorted()
-        .filter((chunk) => this.#groups.isAckedByAll(chunk.owner, chunk.index));
-      for (const chunk of freed) await this.#removeChunk(chunk);
-      return sumOf(freed);
+      return this.#removeAcked();
     });
   }
 
@@ -195,6 +195,7 @@ export class Category {
       const name = checkChunkName(chunkName);
       if (this.#groups.has(group, name.owner, name.index)) return;
       const chunk = this.#ackableChunk(chunkName, size);
+      if (!this.#groups.isRegistered(group)) await this.#makeRemovalsDurable();
       const isWaiting = (other: Chunk): boolean =>
         other !== chunk && !this.#groups.has(group, other.owner, other.index);
       await this.#groups.ack(group, {
@@ -334,6 +335,22 @@ export class Category {
     const waiting = this.#chunks.ownedBy(owner).find(isWaiting);
     const hidden = this.#hidden.filter((name) => name.owner === owner).map(({ index }) => index);
     return Math.min(waiting?.index ?? this.#listedBefore, ...hidden);
+  }
+
+  /**
+   * Before the list of groups changes: what is gone must not come back with a power failure when it is not known
+   * any more that all who had to had acknowledged it.
+   */
+  async #makeRemovalsDurable(): Promise<void> {
+    if (this.#directoryExists) await this.#ports.disk.syncDirectory(this.#options.home.directory);
+  }
+
+  async #removeAcked(): Promise<HeldChunks> {
+    const acked = this.#chunks
+      .sorted()
+      .filter((chunk) => this.#groups.isAckedByAll(chunk.owner, chunk.index));
+    for (const chunk of acked) await this.#removeChunk(chunk);
+    return sumOf(acked);
   }
 
   async #removeChunk(chunk: Chunk): Promise<void> {

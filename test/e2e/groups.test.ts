@@ -33,6 +33,8 @@ t.test('groups are added, followed and removed by hand, and chunks acknowledged'
     group: 'late',
     from: 'latest',
     created: true,
+    freedChunks: 0,
+    freedBytes: 0,
   });
   await run('groups', 'add', 'reader', '--category', 'web');
 

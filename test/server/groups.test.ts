@@ -39,7 +39,14 @@ await t.test(
   'a registered group holds what it has not acknowledged, until it is removed',
   async (t) => {
     const server = await startServer({ directory: t.testdir() });
-    const registered = { category: 'logs', group: 'slow', from: 'earliest', created: true };
+    const registered = {
+      category: 'logs',
+      group: 'slow',
+      from: 'earliest',
+      created: true,
+      freedChunks: 0,
+      freedBytes: 0,
+    };
     t.same(json(await put(server, 'slow')), registered);
     t.same(
       json(await put(server, 'slow')),

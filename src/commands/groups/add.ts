@@ -1,4 +1,5 @@
 import { Args, Flags } from '@oclif/core';
+import { formatBytes } from '../../common/quantity.js';
 import { BaseCommand } from '../shared/base-command.js';
 import { categoryFlag, jsonFlag, serverFlag } from '../shared/flags.js';
 
@@ -39,10 +40,12 @@ export default class GroupsAdd extends BaseCommand {
     try {
       const { from } = flags;
       const registration = await client.registerGroup(flags.category, args.group, { from });
-      const { group, category, created } = registration;
+      const { group, category, created, freedChunks, freedBytes } = registration;
       if (flags.json) this.log(JSON.stringify(registration));
       else if (created)
-        this.say(`Group ${group} of category ${category} begins at the ${from} message.`);
+        this.say(
+          `Group ${group} of category ${category} begins at the ${from} message.${describeFreed(freedChunks, freedBytes)}`,
+        );
       else
         this.say(
           `Group ${group} of category ${category} was registered before and stays as it is.`,
@@ -51,4 +54,9 @@ export default class GroupsAdd extends BaseCommand {
       client.close();
     }
   }
+}
+
+function describeFreed(chunkCount: number, byteCount: number): string {
+  if (chunkCount === 0) return '';
+  return ` As no other group waits for them, ${chunkCount} earlier chunks (${formatBytes(byteCount)}) were deleted.`;
 }

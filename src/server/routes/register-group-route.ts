@@ -14,8 +14,15 @@ export const registerGroupRoute: Route = {
     const group = checkGroupName(query.required('group'));
     const from = query.choice('from', ['earliest', 'latest']);
     const category = await store.category(query.required('category'));
-    const created = await category.registerGroup(group, from);
-    const registration: GroupRegistration = { category: category.name, group, from, created };
+    const freed = await category.registerGroup(group, from);
+    const registration: GroupRegistration = {
+      category: category.name,
+      group,
+      from,
+      created: freed !== undefined,
+      freedChunks: freed?.chunks ?? 0,
+      freedBytes: freed?.bytes ?? 0,
+    };
     sendJson(context, 200, registration);
   },
 };
