@@ -43,6 +43,7 @@ export function parseQuantity(kind: QuantityKind, text: string): number | undefi
 
 /** A size for people: `20 MiB`. */
 export function formatBytes(byteCount: number): string {
+  if (byteCount === 1) return '1 byte';
   return formatIn(
     [
       ['TiB', 1024 ** 4],

@@ -78,8 +78,8 @@ function describe(error: ErrorObject, schema: SchemaForOptions): string {
     const name = String(error.params['additionalProperty']);
     const meant = closest(name, names);
     const hint =
-      meant === undefined ? `expected one of ${names.join(', ')}` : `did you mean ${meant}?`;
-    return `There is no option ${JSON.stringify(name)}: ${hint}.`;
+      meant === undefined ? `expected one of ${names.join(', ')}.` : `did you mean ${meant}?`;
+    return `There is no option ${JSON.stringify(name)}: ${hint}`;
   }
   if (error.keyword === 'required') {
     const name = String(error.params['missingProperty']);

@@ -53,7 +53,7 @@ export async function requireDataDirectory(disk: Disk, dataDirectory: string): P
   if (identity !== undefined) return;
   throw new ChukchaError(
     'directory_invalid',
-    `${dataDirectory} is not the data directory of a node: it has no identity.json.`,
+    `${dataDirectory} is not the data directory of a node: it has no identity.json; name the one that was given to serve with --data.`,
   );
 }
 
@@ -62,7 +62,7 @@ async function readIdentity(disk: Disk, path: string): Promise<Identity | undefi
   try {
     text = (await disk.readFile(path)).toString();
   } catch (error) {
-    if (hasSystemCode(error, 'ENOENT')) return undefined;
+    if (hasSystemCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw error;
   }
   const identity = parseIdentity(text);

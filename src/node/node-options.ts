@@ -96,13 +96,14 @@ function parseByCategory(
   const text = options[name] as string | undefined;
   const values = new Map<string, number>();
   for (const part of text?.split(',') ?? []) {
-    const [category, quantity] = part.includes('=') ? part.split('=', 2) : ['*', part];
-    const value = parseQuantity(kind, quantity ?? '');
-    if (value === undefined || value === 0 || !isPattern(category)) {
+    const equals = part.indexOf('=');
+    const category = equals === -1 ? '*' : part.slice(0, equals).trim();
+    const value = parseQuantity(kind, part.slice(equals + 1));
+    if (value === undefined || value === 0 || !isPattern(category) || values.has(category)) {
       throw new ChukchaError(
         'invalid_option',
         `Option ${name} has ${JSON.stringify(part)}: expected ${quantityForms[kind]}, alone or behind the name of a ` +
-          'category and =; * stands for all others.',
+          'category and =, each name once; * stands for all others.',
       );
     }
     values.set(category, value);
@@ -110,6 +111,6 @@ function parseByCategory(
   return (category) => values.get(category) ?? values.get('*');
 }
 
-function isPattern(category: string | undefined): category is string {
-  return category !== undefined && (category === '*' || isCategoryName(category));
+function isPattern(category: string): boolean {
+  return category === '*' || isCategoryName(category);
 }

@@ -3,13 +3,20 @@ import { type ChunkName, formatChunkName, parseChunkName } from '../protocol/nam
 import { removeIfThere } from './atomic-file.js';
 import type { BatchRecord } from './batch-index.js';
 import type { CategoryOptions, CategoryPorts } from './category-options.js';
-import { Chunk, type ChunkHome, chunkIndexPath, indexSuffix } from './chunk.js';
+import { Chunk, type ChunkHome, chunkIndexPath, indexSuffix, parseIndexName } from './chunk.js';
 import { ChunkList } from './chunk-list.js';
 import { hasSystemCode } from './disk.js';
 import { GroupBook } from './group-book.js';
 import { IndexAllocator } from './index-allocator.js';
 import { ProducerBook } from './producer-book.js';
-import { type ChunkFiles, endOf, readIndex, recoverChunk, sealRecovered } from './recovery.js';
+import {
+  type ChunkFiles,
+  endOf,
+  readIndex,
+  readSeal,
+  recoverChunk,
+  sealRecovered,
+} from './recovery.js';
 
 /** What a start finds of a category. */
 export interface OpenedCategory {
@@ -101,22 +108,29 @@ class CategoryOpening {
 
   /**
    * An index without a chunk is left by a crash between the removal of the two, or between their creation. Only
-   * of an acknowledged chunk is it known that its batches were stored for good.
+   * of an acknowledged chunk is it known that its batches were stored for good. One with a seal, of a chunk that
+   * nobody has acknowledged, stays: somebody else has taken the chunk away.
    */
   async removeOrphans(names: readonly ChunkName[]): Promise<void> {
-    const { disk } = this.#ports;
+    const { disk, log } = this.#ports;
     const { indexDirectory } = this.#options.home;
     const expected = new Set(names.map((name) => `${formatChunkName(name)}${indexSuffix}`));
     let hasRemoved = false;
     for (const { name: fileName } of await disk.listDirectory(indexDirectory)) {
       if (expected.has(fileName)) continue;
-      const chunk = fileName.endsWith(indexSuffix) ? fileName.slice(0, -indexSuffix.length) : '';
-      const name = parseChunkName(chunk);
+      const indexPath = `${indexDirectory}/${fileName}`;
+      const name = parseIndexName(fileName);
       if (name !== undefined && this.#groups.isAckedByAll(name.owner, name.index)) {
-        await this.#finishRemoval(chunkFiles(this.#options, chunk));
-      } else {
-        await removeIfThere(disk, `${indexDirectory}/${fileName}`);
+        await this.#finishRemoval(chunkFiles(this.#options, formatChunkName(name)));
+      } else if (name === undefined || (await readSeal(disk, indexPath)) === undefined) {
+        await removeIfThere(disk, indexPath);
         hasRemoved = true;
+      } else {
+        log.error('The file of a chunk is missing: put it back, or remove its index as well.', {
+          category: this.#options.name,
+          chunk: formatChunkName(name),
+          index: indexPath,
+        });
       }
     }
     // One that came back with a power failure could be taken for that of a chunk acknowledged meanwhile: unused

@@ -1,5 +1,5 @@
 import { ChangeSignal } from '../common/wait.js';
-import { type ChunkName, formatChunkName } from '../protocol/names.js';
+import { type ChunkName, formatChunkName, parseChunkName } from '../protocol/names.js';
 
 /** Where the chunks of a category and what belongs to them are. */
 export interface ChunkHome {
@@ -16,6 +16,12 @@ export function chunkIndexPath(home: ChunkHome, chunkName: string): string {
 
 /** What the name of a chunk's index ends with. */
 export const indexSuffix = '.batches';
+
+/** The chunk of an index by the name of its file; `undefined` when it is not an index. */
+export function parseIndexName(fileName: string): ChunkName | undefined {
+  if (!fileName.endsWith(indexSuffix)) return undefined;
+  return parseChunkName(fileName.slice(0, -indexSuffix.length));
+}
 
 /**
  * What a node knows of one chunk that it holds. A chunk is open, then sealed, then removed; the owner's

@@ -1,12 +1,13 @@
 import { errorMessage } from '../protocol/chukcha-error.js';
-import { parseChunkName } from '../protocol/names.js';
+import { formatChunkName, parseChunkName } from '../protocol/names.js';
 import { Ballast } from './ballast.js';
-import { type ChunkHome, chunkIndexPath } from './chunk.js';
+import { type ChunkHome, chunkIndexPath, parseIndexName } from './chunk.js';
 import { findDamaged } from './chunk-check.js';
 import { checkSealedChunk } from './chunk-health.js';
-import { dataLayout, listCategories, listOrNone } from './data-layout.js';
+import { type CategoryLayout, dataLayout, listCategories, listOrNone } from './data-layout.js';
 import type { Disk } from './disk.js';
 import { GroupBook } from './group-book.js';
+import { IndexAllocator } from './index-allocator.js';
 import { ProducerBook } from './producer-book.js';
 import { type ChunkFiles, endOf, readIndex, readSeal } from './recovery.js';
 
@@ -35,9 +36,9 @@ export async function* verifyDirectory(
   for (const category of await listCategories(disk, layout)) {
     const { home, stateDirectory, quarantineDirectory } = layout.category(category);
     yield* checkStateFiles(disk, category, stateDirectory);
-    for (const { name } of await listOrNone(disk, home.directory)) {
-      yield await checkEntry(disk, category, home, name);
-    }
+    const names = (await listOrNone(disk, home.directory)).map(({ name }) => name).sort();
+    for (const name of names) yield await checkEntry(disk, category, home, name);
+    yield* findMissing(disk, category, layout.category(category), new Set(names));
     for (const { name } of await listOrNone(disk, quarantineDirectory)) {
       const sentence = `lies in ${quarantineDirectory}, moved aside because it was damaged: remove it when it is not needed.`;
       yield { category, name, checkedBytes: 0, kind: 'note', sentence };
@@ -54,12 +55,35 @@ async function* checkStateFiles(
   for (const [name, open] of [
     ['groups.json', (path: string) => GroupBook.open(disk, ballast, path)],
     ['producers.json', (path: string) => ProducerBook.open(disk, ballast, path)],
+    ['next-chunk-index.json', (path: string) => IndexAllocator.open(disk, path, -1)],
   ] as const) {
     try {
       await open(`${stateDirectory}/${name}`);
     } catch (error) {
       yield { category, name, checkedBytes: 0, kind: 'damage', sentence: errorMessage(error) };
     }
+  }
+}
+
+/** Sealed chunks that nobody has acknowledged, and that are not there any more. */
+async function* findMissing(
+  disk: Disk,
+  category: string,
+  { home, stateDirectory }: CategoryLayout,
+  present: ReadonlySet<string>,
+): AsyncGenerator<Finding, void, void> {
+  const ballast = new Ballast(disk, `${stateDirectory}/ballast`);
+  // A file of groups that cannot be read is told by itself; without it nobody has acknowledged anything.
+  const groups = await GroupBook.open(disk, ballast, `${stateDirectory}/groups.json`).catch(
+    () => undefined,
+  );
+  for (const { name: fileName } of await listOrNone(disk, home.indexDirectory)) {
+    const chunk = parseIndexName(fileName);
+    if (chunk === undefined || present.has(formatChunkName(chunk))) continue;
+    const seal = await readSeal(disk, `${home.indexDirectory}/${fileName}`);
+    if (seal === undefined || groups?.isAckedByAll(chunk.owner, chunk.index)) continue;
+    const sentence = `is missing with its ${seal.size} bytes: restore it from a copy, or remove ${home.indexDirectory}/${fileName} when it is lost.`;
+    yield { category, name: formatChunkName(chunk), checkedBytes: 0, kind: 'damage', sentence };
   }
 }
 
@@ -90,7 +114,7 @@ async function checkEntry(
   }
 }
 
-type Judgement = Pick<Finding, 'kind' | 'sentence'>;
+type Judgement = Pick<Finding, 'kind' | 'sentence'> & { readonly checkedBytes?: number };
 
 const intact: Judgement = { kind: 'intact', sentence: '' };
 
@@ -118,6 +142,7 @@ async function judgeOpen(disk: Disk, files: ChunkFiles, sizeFound: number): Prom
   const index = await readIndex(disk, files.indexPath);
   if (index === undefined) {
     return {
+      checkedBytes: 0,
       kind: 'note',
       sentence: 'has no index of its batches: the node takes its whole lines.',
     };

@@ -64,9 +64,9 @@ await t.test('a number that is not exact any more is refused', async (t) => {
 
 await t.test('sizes and durations are shown in the largest unit with a whole one', async (t) => {
   t.same([0, 1, 1023, KIB, 1536, 20 * MIB, 1024 * MIB - 1, 5 * 1024 ** 4].map(formatBytes), [
-    '0 B',
-    '1 B',
-    '1023 B',
+    '0 bytes',
+    '1 byte',
+    '1023 bytes',
     '1 KiB',
     '1.5 KiB',
     '20 MiB',

@@ -21,7 +21,8 @@ export interface CliOptions {
   readonly inputFile?: string;
   /** A file that standard output goes into. */
   readonly outputFile?: string;
-  readonly env?: Readonly<Record<string, string>>;
+  /** `undefined` takes a variable away. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 type CliChild = ChildProcessByStdio<Writable, Readable, Readable>;
