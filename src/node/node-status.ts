@@ -35,6 +35,7 @@ export function createNodeStatus(ports: NodeStatusPorts): () => Promise<NodeStat
       name: category.name,
       ...category.held(),
       expiredBytes: category.expiredBytes,
+      hiddenChunks: category.hiddenChunks,
       groups: category.groups(),
     })),
   });

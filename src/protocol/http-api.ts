@@ -108,6 +108,8 @@ export interface CategoryStatus extends HeldChunks {
   readonly name: string;
   /** What was given up since the start because it was too old or too much. */
   readonly expiredBytes: number;
+  /** Damaged chunks whose intact messages wait for room on the disk, or for the next start; no reader sees them. */
+  readonly hiddenChunks: readonly string[];
   readonly groups: readonly GroupBacklog[];
 }
 

@@ -3,7 +3,7 @@ import { type ChunkName, formatChunkName, parseChunkName } from '../protocol/nam
 import { removeIfThere } from './atomic-file.js';
 import type { BatchRecord } from './batch-index.js';
 import type { CategoryOptions, CategoryPorts } from './category-options.js';
-import { Chunk, type ChunkHome, chunkIndexPath, indexSuffix, parseIndexName } from './chunk.js';
+import { Chunk, chunkIndexPath, indexSuffix, parseIndexName } from './chunk.js';
 import { ChunkList } from './chunk-list.js';
 import { hasSystemCode } from './disk.js';
 import { GroupBook } from './group-book.js';
@@ -48,7 +48,7 @@ export async function openCategory(
     `${stateDirectory}/producers.json`,
   );
   const names = await listChunkFiles(options, ports);
-  if (!options.stoppedCleanly) await syncNames(names !== undefined, home, ports);
+  if (!options.stoppedCleanly) await syncNames(names !== undefined, options, ports);
   const opening = new CategoryOpening(options, ports, groups, producers);
   for (const name of names ?? []) await opening.take(name);
   await opening.removeOrphans(names ?? []);
@@ -217,8 +217,16 @@ async function listChunkFiles(
   return names;
 }
 
-/** The process that made these names may have ended before it could make them durable. */
-async function syncNames(hasChunks: boolean, home: ChunkHome, { disk }: CategoryPorts) {
+/**
+ * Makes the names durable that an earlier process made: it may have ended before it could, and who finds a directory
+ * there does not make it again.
+ */
+async function syncNames(
+  hasChunks: boolean,
+  { home, stateDirectory }: CategoryOptions,
+  { disk }: CategoryPorts,
+): Promise<void> {
   if (hasChunks) await disk.syncDirectory(home.directory);
   await disk.syncDirectory(home.indexDirectory);
+  await disk.syncDirectory(stateDirectory);
 }

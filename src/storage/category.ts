@@ -270,6 +270,11 @@ export class Category {
     });
   }
 
+  /** Damaged chunks of which the intact batches could not be stored again yet; no reader sees them. */
+  get hiddenChunks(): readonly string[] {
+    return this.#hidden.map(formatChunkName);
+  }
+
   /** Bytes that were given up since this start because they were too old or too much. */
   get expiredBytes(): number {
     return this.#expiredBytes;

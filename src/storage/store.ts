@@ -88,6 +88,11 @@ export class Store {
     const { stateDirectory } = dataLayout(options.dataDirectory);
     await ports.disk.makeDirectory(stateDirectory);
     const stoppedCleanly = await takeCleanMarker(ports.disk, stateDirectory);
+    if (!stoppedCleanly) {
+      // Categories may have been made by a process that ended before it could make their names durable.
+      await ports.disk.syncDirectory(options.dataDirectory);
+      await ports.disk.syncDirectory(stateDirectory);
+    }
     const guard = await DiskGuard.open(
       { directory: options.dataDirectory, reserve: options.diskReserve },
       ports,

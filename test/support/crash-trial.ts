@@ -228,7 +228,8 @@ export class CrashTrial {
 
   async #view(name: string): Promise<CategoryView> {
     const category = await this.#store.knownCategory(name);
-    if (category === undefined) return { category: name, chunks: [], groups: new Map() };
+    if (category === undefined)
+      return { category: name, chunks: [], hidden: [], groups: new Map() };
     // A group that does not exist is shown every chunk.
     const chunks = category.list('nobody').map(async ({ name: chunk, complete, size }) => {
       const content = await this.#disk.readFile(`${directory}/${name}/${chunk}`);
@@ -237,7 +238,12 @@ export class CrashTrial {
     const groups = category
       .groups()
       .map(({ group }) => [group, category.list(group).map((chunk) => chunk.name)] as const);
-    return { category: name, chunks: await Promise.all(chunks), groups: new Map(groups) };
+    return {
+      category: name,
+      chunks: await Promise.all(chunks),
+      hidden: category.hiddenChunks,
+      groups: new Map(groups),
+    };
   }
 
   #leave(mode: CrashMode): void {

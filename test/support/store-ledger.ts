@@ -25,6 +25,8 @@ export interface LedgerBatch {
 export interface CategoryView {
   readonly category: string;
   readonly chunks: readonly ChunkView[];
+  /** Damaged chunks that wait for room on the disk. */
+  readonly hidden: readonly string[];
   /** The registered groups, each with the chunks that it has still to acknowledge. */
   readonly groups: ReadonlyMap<string, readonly string[]>;
 }
@@ -197,10 +199,14 @@ export class StoreLedger {
   check(views: readonly CategoryView[]): ReadonlySet<LedgerBatch> {
     const present = new Set<LedgerBatch>();
     for (const view of views) this.#checkCategory(view, present);
+    const hidden = new Set(
+      views.flatMap((view) => view.hidden.map((name) => `${view.category}/${name}`)),
+    );
     for (const batch of this.batches) {
       const { id, category, chunk = '', isStored } = batch;
       const wasRemoved = this.#record(category).maybeRemoved.has(chunk);
-      const isLost = isStored && !present.has(batch) && !wasRemoved;
+      const isHidden = hidden.has(`${category}/${chunk}`);
+      const isLost = isStored && !present.has(batch) && !wasRemoved && !isHidden;
       expect(!isLost, `batch ${id}, answered in ${chunk}, is lost`);
       expect(!batch.isRefused || !present.has(batch), `batch ${id} was refused, but is stored`);
     }
