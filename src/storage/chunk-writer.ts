@@ -155,6 +155,8 @@ export class ChunkWriter {
       this.chunk.grow(byteCount);
       return records;
     } catch (error) {
+      // What is cut off must not come back with a power failure either.
+      this.#isDirty = true;
       await this.#cutBack();
       throw writeError(error, this.chunk.path);
     } finally {

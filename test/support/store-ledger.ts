@@ -73,6 +73,7 @@ export class StoreLedger {
   readonly #doubtful = new Set<LedgerBatch>();
   /** A power cut that takes writes out of order makes the store move batches, and a crash may repeat that. */
   #mayBeMoved = false;
+  #hasHidden = false;
 
   get categories(): readonly string[] {
     return [...this.#categories.keys()];
@@ -113,7 +114,9 @@ export class StoreLedger {
     const { id, bytes } = batch;
     const { starts, maybeRemoved } = this.#record(batch.category);
     expect(size === bytes.length, `batch ${id} of ${bytes.length} bytes was answered as ${size}`);
-    expect(!batch.isStored || duplicate, `batch ${id} was stored before, and is no duplicate`);
+    // The stamps of a hidden chunk are not known before its batches are stored again.
+    const mayRepeat = duplicate || this.#hasHidden;
+    expect(!batch.isStored || mayRepeat, `batch ${id} was stored before, and is no duplicate`);
     // It was not answered the first time, so nobody knows which of the removed chunks had it.
     if (chunk === null && batch.chunk === undefined && maybeRemoved.size > 0) return;
     if (!duplicate) this.#doubtful.delete(batch);
@@ -202,6 +205,7 @@ export class StoreLedger {
     const hidden = new Set(
       views.flatMap((view) => view.hidden.map((name) => `${view.category}/${name}`)),
     );
+    this.#hasHidden = hidden.size > 0;
     for (const batch of this.batches) {
       const { id, category, chunk = '', isStored } = batch;
       const wasRemoved = this.#record(category).maybeRemoved.has(chunk);
