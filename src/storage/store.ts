@@ -3,6 +3,7 @@ import { forEachLimited } from '../common/for-each-limited.js';
 import type { Logger } from '../common/logger.js';
 import type { Random } from '../common/random.js';
 import { ChangeSignal } from '../common/wait.js';
+import { errorCode, errorMessage } from '../protocol/chukcha-error.js';
 import type { DiskStatus } from '../protocol/http-api.js';
 import { checkCategoryName } from '../protocol/names.js';
 import { replaceFile } from './atomic-file.js';
@@ -10,7 +11,7 @@ import { Ballast } from './ballast.js';
 import { Caretaker, type ScrubStatus } from './caretaker.js';
 import { Category } from './category.js';
 import { drainingError } from './category-writer.js';
-import { type DataLayout, dataLayout, listCategories } from './data-layout.js';
+import { type DataLayout, dataLayout, listCategories, listOrNone } from './data-layout.js';
 import { type Disk, hasSystemCode } from './disk.js';
 import { writeError } from './disk-error.js';
 import { DiskGuard, type DiskReserve } from './disk-guard.js';
@@ -194,13 +195,26 @@ export class Store {
     await this.#ballast.restore();
     try {
       const names = await listCategories(this.disk, this.#layout);
-      await forEachLimited(names, categoryCountAtOnce, async (name) => {
-        await this.category(name);
-      });
+      await forEachLimited(names, categoryCountAtOnce, (name) => this.#openAtStart(name));
     } catch (error) {
       // Those that were opened may have begun chunks for what they saved of damaged ones.
       await this.#stop();
       throw error;
+    }
+  }
+
+  /** A full disk is no reason not to start: of a category without a chunk, nothing is missed until it is written to. */
+  async #openAtStart(name: string): Promise<void> {
+    try {
+      await this.category(name);
+    } catch (error) {
+      const { home } = this.#layout.category(name);
+      const isFull = errorCode(error) === 'disk_full';
+      if (!isFull || (await listOrNone(this.disk, home.directory)).length > 0) throw error;
+      this.#ports.log.warn('A category without chunks is opened when it is written to.', {
+        category: name,
+        error: errorMessage(error),
+      });
     }
   }
 

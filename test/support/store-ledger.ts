@@ -71,7 +71,7 @@ export class StoreLedger {
   #diskFails = false;
   /** What a failed sync may have left in the page cache alone: no later sync will tell. */
   readonly #doubtful = new Set<LedgerBatch>();
-  /** A power cut that takes writes out of order makes the store move batches, and a crash may repeat that. */
+  /** A power cut that takes writes out of order, or a disk that fails, makes the store move batches, and a crash may repeat that. */
   #mayBeMoved = false;
   #hasHidden = false;
 
@@ -220,6 +220,7 @@ export class StoreLedger {
   #markDoubtful(): void {
     if (!this.#diskFails) return;
     this.#diskFails = false;
+    this.#mayBeMoved = true;
     for (const batch of this.batches) if (!batch.isDurable) this.#doubtful.add(batch);
   }
 
