@@ -7,6 +7,8 @@ export const paths = {
   listCategories: '/listCategories',
   groups: '/groups',
   live: '/livez',
+  produce: '/produce',
+  consume: '/consume',
 } as const;
 
 export const headers = {

@@ -7,10 +7,12 @@ import { Query } from './query.js';
 import { discardRest } from './request-body.js';
 import { type Route, sendText } from './route.js';
 import { ackRoute } from './routes/ack-route.js';
+import { consumeRoute } from './routes/consume-route.js';
 import { groupsRoute } from './routes/groups-route.js';
 import { listCategoriesRoute } from './routes/list-categories-route.js';
 import { listChunksRoute } from './routes/list-chunks-route.js';
 import { liveRoute } from './routes/live-route.js';
+import { produceRoute } from './routes/produce-route.js';
 import { readRoute } from './routes/read-route.js';
 import { writeRoute } from './routes/write-route.js';
 import type { ServerPorts } from './server-ports.js';
@@ -23,6 +25,8 @@ const routes: readonly Route[] = [
   listCategoriesRoute,
   groupsRoute,
   liveRoute,
+  produceRoute,
+  consumeRoute,
 ];
 
 /** The Koa application of a node: every call of the HTTP interface lives here. */

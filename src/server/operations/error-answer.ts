@@ -1,6 +1,7 @@
 import type { Logger } from '../../common/logger.js';
 import { ChukchaError, errorMessage } from '../../protocol/chukcha-error.js';
 import type { ErrorCode } from '../../protocol/error-codes.js';
+import { streamProtocol } from '../../protocol/frames.js';
 import { headers } from '../../protocol/http-api.js';
 import { hasSystemCode } from '../../storage/disk.js';
 
@@ -27,6 +28,7 @@ export function errorAnswer(error: ChukchaError): ErrorAnswer {
     body: `${escapeNonAscii(JSON.stringify(error.toBody()))}\n`,
     headers: {
       ...(passingStatuses.has(error.status) && { 'Retry-After': `${retryAfterSeconds}` }),
+      ...(error.code === 'upgrade_required' && { Upgrade: streamProtocol }),
       ...(typeof state === 'string' && { [headers.chunkState]: state }),
     },
   };
