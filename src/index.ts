@@ -8,7 +8,17 @@ export type {
   WriteOptions,
 } from './client/client.js';
 export { Client, type ClientOptions } from './client/client.js';
+export {
+  type ConsumeEvent,
+  ConsumeStream,
+  type ConsumeStreamOptions,
+} from './client/consume-stream.js';
 export { Consumer, type ConsumerBatch, type ConsumerOptions } from './client/consumer.js';
+export {
+  ProduceStream,
+  type ProduceStreamOptions,
+  type StreamBatchOptions,
+} from './client/produce-stream.js';
 export { Producer, type ProducerOptions } from './client/producer.js';
 export { ChukchaError, type ErrorFields } from './protocol/chukcha-error.js';
 export { type ErrorCode, type ErrorMeaning, errorCodes } from './protocol/error-codes.js';
@@ -27,4 +37,4 @@ export type {
   SealReceipt,
   WriteReceipt,
 } from './protocol/http-api.js';
-export type { OwnerPosition, Position } from './protocol/position.js';
+export type { OwnerPosition, OwnerPositions, Position } from './protocol/position.js';

@@ -47,3 +47,16 @@ export function errorCode(error: unknown): ErrorCode | undefined {
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** Reads the form in which an error travels; `undefined` when the text is not one. */
+export function errorFromBody(text: string): ChukchaError | undefined {
+  try {
+    const { error } = JSON.parse(text) as { readonly error?: Record<string, unknown> };
+    const { code, message, ...fields } = error ?? {};
+    if (!isErrorCode(code) || typeof message !== 'string') return undefined;
+    return new ChukchaError(code, message, { fields: fields as ErrorFields });
+  } catch {
+    // What is not JSON did not come from a node; the caller says so.
+    return undefined;
+  }
+}

@@ -61,6 +61,16 @@ export const errorCodes = {
     retryable: false,
     meaning: 'The head of the request is larger than 16 KiB.',
   },
+  invalid_frame: {
+    status: 400,
+    retryable: false,
+    meaning: 'A frame of a stream is not as the protocol says. The stream ends.',
+  },
+  upgrade_required: {
+    status: 426,
+    retryable: false,
+    meaning: 'The path is that of a stream, and the request does not ask for one.',
+  },
   not_found: { status: 404, retryable: false, meaning: 'The node has no such path.' },
   method_not_allowed: {
     status: 405,

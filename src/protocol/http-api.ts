@@ -10,6 +10,8 @@ export const paths = {
   stream: '/stream',
   status: '/status',
   live: '/livez',
+  produce: '/produce',
+  consume: '/consume',
 } as const;
 
 export const headers = {

@@ -60,6 +60,20 @@ export const keepAliveMs = 75 * SECOND_MS;
  */
 export const socketIdleMsMax = 2 * MINUTE_MS;
 
+/**
+ * How often each side of a framed stream says at the least that it is there, and after how long a silence the
+ * other side ends the stream.
+ */
+export const streamHeartbeatMs = 10 * SECOND_MS;
+export const streamIdleMsMax = 60 * SECOND_MS;
+
+/** How many batches, and how many acknowledgements, of a stream may be unanswered before no more are read. */
+export const streamBatchCountMax = 256;
+export const streamAckCountMax = 64;
+
+/** The most bytes of one `data` frame, unless a single message is larger. */
+export const streamDataBytesMax = 256 * KIB;
+
 /** The upper bound of open connections of a node. */
 export const connectionCountMax = 262_144;
 

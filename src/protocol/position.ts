@@ -6,6 +6,9 @@ export interface OwnerPosition {
   readonly offset: number;
 }
 
+/** Where a reader stands, by owner; an owner that is missing was not read yet. */
+export type OwnerPositions = Readonly<Record<string, OwnerPosition>>;
+
 /** Where a reader stands in a category. */
 export interface Position {
   /**
@@ -13,8 +16,7 @@ export interface Position {
    * the same names stand for other messages.
    */
   readonly cluster: string;
-  /** By owner; an owner that is missing was not read yet. */
-  readonly owners: Readonly<Record<string, OwnerPosition>>;
+  readonly owners: OwnerPositions;
 }
 
 /** Negative when `left` comes before `right`, 0 when they are the same place. */
@@ -25,9 +27,13 @@ export function compareOwnerPositions(left: OwnerPosition, right: OwnerPosition)
 /** Tells whether a value that was stored is a position. */
 export function isPosition(value: unknown): value is Position {
   const position = value as Partial<Position> | null | undefined;
-  if (typeof position?.cluster !== 'string' || typeof position.owners !== 'object') return false;
-  if ((position.owners as unknown) === null) return false;
-  return Object.values(position.owners).every(
+  return typeof position?.cluster === 'string' && isOwnerPositions(position.owners);
+}
+
+/** Tells whether a value from outside says where a reader stands. */
+export function isOwnerPositions(value: unknown): value is OwnerPositions {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.values(value as Partial<OwnerPositions>).every(
     (place) => Number.isSafeInteger(place?.index) && Number.isSafeInteger(place?.offset),
   );
 }

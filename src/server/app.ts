@@ -6,10 +6,12 @@ import { discardRest } from './request-body.js';
 import { type Route, sendText } from './route.js';
 import { pathOf, RouteTable } from './route-table.js';
 import { ackRoute } from './routes/ack-route.js';
+import { consumeRoute } from './routes/consume-route.js';
 import { listCategoriesRoute } from './routes/list-categories-route.js';
 import { listChunksRoute } from './routes/list-chunks-route.js';
 import { listGroupsRoute } from './routes/list-groups-route.js';
 import { liveRoute } from './routes/live-route.js';
+import { produceRoute } from './routes/produce-route.js';
 import { readRoute } from './routes/read-route.js';
 import { registerGroupRoute } from './routes/register-group-route.js';
 import { removeGroupRoute } from './routes/remove-group-route.js';
@@ -32,6 +34,8 @@ const routes: readonly Route[] = [
   sealRoute,
   statusRoute,
   liveRoute,
+  produceRoute,
+  consumeRoute,
 ];
 
 /** The Koa application of a node: every call of the HTTP interface lives here. */

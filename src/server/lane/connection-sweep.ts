@@ -33,11 +33,13 @@ export class ConnectionSweep {
     return this.#nowMs;
   }
 
-  /** @returns ends the looking */
-  add(swept: Swept): () => void {
-    const slot = this.#slots[Math.floor(Math.random() * slotCount)] as Set<Swept>;
-    slot.add(swept);
-    return () => void slot.delete(swept);
+  add(swept: Swept): void {
+    const slot = Math.floor(Math.random() * slotCount);
+    this.#slots[slot]?.add(swept);
+  }
+
+  remove(swept: Swept): void {
+    for (const slot of this.#slots) slot.delete(swept);
   }
 
   close(): void {

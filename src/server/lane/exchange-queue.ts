@@ -1,15 +1,20 @@
-import type { Exchange } from './exchange.js';
+/** Something whose answer is owed; one of a queue knows the next. */
+interface Queued<T> {
+  next: T | undefined;
+  /** The bytes of its batch. */
+  readonly byteCount: number;
+}
 
 /** The exchanges of a connection that are not answered yet, in the order of their requests. */
-export class ExchangeQueue {
-  first: Exchange | undefined;
+export class ExchangeQueue<T extends Queued<T>> {
+  first: T | undefined;
   /** How many there are. */
   count = 0;
   /** The bytes of their batches. */
   byteCount = 0;
-  #last: Exchange | undefined;
+  #last: T | undefined;
 
-  add(exchange: Exchange): void {
+  add(exchange: T): void {
     if (this.#last === undefined) this.first = exchange;
     else this.#last.next = exchange;
     this.#last = exchange;
@@ -18,7 +23,7 @@ export class ExchangeQueue {
   }
 
   /** Takes the first one out, and returns the next. */
-  shift(): Exchange | undefined {
+  shift(): T | undefined {
     const { first } = this;
     if (first === undefined) return undefined;
     this.count -= 1;

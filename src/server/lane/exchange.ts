@@ -8,22 +8,22 @@ import type { WriteCall } from '../operations/write.js';
 export type Exchange = WriteExchange | ReadExchange;
 
 /** Told when an exchange can be answered. */
-interface ExchangeOwner {
-  settled(exchange: WriteExchange): void;
+interface ExchangeOwner<T> {
+  settled(exchange: WriteExchange<T>): void;
 }
 
 /** A write on its way; it is the store's submission itself, so that a request costs no promise. */
-export class WriteExchange implements Submission {
+export class WriteExchange<T = Exchange> implements Submission {
   readonly kind = 'write';
-  next: Exchange | undefined;
+  next: T | undefined;
   outcome: { readonly appended: Appended } | { readonly error: unknown } | undefined;
   readonly sync: boolean;
   readonly stamp: ProducerStamp | undefined;
   readonly byteCount: number;
-  readonly #owner: ExchangeOwner;
+  readonly #owner: ExchangeOwner<T>;
   readonly #body: BodyBuffer;
 
-  constructor(owner: ExchangeOwner, call: WriteCall, body: BodyBuffer) {
+  constructor(owner: ExchangeOwner<T>, call: WriteCall, body: BodyBuffer) {
     this.#owner = owner;
     this.#body = body;
     this.sync = call.sync;

@@ -1,51 +1,27 @@
 import type { Socket } from 'node:net';
 import { paths } from '../../protocol/http-api.js';
-import type { AnswerText } from '../answer-text.js';
-import { BodyBuffer, smallBodyBytesMax } from '../body-buffer.js';
+import { IncomingBody } from '../incoming-body.js';
 import {
   errorAnswer,
   logFailure,
   requestTimeoutError,
   toChukchaError,
 } from '../operations/error-answer.js';
+import type { ConsumeCall, ProduceCall } from '../operations/streams.js';
 import { receiptBody, submitBatch, type WriteCall } from '../operations/write.js';
-import type { ServerPorts } from '../server-ports.js';
+import { ConsumeConnection } from '../streams/consume-connection.js';
+import { ProduceConnection } from '../streams/produce-connection.js';
+import type { StreamConnection } from '../streams/stream-connection.js';
 import type { ByteSink } from './byte-source.js';
 import type { Swept } from './connection-sweep.js';
 import { type Exchange, ReadExchange, WriteExchange } from './exchange.js';
 import { ExchangeQueue } from './exchange-queue.js';
+import type { LaneContext } from './lane-context.js';
 import { headBytesMax, type RequestHead, readHead } from './request-head.js';
 import { sendRead } from './send-read.js';
 
 /** So many requests may be unanswered before no more are read; a read of 64 KiB may bring some more. */
 const owedCountMax = 256;
-
-/** How long a connection may take for what; milliseconds. */
-export interface LaneLimits {
-  readonly headMs: number;
-  readonly requestMs: number;
-  readonly keepAliveMs: number;
-  readonly stillMs: number;
-}
-
-/** What the connections of a lane share. */
-export interface LaneContext {
-  readonly ports: ServerPorts;
-  readonly limits: LaneLimits;
-  readonly answers: AnswerText;
-  /**
-   * Where heads and small bodies are read, by all connections: what is read is handled before another one
-   * reads. In front there is room for a part of a head that came before.
-   */
-  readonly readBuffer: Buffer;
-  /** The read buffer without that room. */
-  readonly readTarget: Buffer;
-  readonly nowMs: number;
-  /** Has the connection send its answers when what settles now is settled. */
-  flushSoon(connection: LaneConnection): void;
-  /** Gives the socket to the HTTP server, which finds these bytes first. */
-  handOver(connection: LaneConnection, bytes: Buffer): void;
-}
 
 /**
  * A connection in the fast lane. It reads one request after another, hands batches to the store without
@@ -64,17 +40,18 @@ export class LaneConnection implements ByteSink, Swept {
   /** The beginning of a head. */
   #headStart: Buffer | undefined;
   #call: WriteCall | undefined;
-  /** The body under way; `undefined` while the rest of a refused one is thrown away. */
-  #body: BodyBuffer | undefined;
-  #bodyLeftBytes = 0;
+  /** The body under way. */
+  #body: IncomingBody | undefined;
   #readsIntoBody = false;
-  readonly #owed = new ExchangeQueue();
+  readonly #owed = new ExchangeQueue<Exchange>();
   #sendingRead = false;
   #paused = false;
   #requestStartMs: number;
   #lastMs: number;
   #hadRequest = false;
   #foreignBytes: Buffer | undefined;
+  /** What has taken the connection over, after an upgrade. */
+  #stream: StreamConnection | undefined;
 
   constructor(socket: Socket, context: LaneContext) {
     this.socket = socket;
@@ -87,32 +64,30 @@ export class LaneConnection implements ByteSink, Swept {
     socket.once('close', this.#onClose);
   }
 
-  /** Tells whether no request is under way, so that the connection can be closed without a loss. */
-  get isIdle(): boolean {
-    return this.#owed.first === undefined && this.#bodyLeftBytes === 0 && this.#state !== 'leaving';
+  /** Closes the connection when no request is under way; a stream ends when what is under way is answered. */
+  closeWhenIdle(): void {
+    if (this.#stream !== undefined) this.#stream.drain();
+    else if (this.#isIdle()) this.destroy();
+  }
+
+  #isIdle(): boolean {
+    return this.#owed.first === undefined && this.#body === undefined && this.#state !== 'leaving';
   }
 
   target(): Buffer {
-    const body = this.#body;
-    this.#readsIntoBody =
-      body !== undefined && this.#bodyLeftBytes > 0 && body.byteCount > smallBodyBytesMax / 2;
-    if (body === undefined || !this.#readsIntoBody) return this.#context.readTarget;
-    try {
-      const room = body.room(1);
-      return room.length <= this.#bodyLeftBytes ? room : room.subarray(0, this.#bodyLeftBytes);
-    } catch (error) {
-      this.#refuseBody(error);
-      this.#readsIntoBody = false;
-      return this.#context.readTarget;
-    }
+    if (this.#stream !== undefined) return this.#stream.target();
+    const room = this.#body?.room();
+    this.#readsIntoBody = room !== undefined;
+    return room ?? this.#context.readTarget;
   }
 
   received(byteCount: number): Buffer | undefined {
+    if (this.#stream !== undefined) return this.#stream.received(byteCount);
     this.#lastMs = this.#context.nowMs;
     if (this.#state !== 'open') return undefined;
     if (!this.#readsIntoBody) return this.#takeRequests(byteCount);
     this.#body?.advance(byteCount);
-    this.#countBody(byteCount);
+    this.#endBody();
     this.#pauseWhenFull();
     return undefined;
   }
@@ -149,10 +124,14 @@ export class LaneConnection implements ByteSink, Swept {
   }
 
   sweep(nowMs: number): void {
+    if (this.#stream !== undefined) {
+      this.#stream.sweep(nowMs);
+      return;
+    }
     const { limits } = this.#context;
     if (this.#owed.first !== undefined || this.#state !== 'open') {
       if (nowMs - this.#lastMs > limits.stillMs) this.destroy();
-    } else if (this.#bodyLeftBytes > 0) {
+    } else if (this.#body !== undefined) {
       const isLate = nowMs - this.#requestStartMs > limits.requestMs;
       if (isLate || nowMs - this.#lastMs > limits.stillMs) this.#refuseLate();
     } else if (this.#headStart !== undefined || !this.#hadRequest) {
@@ -168,8 +147,9 @@ export class LaneConnection implements ByteSink, Swept {
     const start = this.#prependHeadStart();
     let at = start;
     while (at < end) {
-      if (this.#bodyLeftBytes > 0) {
-        at += this.#takeBody(readBuffer, at, end);
+      if (this.#body !== undefined) {
+        at += this.#body.take(readBuffer, at, end);
+        this.#endBody();
         continue;
       }
       const head = this.#readHead(at, end);
@@ -180,6 +160,7 @@ export class LaneConnection implements ByteSink, Swept {
         break;
       }
       at += head.bytes.length;
+      if (head.kind === 'stream') return this.#openStream(head.call, at, end);
       this.#begin(head);
     }
     this.#pauseWhenFull();
@@ -203,54 +184,50 @@ export class LaneConnection implements ByteSink, Swept {
       if (readBuffer.compare(bytes, 0, bytes.length, at, at + bytes.length) === 0) return last;
     }
     const head = readHead(readBuffer, at, end, ports.batchBytesMax);
+    // What takes the connection over has to be its only request.
+    if (typeof head !== 'string' && head.kind === 'stream' && this.#owed.count > 0)
+      return 'foreign';
     if (typeof head !== 'string') this.#lastHead = head;
     return head;
   }
 
-  #begin(head: RequestHead): void {
+  /** Leaves the connection to a stream, with what the read buffer has behind the head. */
+  #openStream(call: ProduceCall | ConsumeCall, at: number, end: number): undefined {
+    const { readBuffer } = this.#context;
+    this.socket.off('drain', this.#onDrain);
+    this.socket.off('end', this.#onEnd);
+    this.#stream =
+      call.kind === 'produce'
+        ? new ProduceConnection(this.socket, call, this.#context)
+        : new ConsumeConnection(this.socket, call, this.#context);
+    if (at === end) return;
+    readBuffer.copyWithin(headBytesMax, at, end);
+    this.#stream.target();
+    this.#stream.received(end - at);
+  }
+
+  #begin(head: Exclude<RequestHead, { kind: 'stream' }>): void {
     this.#hadRequest = true;
     if (head.kind === 'read') {
       this.#owed.add(new ReadExchange(head.call));
       this.#context.flushSoon(this);
       return;
     }
-    const { ports } = this.#context;
     this.#requestStartMs = this.#context.nowMs;
     this.#call = head.call;
-    this.#bodyLeftBytes = head.bodyBytes;
-    this.#body = new BodyBuffer(ports, ports.batchBytesMax, head.bodyBytes);
+    this.#body = new IncomingBody(this.#context.ports, head.bodyBytes);
   }
 
-  /** Copies what the read buffer has of a body; returns how much that was. */
-  #takeBody(from: Buffer, at: number, end: number): number {
-    const byteCount = Math.min(end - at, this.#bodyLeftBytes);
-    try {
-      this.#body?.add(from.subarray(at, at + byteCount));
-    } catch (error) {
-      this.#refuseBody(error);
-    }
-    this.#countBody(byteCount);
-    return byteCount;
-  }
-
-  #countBody(byteCount: number): void {
-    this.#bodyLeftBytes -= byteCount;
+  /** Hands the batch to the store when all of it is here. */
+  #endBody(): void {
     const body = this.#body;
-    if (this.#bodyLeftBytes > 0 || body === undefined) return;
+    if (body === undefined || body.leftBytes > 0) return;
     this.#body = undefined;
     const call = this.#call as WriteCall;
-    const exchange = new WriteExchange(this, call, body);
+    const exchange = new WriteExchange(this, call, body.buffer);
     this.#owed.add(exchange);
-    submitBatch(this.#context.ports.store, call.categoryName, exchange);
-  }
-
-  /** Answers a write whose body is not all there yet; the rest of it is thrown away. */
-  #refuseBody(error: unknown): void {
-    const body = this.#body as BodyBuffer;
-    this.#body = undefined;
-    const exchange = new WriteExchange(this, this.#call as WriteCall, body);
-    this.#owed.add(exchange);
-    exchange.failed(error);
+    if (body.error !== undefined) exchange.failed(body.error);
+    else submitBatch(this.#context.ports.store, call.categoryName, exchange);
   }
 
   #writeAnswer(exchange: WriteExchange, outcome: NonNullable<WriteExchange['outcome']>): string {
@@ -267,7 +244,7 @@ export class LaneConnection implements ByteSink, Swept {
 
   /** Tells whether the connection ends with the answer to this exchange, and sees to it that it does. */
   #closesAfter(exchange: Exchange): boolean {
-    const isLast = exchange.next === undefined && this.#bodyLeftBytes === 0;
+    const isLast = exchange.next === undefined && this.#body === undefined;
     if (!isLast || this.#state === 'leaving') return false;
     if (this.#context.ports.stopping.aborted) this.#state = 'ending';
     return this.#state === 'ending';
@@ -290,7 +267,7 @@ export class LaneConnection implements ByteSink, Swept {
     this.#state = 'left';
     this.socket.off('drain', this.#onDrain);
     this.socket.off('end', this.#onEnd);
-    this.#context.handOver(this, this.#foreignBytes ?? Buffer.alloc(0));
+    this.#context.handOver(this.socket, this.#foreignBytes ?? Buffer.alloc(0));
   }
 
   #isFull(): boolean {
@@ -314,7 +291,7 @@ export class LaneConnection implements ByteSink, Swept {
   }
 
   #refuseLate(): void {
-    const hasBegun = this.#headStart !== undefined || this.#bodyLeftBytes > 0;
+    const hasBegun = this.#headStart !== undefined || this.#body !== undefined;
     if (hasBegun && this.#state === 'open') {
       const { status, body } = errorAnswer(requestTimeoutError());
       this.socket.write(this.#context.answers.json(status, body, undefined, true), 'latin1');
@@ -330,7 +307,7 @@ export class LaneConnection implements ByteSink, Swept {
 
   /** The client sends no more, but may still read what it is owed. */
   readonly #onEnd = (): void => {
-    if (this.#bodyLeftBytes > 0) this.destroy();
+    if (this.#body !== undefined) this.destroy();
     if (this.#state !== 'open') return;
     this.#state = 'ending';
     this.#context.flushSoon(this);

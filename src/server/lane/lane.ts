@@ -10,7 +10,8 @@ import { AnswerText } from '../answer-text.js';
 import type { ServerPorts } from '../server-ports.js';
 import { readInto } from './byte-source.js';
 import { ConnectionSweep } from './connection-sweep.js';
-import { LaneConnection, type LaneContext, type LaneLimits } from './lane-connection.js';
+import { LaneConnection } from './lane-connection.js';
+import type { LaneContext, LaneLimits } from './lane-context.js';
 import { headBytesMax } from './request-head.js';
 
 /** What one read of heads and small bodies takes from a socket. */
@@ -50,10 +51,9 @@ export class Lane implements LaneContext {
   readonly #httpServer: Server;
   /** What the HTTP server does with a new connection. */
   readonly #onConnection: readonly ((socket: Socket) => void)[];
-  /** The connections of the lane, and what ends the looking at their limits. */
-  readonly #connections = new Map<LaneConnection, () => void>();
+  readonly #connections = new Map<Socket, LaneConnection>();
   readonly #sweep: ConnectionSweep;
-  #flushing: LaneConnection[] = [];
+  #flushing: { flush(): void }[] = [];
 
   constructor(httpServer: Server, ports: ServerPorts, options: Partial<LaneOptions> = {}) {
     this.#options = { ...optionDefaults, ...options };
@@ -72,15 +72,14 @@ export class Lane implements LaneContext {
     return this.#sweep.nowMs;
   }
 
-  flushSoon(connection: LaneConnection): void {
+  flushSoon(connection: { flush(): void }): void {
     // The store answers the batches of a commit one after another: all of them go into one write.
     if (this.#flushing.length === 0) queueMicrotask(() => this.#flush());
     this.#flushing.push(connection);
   }
 
-  handOver(connection: LaneConnection, bytes: Buffer): void {
-    const { socket } = connection;
-    this.#forget(connection);
+  handOver(socket: Socket, bytes: Buffer): void {
+    this.#forget(socket);
     for (const onConnection of this.#onConnection) onConnection.call(this.#httpServer, socket);
     socket.unshift(bytes);
     socket.resume();
@@ -88,25 +87,28 @@ export class Lane implements LaneContext {
 
   /** Closes the connections on which no request is under way. */
   closeIdle(): void {
-    for (const connection of this.#connections.keys()) if (connection.isIdle) connection.destroy();
+    for (const connection of this.#connections.values()) connection.closeWhenIdle();
   }
 
   /** Closes all connections, and ends the looking at their limits. */
   closeAll(): void {
-    for (const connection of this.#connections.keys()) connection.destroy();
+    for (const socket of this.#connections.keys()) socket.destroy();
     this.#sweep.close();
   }
 
   #accept(socket: Socket): void {
     const connection = new LaneConnection(socket, this);
-    this.#connections.set(connection, this.#sweep.add(connection));
-    socket.once('close', () => this.#forget(connection));
+    this.#connections.set(socket, connection);
+    this.#sweep.add(connection);
+    socket.once('close', () => this.#forget(socket));
     readInto(socket, connection, this.#options.reading);
   }
 
-  #forget(connection: LaneConnection): void {
-    this.#connections.get(connection)?.();
-    this.#connections.delete(connection);
+  #forget(socket: Socket): void {
+    const connection = this.#connections.get(socket);
+    if (connection === undefined) return;
+    this.#connections.delete(socket);
+    this.#sweep.remove(connection);
   }
 
   #flush(): void {

@@ -1,5 +1,14 @@
+import { streamProtocol } from '../../protocol/frames.js';
 import { headers } from '../../protocol/http-api.js';
 import { parseRead, type ReadCall, readQueryNames } from '../operations/read.js';
+import {
+  type ConsumeCall,
+  consumeQueryNames,
+  type ProduceCall,
+  parseConsume,
+  parseProduce,
+  produceQueryNames,
+} from '../operations/streams.js';
 import { parseWrite, type WriteCall, writeQueryNames } from '../operations/write.js';
 import { Query } from '../query.js';
 
@@ -15,18 +24,19 @@ export type RequestHead =
       readonly call: WriteCall;
       readonly bodyBytes: number;
     }
-  | { readonly kind: 'read'; readonly bytes: Buffer; readonly call: ReadCall };
+  | { readonly kind: 'read'; readonly bytes: Buffer; readonly call: ReadCall }
+  | { readonly kind: 'stream'; readonly bytes: Buffer; readonly call: ProduceCall | ConsumeCall };
 
 /** Names and numbers, so that nothing needs decoding and the query means the same to every parser. */
 const requestLine =
-  /^(POST \/write|GET \/read)\?([a-z_]+=[A-Za-z0-9_-]+(?:&[a-z_]+=[A-Za-z0-9_-]+)*) HTTP\/1\.1$/;
+  /^(POST \/write|GET \/read|GET \/produce|GET \/consume)\?([a-z_]+=[A-Za-z0-9_-]+(?:&[a-z_]+=[A-Za-z0-9_-]+)*) HTTP\/1\.1$/;
 
 /** One blank, then visible ASCII with single or more blanks inside. */
 const headerLine = /^([A-Za-z-]+): ?([!-~](?:[ -~]*[!-~])?)$/;
 
 /** What a head can still become that is not whole yet; a CR or LF alone is for Node's parser to refuse. */
 const plainStart = /^(?:[ -~]|\r\n)*\r?$/;
-const starts = ['POST /write?', 'GET /read?'];
+const starts = ['POST /write?', 'GET /read?', 'GET /produce?', 'GET /consume?'];
 
 /** What common clients send without asking for anything that the lane does not do. */
 const ignoredHeaders: ReadonlySet<string> = new Set([
@@ -35,6 +45,14 @@ const ignoredHeaders: ReadonlySet<string> = new Set([
   'accept-encoding',
   'accept-language',
   'sec-fetch-mode',
+]);
+
+/** What says that a body follows, or how. */
+const bodyHeaders: ReadonlySet<string> = new Set([
+  'content-length',
+  'transfer-encoding',
+  'content-encoding',
+  'expect',
 ]);
 
 const lengthPattern = /^[1-9][0-9]{0,9}$/;
@@ -69,8 +87,12 @@ function mayBecomeHead(text: string): boolean {
 function parseHead(text: string, bytes: Buffer, bodyBytesMax: number): RequestHead | undefined {
   const [first = '', ...lines] = text.split('\r\n');
   const [, target, queryString = ''] = requestLine.exec(first) ?? [];
-  const fields = parseFields(lines);
-  if (target === undefined || fields === undefined || !fields.has('host')) return undefined;
+  if (target === undefined) return undefined;
+  if (target === 'GET /produce' || target === 'GET /consume') {
+    return parseStream(target, queryString, lines, bytes);
+  }
+  const fields = parseFields(lines, isPlainField);
+  if (fields === undefined) return undefined;
   const length = fields.get('content-length');
   const producer = fields.get(headers.producer);
   const sequence = fields.get(headers.sequence);
@@ -85,19 +107,37 @@ function parseHead(text: string, bytes: Buffer, bodyBytesMax: number): RequestHe
   return { kind: 'write', bytes, call, bodyBytes };
 }
 
-/** The header fields that mean something here, by name; `undefined` when one is unknown, twice there or odd. */
-function parseFields(lines: readonly string[]): ReadonlyMap<string, string> | undefined {
+function parseStream(
+  target: 'GET /produce' | 'GET /consume',
+  queryString: string,
+  lines: readonly string[],
+  bytes: Buffer,
+): RequestHead | undefined {
+  const fields = parseFields(lines, isStreamField);
+  if (fields?.get('upgrade') !== streamProtocol || !fields.has('connection')) return undefined;
+  const call =
+    target === 'GET /produce'
+      ? parseProduce(new Query(queryString, produceQueryNames), fields.get(headers.producer))
+      : parseConsume(new Query(queryString, consumeQueryNames));
+  return { kind: 'stream', bytes, call };
+}
+
+/** The header fields by name; `undefined` when one is refused, twice there or odd, or there is no host. */
+function parseFields(
+  lines: readonly string[],
+  isTaken: (name: string, value: string) => boolean,
+): ReadonlyMap<string, string> | undefined {
   const fields = new Map<string, string>();
   for (const line of lines) {
     const [, mixedName = '', value = ''] = headerLine.exec(line) ?? [];
     const name = mixedName.toLowerCase();
-    if (fields.has(name) || !isKnown(name, value)) return undefined;
+    if (name === '' || fields.has(name) || !isTaken(name, value)) return undefined;
     fields.set(name, value);
   }
-  return fields;
+  return fields.has('host') ? fields : undefined;
 }
 
-function isKnown(name: string, value: string): boolean {
+function isPlainField(name: string, value: string): boolean {
   switch (name) {
     case 'host':
     case 'content-length':
@@ -112,4 +152,10 @@ function isKnown(name: string, value: string): boolean {
     default:
       return ignoredHeaders.has(name);
   }
+}
+
+/** A stream has no body, so nothing else that a proxy adds can mean a thing to it. */
+function isStreamField(name: string, value: string): boolean {
+  if (name === 'connection') return value.toLowerCase() === 'upgrade';
+  return !bodyHeaders.has(name);
 }

@@ -1,6 +1,7 @@
 import type { Logger } from '../../common/logger.js';
 import { ChukchaError, errorMessage } from '../../protocol/chukcha-error.js';
 import type { ErrorCode } from '../../protocol/error-codes.js';
+import { streamProtocol } from '../../protocol/frames.js';
 import { headers } from '../../protocol/http-api.js';
 import { hasSystemCode } from '../../storage/disk.js';
 
@@ -28,6 +29,7 @@ export function errorAnswer(error: ChukchaError): ErrorAnswer {
     headers: {
       ...(passingStatuses.has(error.status) && { 'Retry-After': `${retryAfterSeconds}` }),
       ...(typeof allow === 'string' && { Allow: allow }),
+      ...(error.code === 'upgrade_required' && { Upgrade: streamProtocol }),
       ...(typeof state === 'string' && { [headers.chunkState]: state }),
     },
   };

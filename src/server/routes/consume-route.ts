@@ -1,0 +1,14 @@
+import { paths } from '../../protocol/http-api.js';
+import { consumeQueryNames, parseConsume, upgradeRequiredError } from '../operations/streams.js';
+import type { Route } from '../route.js';
+
+/** `GET /consume` in other forms than the one that opens a stream, which the lane takes: says what is wrong. */
+export const consumeRoute: Route = {
+  path: paths.consume,
+  methods: ['GET'],
+  queryNames: consumeQueryNames,
+  async handle(_context, query) {
+    parseConsume(query);
+    throw upgradeRequiredError(paths.consume);
+  },
+};
