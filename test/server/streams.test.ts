@@ -201,6 +201,7 @@ await t.test('nothing is sent without a grant, and no frame breaks another', asy
   }
   t.equal(dataBytes, 2_000_000);
   await server.close();
+  t.match(await stream.frame(), { kind: frameKinds.sealed, offset: 2_000_000 });
   t.match(await stream.frame(), { kind: frameKinds.draining });
 });
 
