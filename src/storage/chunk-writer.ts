@@ -3,6 +3,7 @@ import type { Clock } from '../common/clock.js';
 import { combineCrc32, crc32OfPieces } from '../common/crc32.js';
 import { Mutex } from '../common/mutex.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
+import { AppendFile } from './append-file.js';
 import { removeIfThere } from './atomic-file.js';
 import type { Batch } from './batch.js';
 import { type BatchRecord, formatRecord, formatSeal, indexHeader } from './batch-index.js';
@@ -10,60 +11,11 @@ import type { Chunk } from './chunk.js';
 import { type Disk, type DiskFile, hasSystemCode } from './disk.js';
 import { writeError } from './disk-error.js';
 
-/**
- * Up to this size a write into the page cache takes less time (about 20 us) than the way to the thread
- * pool and back, so it is done at once.
- */
-const writeNowBytesMax = 64 * 1024;
-
-/** A write at once that took longer met a disk that makes writers wait; then the loop must not wait with it. */
-const writeNowSlowMs = 5;
-const writeNowPauseMs = 1_000;
-
 /** Combining two checksums takes as long as computing one over so many bytes (1.5 us here). */
 const combineBytesMin = 8 * 1024;
 
 /** After so long without a batch the files are closed: a node may have more categories than descriptors. */
 const idleMs = 500;
-
-/** A file that only grows, with what is known to be whole in it. */
-class GrowingFile {
-  readonly path: string;
-  /** What stands behind it is torn and to be cut off. */
-  size = 0;
-  readonly #disk: Disk;
-  #file: DiskFile | undefined;
-
-  constructor(disk: Disk, path: string, file: DiskFile) {
-    this.#disk = disk;
-    this.path = path;
-    this.#file = file;
-  }
-
-  get isOpen(): boolean {
-    return this.#file !== undefined;
-  }
-
-  async opened(): Promise<DiskFile> {
-    this.#file ??= await this.#disk.openFile(this.path, 'write');
-    return this.#file;
-  }
-
-  /** Does nothing to a file that was closed: whatever was written to it is durable. */
-  async sync(): Promise<void> {
-    await this.#file?.sync();
-  }
-
-  async cutBack(): Promise<void> {
-    await this.#file?.truncate(this.size);
-  }
-
-  async close(): Promise<void> {
-    const file = this.#file;
-    this.#file = undefined;
-    await file?.close();
-  }
-}
 
 /**
  * Writes one chunk of this node and the index of its batches, from their creation until they are sealed and
@@ -76,8 +28,8 @@ export class ChunkWriter {
   readonly chunk: Chunk;
   readonly #disk: Disk;
   readonly #clock: Clock;
-  readonly #data: GrowingFile;
-  readonly #index: GrowingFile;
+  readonly #data: AppendFile;
+  readonly #index: AppendFile;
   readonly #syncLane = new Mutex();
   /** Of all bytes of the chunk. */
   #crc = 0;
@@ -85,7 +37,6 @@ export class ChunkWriter {
   #isAppending = false;
   #isDirty = false;
   #lastAppendMs = 0;
-  #writeNowPausedUntilMs = 0;
   #tornTail = false;
   #syncFailure: ChukchaError | undefined;
   #closed = false;
@@ -94,8 +45,8 @@ export class ChunkWriter {
     this.#disk = disk;
     this.#clock = clock;
     this.chunk = chunk;
-    this.#data = new GrowingFile(disk, chunk.path, data);
-    this.#index = new GrowingFile(disk, chunk.indexPath, index);
+    this.#data = new AppendFile(disk, clock, chunk.path, data);
+    this.#index = new AppendFile(disk, clock, chunk.indexPath, index);
   }
 
   /**
@@ -139,18 +90,15 @@ export class ChunkWriter {
     // Before anything else: from now on the files are in use, and are not closed for being idle.
     this.#isAppending = true;
     try {
-      const data = await this.#data.opened();
       const byteCount = batches.reduce((sum, batch) => sum + batch.byteCount, 0);
-      const pieces = this.#writesNow(byteCount) ? joinPieces(batches) : allPieces(batches);
-      const writing = this.#beginWrite(data, pieces, this.#data.size, byteCount);
-      // While a large write is on its way, the checksums are computed beside it.
-      const { records, crc } = this.#describe(batches, pieces, byteCount);
-      await completeWrite(data, batches, this.#data.size, byteCount, await writing);
-      const lineBytes = await this.#appendLines(formatLines(records, this.#index.size === 0));
+      const { records, crc } = await this.#data.write(batches, byteCount, (pieces) =>
+        this.#describe(batches, pieces, byteCount),
+      );
+      const lineBytes = await this.#writeLines(formatLines(records, this.#index.size === 0));
       // Only now: a sync that ran beside the writes has cleared it, and may have missed them.
       this.#isDirty = true;
-      this.#data.size += byteCount;
-      this.#index.size += lineBytes;
+      this.#data.advance(byteCount);
+      this.#index.advance(lineBytes);
       this.#crc = crc;
       this.chunk.grow(byteCount);
       return records;
@@ -199,8 +147,8 @@ export class ChunkWriter {
       const { size, sealedAtMs, state } = this.chunk;
       if (this.#closed || sealedAtMs === undefined || size === 0 || state === 'removed') return;
       try {
-        this.#index.size += await this.#appendLines(
-          formatSeal({ size, crc: this.#crc, sealedAtMs }),
+        this.#index.advance(
+          await this.#writeLines(formatSeal({ size, crc: this.#crc, sealedAtMs })),
         );
         await this.#index.sync();
       } catch (error) {
@@ -250,35 +198,10 @@ export class ChunkWriter {
   }
 
   /** Returns the bytes of the lines. */
-  async #appendLines(lines: string): Promise<number> {
-    const index = await this.#index.opened();
+  async #writeLines(lines: string): Promise<number> {
     const bytes = Buffer.from(lines, 'latin1');
-    const { size } = this.#index;
-    const taken = await this.#beginWrite(index, [bytes], size, bytes.length);
-    await completeWrite(index, [{ pieces: [bytes] }], size, bytes.length, taken);
+    await this.#index.write([{ pieces: [bytes] }], bytes.length, () => undefined);
     return bytes.length;
-  }
-
-  /** Whether a write of this size is made before it returns. */
-  #writesNow(byteCount: number): boolean {
-    return (
-      byteCount <= writeNowBytesMax && this.#clock.monotonicMs() >= this.#writeNowPausedUntilMs
-    );
-  }
-
-  /** Writes as much as one call takes, at once when that is quick. */
-  #beginWrite(
-    file: DiskFile,
-    pieces: readonly Uint8Array[],
-    position: number,
-    byteCount: number,
-  ): number | Promise<number> {
-    if (!this.#writesNow(byteCount)) return file.write(pieces, position);
-    const startMs = this.#clock.monotonicMs();
-    const written = file.writeNow(pieces, position);
-    const endMs = this.#clock.monotonicMs();
-    if (endMs - startMs > writeNowSlowMs) this.#writeNowPausedUntilMs = endMs + writeNowPauseMs;
-    return written;
   }
 
   async #syncOnce(): Promise<void> {
@@ -307,48 +230,10 @@ export class ChunkWriter {
   }
 }
 
-/** Small batches are put here before they are written at once: one buffer costs the system less than many. */
-const joinBuffer = Buffer.allocUnsafeSlow(writeNowBytesMax);
-
-/** The bytes of all batches in one piece, which is good until the next call of any writer. */
-function joinPieces(batches: readonly Batch[]): readonly Uint8Array[] {
-  if (batches.length === 1) return allPieces(batches);
-  let end = 0;
-  for (const { pieces } of batches) {
-    for (const piece of pieces) {
-      joinBuffer.set(piece, end);
-      end += piece.length;
-    }
-  }
-  return [joinBuffer.subarray(0, end)];
-}
-
-function allPieces(batches: readonly Batch[]): readonly Uint8Array[] {
-  const [only] = batches;
-  if (batches.length === 1 && only !== undefined) return only.pieces;
-  return batches.flatMap((batch) => batch.pieces);
-}
-
 function formatLines(records: readonly BatchRecord[], isFirst: boolean): string {
   let lines = isFirst ? indexHeader : '';
   for (const record of records) lines += formatRecord(record);
   return lines;
-}
-
-/** A short write is no error yet; the next call tells why the disk took no more. */
-async function completeWrite(
-  file: DiskFile,
-  batches: readonly Pick<Batch, 'pieces'>[],
-  position: number,
-  byteCount: number,
-  taken: number,
-): Promise<void> {
-  for (let written = taken; written < byteCount; ) {
-    const pieces = batches.flatMap((batch) => batch.pieces);
-    const more = await file.write(dropFirst(pieces, written), position + written);
-    if (more === 0) throw new Error(`the disk took ${written} of ${byteCount} bytes`);
-    written += more;
-  }
 }
 
 /** Waits for all, also when one has failed: nothing may be under way when a file is closed. */
@@ -373,18 +258,4 @@ function syncError(cause: unknown, path: string): ChukchaError {
       'the node takes no more writes; look at the disk and start it again.',
     { cause },
   );
-}
-
-/** The pieces without their first `byteCount` bytes. */
-function dropFirst(pieces: readonly Uint8Array[], byteCount: number): Uint8Array[] {
-  const rest: Uint8Array[] = [];
-  let skip = byteCount;
-  for (const piece of pieces) {
-    if (skip >= piece.length) skip -= piece.length;
-    else {
-      rest.push(piece.subarray(skip));
-      skip = 0;
-    }
-  }
-  return rest;
 }
