@@ -1,7 +1,6 @@
 import type { LogFields } from '../common/logger.js';
-import { Mutex } from '../common/mutex.js';
 import { ChangeSignal } from '../common/wait.js';
-import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
+import { errorMessage } from '../protocol/chukcha-error.js';
 import type { ChunkState, GroupBacklog, HeldChunks, ListedChunk } from '../protocol/http-api.js';
 import { type ChunkName, checkChunkName, formatChunkName } from '../protocol/names.js';
 import { removeIfThere } from './atomic-file.js';
@@ -16,7 +15,8 @@ import type { ChunkList } from './chunk-list.js';
 import { ChunkWriter } from './chunk-writer.js';
 import { writeError } from './disk-error.js';
 import { DuplicateFilter } from './duplicate-filter.js';
-import type { AckedChunks, GroupBook } from './group-book.js';
+import { GroupAcks, sumOf } from './group-acks.js';
+import type { GroupBook } from './group-book.js';
 import type { IndexAllocator } from './index-allocator.js';
 import type { ProducerBook } from './producer-book.js';
 import { salvageChunk } from './quarantine.js';
@@ -39,7 +39,7 @@ export class Category {
   readonly #producers: ProducerBook;
   readonly #writer: CategoryWriter;
   readonly #filter: DuplicateFilter;
-  readonly #ackLane = new Mutex();
+  readonly #acks: GroupAcks;
   /** Damaged chunks that could not be saved yet: not in the list, and not to be taken for acknowledged. */
   readonly #hidden: ChunkName[] = [];
   #listVersion = 0;
@@ -66,6 +66,18 @@ export class Category {
       onDurable: (chunk) => this.#archiveProducers(chunk),
     });
     this.#filter = new DuplicateFilter(this.#writer, this.#producers);
+    this.#acks = new GroupAcks({
+      category: options.name,
+      nodeName: options.nodeName,
+      groups: opened.groups,
+      chunks: opened.chunks,
+      listedBefore: () => this.#listedBefore,
+      hiddenIndexes: () => this.#hiddenIndexes(),
+      seal: () => this.seal(),
+      syncRemovals: () => this.#makeRemovalsDurable(),
+      remove: (chunk) => this.#removeChunk(chunk),
+      onChanged: () => this.#bumpList(),
+    });
   }
 
   /** Reads what is on disk, and mends and saves what a crash left. */
@@ -149,14 +161,7 @@ export class Category {
     group: string,
     from: 'earliest' | 'latest' = 'earliest',
   ): Promise<HeldChunks | undefined> {
-    return this.#ackLane.run(async () => {
-      if (this.#groups.isRegistered(group)) return undefined;
-      if (from === 'latest') await this.seal();
-      await this.#makeRemovalsDurable();
-      await this.#groups.register(group, from === 'latest' ? this.#sealedChunks() : []);
-      this.#bumpList();
-      return this.#removeAcked();
-    });
+    return this.#acks.register(group, from);
   }
 
   /**
@@ -165,13 +170,7 @@ export class Category {
    * @returns what that freed; `undefined` when there was no such group
    */
   removeGroup(group: string): Promise<HeldChunks | undefined> {
-    return this.#ackLane.run(async () => {
-      if (!this.#groups.isRegistered(group)) return undefined;
-      await this.#makeRemovalsDurable();
-      await this.#groups.remove(group);
-      this.#bumpList();
-      return this.#removeAcked();
-    });
+    return this.#acks.removeGroup(group);
   }
 
   /** The registered groups, sorted by name, with what each has still to acknowledge. */
@@ -191,21 +190,7 @@ export class Category {
    * Throws `chunk_not_found`, `chunk_open`, or `ack_size_too_small` when the chunk is longer than `size`.
    */
   ack(chunkName: string, size: number, group: string): Promise<void> {
-    return this.#ackLane.run(async () => {
-      const name = checkChunkName(chunkName);
-      if (this.#groups.has(group, name.owner, name.index)) return;
-      const chunk = this.#ackableChunk(chunkName, size);
-      if (!this.#groups.isRegistered(group)) await this.#makeRemovalsDurable();
-      const isWaiting = (other: Chunk): boolean =>
-        other !== chunk && !this.#groups.has(group, other.owner, other.index);
-      await this.#groups.ack(group, {
-        owner: name.owner,
-        indexes: [name.index],
-        floor: this.#floor(name.owner, isWaiting),
-      });
-      this.#bumpList();
-      if (this.#groups.isAckedByAll(name.owner, name.index)) await this.#removeChunk(chunk);
-    });
+    return this.#acks.ack(chunkName, size, group);
   }
 
   /**
@@ -219,14 +204,12 @@ export class Category {
 
   /** Gives up sealed chunks of this node beyond the limits, for all groups; durable when it resolves. */
   expire(limits: RetentionLimits): Promise<void> {
-    return this.#ackLane.run(async () => {
+    return this.#acks.exclusively(async () => {
       const { nodeName: owner } = this.#options;
       const nowMs = this.#ports.clock.wallMs();
       const expired = findExpired(this.#chunks.ownedBy(owner), limits, nowMs);
       if (expired.length === 0) return;
-      const indexes = expired.map((chunk) => chunk.index);
-      const floor = this.#floor(owner, (chunk) => !expired.includes(chunk));
-      await this.#groups.expire({ owner, indexes, floor });
+      await this.#acks.expire(owner, expired);
       const bytes = expired.reduce((sum, chunk) => sum + chunk.size, 0);
       this.#expiredBytes += bytes;
       this.#ports.log.info('Gave up chunks that were too old, or too much together.', {
@@ -256,7 +239,7 @@ export class Category {
     let health = await checkSealedChunk(disk, files, pace);
     // Looked at once more, because what was read may have been damaged on its way from the disk.
     if (health.kind === 'damaged') health = await checkSealedChunk(disk, files, pace);
-    await this.#ackLane.run(async () => {
+    await this.#acks.exclusively(async () => {
       if (chunk.state !== 'sealed') return;
       if (health.kind === 'missing') {
         log.error('The file of a chunk is missing: put it back, or acknowledge the chunk.', fields);
@@ -284,62 +267,17 @@ export class Category {
   async close(): Promise<void> {
     await this.#writer.close();
     await this.#writer.flush();
-    await this.#ackLane
-      .run(() => this.#indexes.close())
+    await this.#acks
+      .exclusively(() => this.#indexes.close())
       .catch((error: unknown) => {
         // The reservation stays as it is, which costs a gap between indexes and nothing else.
         this.#warn('Reserved chunk indexes could not be given back.', error);
       });
   }
 
-  #ackableChunk(chunkName: string, size: number): Chunk {
-    const chunk = this.#chunks.get(chunkName);
-    const fields = { category: this.name, chunk: chunkName };
-    if (chunk === undefined) {
-      throw new ChukchaError(
-        'chunk_not_found',
-        `Chunk ${chunkName} of category ${this.name} is not on this node: acknowledge a chunk that /listChunks shows.`,
-        { fields },
-      );
-    }
-    if (chunk.state === 'open') {
-      throw new ChukchaError(
-        'chunk_open',
-        `Chunk ${chunkName} may still grow beyond its ${chunk.size} bytes: acknowledge it when /listChunks shows it as complete.`,
-        { fields: { ...fields, size: chunk.size } },
-      );
-    }
-    if (size < chunk.size) {
-      throw new ChukchaError(
-        'ack_size_too_small',
-        `Chunk ${chunkName} has ${chunk.size} bytes, but ${size} were acknowledged: read it to its end before acknowledging it.`,
-        { fields: { ...fields, size: chunk.size } },
-      );
-    }
-    return chunk;
-  }
-
-  /** What is sealed now, by owner, as acknowledgements. */
-  #sealedChunks(): AckedChunks[] {
-    const byOwner = new Map<string, number[]>();
-    for (const chunk of this.#chunks.sorted()) {
-      const indexes = byOwner.get(chunk.owner) ?? [];
-      byOwner.set(chunk.owner, indexes);
-      if (chunk.state === 'sealed') indexes.push(chunk.index);
-    }
-    return [...byOwner].map(([owner, indexes]) => {
-      const floor = this.#floor(owner, (chunk) => chunk.state !== 'sealed');
-      return { owner, indexes, floor };
-    });
-  }
-
-  /** The lowest index of the owner's chunks that still waits for an acknowledgement. */
-  #floor(owner: string, isWaiting: (chunk: Chunk) => boolean): number {
-    // Only this node knows which of its own indexes were never used; of another's, nothing is assumed.
-    if (owner !== this.#options.nodeName) return 0;
-    const waiting = this.#chunks.ownedBy(owner).find(isWaiting);
-    const hidden = this.#hidden.filter((name) => name.owner === owner).map(({ index }) => index);
-    return Math.min(waiting?.index ?? this.#listedBefore, ...hidden);
+  #hiddenIndexes(): number[] {
+    const { nodeName } = this.#options;
+    return this.#hidden.flatMap(({ owner, index }) => (owner === nodeName ? index : []));
   }
 
   /**
@@ -348,14 +286,6 @@ export class Category {
    */
   async #makeRemovalsDurable(): Promise<void> {
     if (this.#directoryExists) await this.#ports.disk.syncDirectory(this.#options.home.directory);
-  }
-
-  async #removeAcked(): Promise<HeldChunks> {
-    const acked = this.#chunks
-      .sorted()
-      .filter((chunk) => this.#groups.isAckedByAll(chunk.owner, chunk.index));
-    for (const chunk of acked) await this.#removeChunk(chunk);
-    return sumOf(acked);
   }
 
   async #removeChunk(chunk: Chunk): Promise<void> {
@@ -456,8 +386,4 @@ export class Category {
     this.#listVersion += 1;
     this.listChanged.notify();
   }
-}
-
-function sumOf(chunks: readonly { readonly size: number }[]): HeldChunks {
-  return { chunks: chunks.length, bytes: chunks.reduce((sum, chunk) => sum + chunk.size, 0) };
 }

@@ -29,6 +29,11 @@ export interface AckedChunks {
   readonly floor: number;
 }
 
+/** What one group has acknowledged of one owner's chunks. */
+interface GroupAck extends AckedChunks {
+  readonly group: string;
+}
+
 /**
  * The groups of one category and what each has acknowledged, kept in `groups.json`. Every change is
  * durable before its promise resolves. One acknowledgement comes per chunk and group, so the file is
@@ -100,12 +105,14 @@ export class GroupBook {
     await this.#replace(acks);
   }
 
-  /** Records an acknowledgement, and registers the group when it is new. */
-  async ack(group: string, chunks: AckedChunks): Promise<void> {
+  /** Records acknowledgements, and registers groups that are new. */
+  async ack(acked: readonly GroupAck[]): Promise<void> {
     const acks = copyOf(this.#acks);
-    const owners: Owners = acks.groups.get(group) ?? new Map();
-    acks.groups.set(group, owners);
-    addTo(owners, chunks);
+    for (const ack of acked) {
+      const owners: Owners = acks.groups.get(ack.group) ?? new Map();
+      acks.groups.set(ack.group, owners);
+      addTo(owners, ack);
+    }
     await this.#replace(acks);
   }
 
