@@ -1,7 +1,11 @@
 import type { Writable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { DiskFile } from '../storage/disk.js';
 import type { OpenFile } from '../storage/open-files.js';
 import type { SlabPool } from './slab-pool.js';
+
+/** After so many slabs others get their turn, even when neither the disk nor the client makes this one wait. */
+const slabsPerTurn = 4;
 
 /**
  * Sends `[from, end)` of a file. While one slab is on its way to the client the next is read, so an answer
@@ -17,7 +21,10 @@ export async function sendFileRange(
   slabs: SlabPool,
 ): Promise<void> {
   let sent: Promise<void> = Promise.resolve();
+  let slabCount = 0;
   for (let position = from; position < end && !to.destroyed; ) {
+    slabCount += 1;
+    if (slabCount % slabsPerTurn === 0) await nextTurn();
     const slab = slabs.take();
     const piece = slab.subarray(0, Math.min(slab.length, end - position));
     await readFully(file, piece, position);

@@ -124,6 +124,21 @@ export function call(url: string, path: string, options: CallOptions = {}): Prom
   });
 }
 
+/** Begins to read an answer and takes no more of its body than comes by itself, until the rest is asked for. */
+export function beginRead(url: string, path: string): Promise<() => Promise<Buffer>> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(url + path, { agent: new Agent() }, (response) => {
+      resolve(async () => {
+        const pieces: Buffer[] = [];
+        for await (const piece of response as AsyncIterable<Buffer>) pieces.push(piece);
+        return Buffer.concat(pieces);
+      });
+    });
+    outgoing.on('error', reject);
+    outgoing.end();
+  });
+}
+
 export function json(answer: Answer): unknown {
   return JSON.parse(answer.body.toString());
 }
