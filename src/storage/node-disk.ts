@@ -13,9 +13,9 @@ import {
   writev,
   writevSync,
 } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import type { DirectoryEntry, Disk, DiskFile } from './disk.js';
+import { type DirectoryEntry, type Disk, type DiskFile, hasSystemCode } from './disk.js';
 
 /*
  * File descriptors and callbacks rather than `FileHandle`: the promise forms of `node:fs` write at
@@ -34,12 +34,17 @@ const closedDescriptor = 2 ** 31 - 1;
 /** The real disk. */
 export const nodeDisk: Disk = {
   async makeDirectory(path) {
-    const firstMade = await promises.mkdir(path, { recursive: true });
-    if (firstMade === undefined) return;
-    // A directory is durable when its name is, in the one above it.
-    for (let made = resolve(path); made.length >= firstMade.length; made = dirname(made)) {
-      await nodeDisk.syncDirectory(dirname(made));
+    // Not `recursive`: that tells a read-only disk, or a quota that is used up, as `ENOENT`.
+    try {
+      await promises.mkdir(path);
+    } catch (error) {
+      if (hasSystemCode(error, 'EEXIST') && (await promises.stat(path)).isDirectory()) return;
+      if (!hasSystemCode(error, 'ENOENT') || dirname(path) === path) throw error;
+      await nodeDisk.makeDirectory(dirname(path));
+      return nodeDisk.makeDirectory(path);
     }
+    // A directory is durable when its name is, in the one above it.
+    await nodeDisk.syncDirectory(dirname(path));
   },
   async listDirectory(path) {
     const entries = await promises.readdir(path, { withFileTypes: true });
