@@ -113,7 +113,8 @@ export class CliNode {
   }
 }
 
-async function readUrl(stderr: Readable): Promise<string> {
+/** The address in the first line that names one. */
+export async function readUrl(stderr: Readable): Promise<string> {
   const lines = createInterface({ input: stderr, terminal: false });
   return new Promise((resolve) => {
     lines.on('line', (line) => {
