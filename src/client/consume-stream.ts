@@ -80,7 +80,10 @@ export class ConsumeStream implements AsyncIterable<ConsumeEvent> {
     return stream;
   }
 
-  /** The events as they come. Ends when the stream was closed here; throws what ended it otherwise. */
+  /**
+   * The events as they come. Ends when the stream was closed here; throws what ended it otherwise. Leaving the loop
+   * does not close the stream, because acknowledgements may be under way: call `close` after them.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<ConsumeEvent> {
     for (;;) {
       const event = this.#events.shift();

@@ -42,6 +42,7 @@ export class FrameSocket {
   #buffer = Buffer.allocUnsafeSlow(readBytesMin);
   #filledBytes = 0;
   #heartbeat: NodeJS.Timeout | undefined;
+  #lastReceivedMs = performance.now();
 
   private constructor(options: FrameSocketOptions, opened: () => void) {
     const { hostname, port, host } = new URL(options.server);
@@ -97,6 +98,7 @@ export class FrameSocket {
 
   #received(byteCount: number): boolean {
     this.#filledBytes += byteCount;
+    this.#lastReceivedMs = performance.now();
     try {
       if (this.#state === 'opening') this.#readAnswer();
       if (this.#state === 'open') this.#readFrames();
@@ -114,7 +116,10 @@ export class FrameSocket {
       this.#keep(headEnd + 4);
       this.#state = 'open';
       this.#heartbeat = setInterval(() => {
-        this.send(encodeFrame(frameKinds.heartbeat));
+        // The time-out of the socket begins anew with what is sent, so it would never tell that nothing comes.
+        const silentMs = performance.now() - this.#lastReceivedMs;
+        if (silentMs > streamIdleMsMax) this.#fail(this.#broken('it says nothing'));
+        else this.send(encodeFrame(frameKinds.heartbeat));
       }, streamHeartbeatMs / 2);
       this.#opened();
       return;

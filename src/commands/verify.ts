@@ -39,7 +39,9 @@ export default class Verify extends BaseCommand {
         counts.checkedBytes += finding.checkedBytes;
         if (flags.json) this.log(JSON.stringify(finding));
         else if (finding.kind !== 'intact') {
-          this.log(`${finding.kind}: ${finding.category}/${finding.name} ${finding.sentence}`);
+          this.log(
+            `${finding.kind}: ${finding.category}/${plain(finding.name)} ${finding.sentence}`,
+          );
         }
       }
     } finally {
@@ -50,4 +52,9 @@ export default class Verify extends BaseCommand {
     );
     if (counts.damage > 0) process.exitCode = 1;
   }
+}
+
+/** The name of a file can be anything; on a terminal it must not be more than a name. */
+function plain(name: string): string {
+  return /^[ -~]+$/.test(name) ? name : JSON.stringify(name);
 }

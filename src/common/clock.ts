@@ -18,11 +18,19 @@ export interface Clock {
   defer(run: () => void): void;
 }
 
+/** What a timer of the system takes at most, 24.8 days: it fires at once for more. */
+const timeoutMsMax = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   after(delayMs, run) {
-    const timer = setTimeout(run, delayMs);
+    let timer: NodeJS.Timeout;
+    const wait = (restMs: number): void => {
+      const stepMs = Math.min(restMs, timeoutMsMax);
+      timer = setTimeout(() => (restMs > stepMs ? wait(restMs - stepMs) : run()), stepMs);
+    };
+    wait(delayMs);
     return { cancel: () => clearTimeout(timer) };
   },
   defer: (run) => {

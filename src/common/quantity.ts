@@ -15,7 +15,6 @@ const byteUnits: Readonly<Record<string, number>> = {
 };
 
 const durationUnits: Readonly<Record<string, number>> = {
-  '': 1,
   ms: 1,
   s: 1_000,
   m: 60_000,
@@ -28,14 +27,17 @@ const units = { bytes: byteUnits, duration: durationUnits } as const;
 /** What is accepted, for messages. */
 export const quantityForms: Readonly<Record<QuantityKind, string>> = {
   bytes: 'a number of bytes, or one with KiB, MiB, GiB or TiB, for example 20MiB',
-  duration: 'a number of milliseconds, or one with ms, s, m, h or d, for example 10m',
+  duration: 'a number with ms, s, m, h or d, for example 10m',
 };
 
-/** Reads `20MiB` as bytes or `10m` as milliseconds; a number alone is taken as it is. `undefined` for other texts. */
+/**
+ * Reads `20MiB` as bytes or `10m` as milliseconds. Bytes may come without a unit, and so may 0; a duration may
+ * not, because nobody can tell whether seconds or days are meant. `undefined` for other texts.
+ */
 export function parseQuantity(kind: QuantityKind, text: string): number | undefined {
   const match = /^(\d{1,15}(?:\.\d{1,6})?) ?([A-Za-z]{0,3})$/.exec(text.trim());
   const [, digits, unit = ''] = match ?? [];
-  const factor = units[kind][unit.toLowerCase()];
+  const factor = Number(digits) === 0 ? 1 : units[kind][unit.toLowerCase()];
   if (digits === undefined || factor === undefined) return undefined;
   const value = Math.round(Number(digits) * factor);
   return Number.isSafeInteger(value) ? value : undefined;

@@ -128,7 +128,7 @@ export const errorCodes = {
     status: 503,
     retryable: true,
     meaning:
-      'The disk refused to work as expected; the message says whether the batch was stored. After a failed sync the category takes no more writes.',
+      'The disk refused to work as expected; the message says whether the batch was stored. After a failed sync the node takes no more writes.',
   },
   internal: { status: 500, retryable: true, meaning: 'A fault of the node itself.' },
 

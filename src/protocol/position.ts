@@ -1,3 +1,5 @@
+import { chunkIndexMax } from './limits.js';
+
 /** Where a reader stands in the chunks of one owner: everything before it is done. */
 export interface OwnerPosition {
   /** The index of the chunk. */
@@ -34,6 +36,11 @@ export function isPosition(value: unknown): value is Position {
 export function isOwnerPositions(value: unknown): value is OwnerPositions {
   if (typeof value !== 'object' || value === null) return false;
   return Object.values(value as Partial<OwnerPositions>).every(
-    (place) => Number.isSafeInteger(place?.index) && Number.isSafeInteger(place?.offset),
+    (place) =>
+      isWithin(place?.index, chunkIndexMax) && isWithin(place?.offset, Number.MAX_SAFE_INTEGER),
   );
+}
+
+function isWithin(value: unknown, max: number): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= max;
 }

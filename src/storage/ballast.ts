@@ -1,5 +1,5 @@
 import { replaceFile } from './atomic-file.js';
-import { type Disk, hasSystemCode } from './disk.js';
+import { type Disk, type DiskFile, hasSystemCode } from './disk.js';
 
 /** Room for several small files and what the file system needs to name them. */
 const ballastBytes = 64 * 1024;
@@ -22,14 +22,23 @@ export class Ballast {
   async restore(): Promise<void> {
     if (this.#isThere) return;
     try {
-      const file = await this.#disk.createFile(this.#path);
+      // One that is there may be a short one of a full disk; what it lacks is written, and the rest is the same.
+      const file = await this.#open();
       const written = await file
         .write([Buffer.alloc(ballastBytes, 0x0a)], 0)
         .finally(() => file.close());
       this.#isThere = written === ballastBytes;
+    } catch {
+      // There is no room; later calls try again.
+    }
+  }
+
+  async #open(): Promise<DiskFile> {
+    try {
+      return await this.#disk.createFile(this.#path);
     } catch (error) {
-      // It is there from an earlier start, or there is no room; later calls try again.
-      this.#isThere = hasSystemCode(error, 'EEXIST');
+      if (!hasSystemCode(error, 'EEXIST')) throw error;
+      return this.#disk.openFile(this.#path, 'write');
     }
   }
 

@@ -123,6 +123,7 @@ class CategoryOpening {
       if (name !== undefined && this.#groups.isAckedByAll(name.owner, name.index)) {
         await this.#finishRemoval(chunkFiles(this.#options, formatChunkName(name)));
       } else if (name === undefined || (await readSeal(disk, indexPath)) === undefined) {
+        await this.#reportLost(fileName, indexPath);
         await removeIfThere(disk, indexPath);
         hasRemoved = true;
       } else {
@@ -136,6 +137,18 @@ class CategoryOpening {
     // One that came back with a power failure could be taken for that of a chunk acknowledged meanwhile: unused
     // indexes below one that is acknowledged count as acknowledged too.
     if (hasRemoved) await disk.syncDirectory(indexDirectory);
+  }
+
+  /** A power failure took the name of the chunk before it was durable; or somebody has removed the file. */
+  async #reportLost(fileName: string, indexPath: string): Promise<void> {
+    const { disk, log } = this.#ports;
+    const bytes = endOf((await readIndex(disk, indexPath))?.records ?? []);
+    if (bytes === 0) return;
+    const fields = { category: this.#options.name, index: fileName, bytes };
+    log.error(
+      'A chunk is gone that was not durable yet, or was removed; its batches are lost.',
+      fields,
+    );
   }
 
   /** The crash came behind the acknowledgement; what producers have sent in the chunk must still be kept. */

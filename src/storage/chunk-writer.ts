@@ -153,7 +153,9 @@ export class ChunkWriter {
         await this.#index.sync();
       } catch (error) {
         await this.#cutBack();
-        if (hasSystemCode(error, 'ENOSPC', 'EDQUOT')) return;
+        if (hasSystemCode(error, 'ENOSPC', 'EDQUOT') || this.chunk.state !== 'sealed') return;
+        // The index of an idle chunk could not be opened; nothing was lost by that, and the next flush tries again.
+        if (hasSystemCode(error, 'EMFILE', 'ENFILE')) throw notYetDurable(error, this.#index.path);
         this.#syncFailure = syncError(error, this.#index.path);
         throw this.#syncFailure;
       }

@@ -174,7 +174,14 @@ await t.test('a consumer starts where it says, and hears of chunks that went', a
     { kind: 'data', bytes: 'e\n' },
     { kind: 'sealed' },
   ]);
-  const beyond = await consume(t, server, { start: { node1: { index: 0, offset: 9 } } });
+  const cut = await consume(t, server, { start: { node1: { index: 0, offset: 9 } } });
+  t.match(
+    await eventsUntil(cut, isLast),
+    [{ kind: 'sealed', chunk: first, size: 4 }, { bytes: 'e\n' }, { kind: 'sealed' }],
+    'a sealed chunk may have lost its end to a power failure',
+  );
+  await write(server, 'f\n');
+  const beyond = await consume(t, server, { start: { node1: { index: 3, offset: 9 } } });
   await t.rejects(
     eventsUntil(beyond, () => false),
     { code: 'offset_out_of_range' },

@@ -55,7 +55,7 @@ t.test('an intact directory ends with 0 and one sentence', async (t) => {
   const plain = await verify(data);
   t.equal(plain.exit, 0, plain.stderr);
   t.equal(plain.stdout.toString(), '');
-  t.equal(plain.stderr, '1 intact, 0 with a note, 0 damaged; 14 B checked.\n');
+  t.equal(plain.stderr, '1 intact, 0 with a note, 0 damaged; 14 bytes checked.\n');
   const json = await verify(data, ['--json']);
   t.equal(json.exit, 0);
   t.same(findingsOf(json), [

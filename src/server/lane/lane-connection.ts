@@ -185,8 +185,7 @@ export class LaneConnection implements ByteSink, Swept {
     }
     const head = readHead(readBuffer, at, end, ports.batchBytesMax);
     // What takes the connection over has to be its only request.
-    if (typeof head !== 'string' && head.kind === 'stream' && this.#owed.count > 0)
-      return 'foreign';
+    if (typeof head !== 'string' && head.kind === 'stream' && this.#hadRequest) return 'foreign';
     if (typeof head !== 'string') this.#lastHead = head;
     return head;
   }

@@ -175,7 +175,9 @@ export class ConsumeConnection extends StreamConnection {
     const chunk = category.chunk(name);
     if (chunk === undefined) return false;
     const { size, state } = chunk;
-    if (cursor.offset !== size) return this.#sendData(chunk, cursor);
+    // A sealed chunk may be shorter than what its reader has had: a power failure took its end.
+    const isAtEnd = cursor.offset === size || (state === 'sealed' && cursor.offset > size);
+    if (!isAtEnd) return this.#sendData(chunk, cursor);
     if (state !== 'sealed') return false;
     this.send(encodeFrame(frameKinds.sealed, { name, offset: size }));
     this.#moveTo(cursor, cursor.index + 1);
