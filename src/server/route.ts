@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import type { Context } from 'koa';
+import { ChukchaError } from '../protocol/chukcha-error.js';
 import { drainingError } from '../storage/category-writer.js';
 import type { Query } from './query.js';
 import type { ServerPorts } from './server-ports.js';
@@ -42,6 +43,26 @@ export function sendText(
     ...extraHeaders,
   });
   context.res.end(text);
+}
+
+/**
+ * Resolves when the answers to earlier requests of the connection have gone. Node begins all requests that a client
+ * sends at once, and keeps what is written for the later ones in memory: large answers must wait for their turn.
+ *
+ * Throws `aborted` when the connection ends before.
+ */
+export async function ownTurn({ req, res }: Context): Promise<void> {
+  if (res.socket !== null) return;
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      res.off('socket', done);
+      req.socket.off('close', done);
+      resolve();
+    };
+    res.once('socket', done);
+    req.socket.once('close', done);
+  });
+  if (req.socket.destroyed) throw new ChukchaError('aborted', 'The client closed the connection.');
 }
 
 /** Aborts when the client of the request goes away or the node begins to stop. */

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import t from 'tap';
 import { messageBytesMax, readBytesDefault, readBytesMax } from '../../src/protocol/limits.js';
 import { type DiskOperation, FaultDisk } from '../support/fault-disk.js';
+import { RawConnection } from '../support/raw-connection.js';
 import { checkProperty } from '../support/seeded-random.js';
 import {
   type Answer,
@@ -326,3 +327,29 @@ await t.test('clients that go away in the middle of an answer leave no open file
   await server.close();
   t.equal(stillOpen(disk), 0);
 });
+
+await t.test(
+  'reads that a client sends at once, and does not take, are not all read',
+  async (t) => {
+    const disk = new FaultDisk();
+    const server = await startServer({ directory: t.testdir(), disk, chunkBytesMax });
+    const content = Buffer.concat(Array.from({ length: 8 }, () => messageOf(512 * 1024)));
+    for (let count = 0; count < 3; count += 1) await write(server, content);
+    const connection = new RawConnection(server.url);
+    connection.socket.pause();
+    // With this header it is the application that answers.
+    const path = `/read?category=logs&chunk=${first}&max_size=${8 * 1024 * 1024}`;
+    const request = `GET ${path} HTTP/1.1\r\nHost: x\r\nX-Other: 1\r\n\r\n`;
+    connection.send(request.repeat(50));
+    let readCount = 0;
+    await until(() => {
+      const isSettled = disk.count('read') > 0 && disk.count('read') === readCount;
+      readCount = disk.count('read');
+      return isSettled;
+    });
+    t.ok(readCount < 60, `${readCount} reads of 256 KiB at most`);
+    connection.socket.destroy();
+    await connection.closed;
+    await server.close();
+  },
+);

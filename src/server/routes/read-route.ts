@@ -8,7 +8,7 @@ import {
   rangeHeaders,
   readQueryNames,
 } from '../operations/read.js';
-import { type Route, requestEnd } from '../route.js';
+import { ownTurn, type Route, requestEnd } from '../route.js';
 
 /**
  * `GET /read`: whole messages of one chunk, from an offset on. An empty 200 means that there are no more
@@ -19,6 +19,7 @@ export const readRoute: Route = {
   methods: ['GET'],
   queryNames: readQueryNames,
   async handle(context, query, ports) {
+    await ownTurn(context);
     const end = requestEnd(context, ports.stopping);
     const range = await openRange(parseRead(query), ports, end.signal).finally(end.release);
     const { res: response } = context;

@@ -5,7 +5,7 @@ import { longPollMsMax, readBytesDefault, socketIdleMsMax } from '../../protocol
 import { checkGroupName, checkNodeName } from '../../protocol/names.js';
 import { type DiskFile, hasSystemCode } from '../../storage/disk.js';
 import { readFully, writePiece } from '../file-range.js';
-import { type Route, refuseWhenStopping, requestEnd } from '../route.js';
+import { ownTurn, type Route, refuseWhenStopping, requestEnd } from '../route.js';
 import type { ServerPorts } from '../server-ports.js';
 import { StreamCursor, type StreamTurn } from '../stream-cursor.js';
 
@@ -26,6 +26,7 @@ export const streamRoute: Route = {
   methods: ['GET'],
   queryNames: ['category', 'group', 'from', 'owner', 'wait_ms'],
   async handle(context, query, ports) {
+    await ownTurn(context);
     const category = query.required('category');
     const group = checkGroupName(query.optional('group') ?? groupNameDefault);
     const from = query.choice('from', ['earliest', 'latest']);
