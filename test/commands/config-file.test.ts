@@ -16,7 +16,7 @@ async function resolve(
 }
 
 await t.test('a file gives options by the names of their flags', async (t) => {
-  const yaml = 'name: n\nmax-batch: 1MiB\nflush-interval: 250\nretain-for: logs=7d, *=30d\n';
+  const yaml = 'name: n\nmax-batch: 1MiB\nflush-interval: 250ms\nretain-for: logs=7d, *=30d\n';
   const options = await resolve(t, yaml);
   t.match(options, { name: 'n', batchBytesMax: 1024 ** 2, flushIntervalMs: 250, port: 8080 });
   t.same(options.retentionOf('logs'), { ageMsMax: 7 * 86_400_000, bytesMax: undefined });

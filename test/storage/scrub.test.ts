@@ -111,12 +111,18 @@ await t.test('what is saved is durable before the chunk is moved', async (t) => 
   const { directory, disk, store, category, clock } = await openWithChunks(t);
   await flip(chunkPath(directory, 'logs', nameOf(0)), 0);
   await scrub({ directory, disk, store, category, clock, log: new RecordingLogger() });
-  const moves = disk.calls.filter(({ operation, path }) =>
+  const calls = disk.calls.filter(({ operation, path }) =>
     operation === 'rename' ? path.includes('quarantine') : /chunk000000002/.test(path),
   );
-  const calls = moves.map(({ operation }) => operation);
-  t.ok(calls.indexOf('sync') > calls.lastIndexOf('write'), calls.join(' '));
-  t.ok(calls.indexOf('rename') > calls.lastIndexOf('sync'), calls.join(' '));
+  const moved = calls.findIndex(({ operation }) => operation === 'rename');
+  const written = new Set(calls.flatMap((call) => (call.operation === 'write' ? call.path : [])));
+  t.equal(written.size, 2, 'the chunk that takes what is saved, and its index');
+  for (const path of written) {
+    const last = (wanted: string) =>
+      calls.findLastIndex((call) => call.operation === wanted && call.path === path);
+    t.ok(last('sync') > last('write'), `${path} is synced after its last write`);
+    t.ok(moved > last('sync'), `${path} is synced before the damaged chunk is moved`);
+  }
   await store.close();
 });
 
