@@ -113,6 +113,23 @@ export const errorCodes = {
     retryable: true,
     meaning: 'Fewer peers are connected than min_sync_replicas asks for. Nothing was stored.',
   },
+  coordination_unavailable: {
+    status: 503,
+    retryable: true,
+    meaning:
+      'What the nodes of the cluster have to agree on cannot be asked or changed now, because etcd cannot be reached. Writes, reads and acknowledgements go on.',
+  },
+  not_replicated: {
+    status: 504,
+    retryable: true,
+    meaning:
+      'The batch was stored, but not confirmed by as many peers as min_sync_replicas asks for in time. Sent again with the same stamp it is not stored twice.',
+  },
+  membership_refused: {
+    status: 409,
+    retryable: false,
+    meaning: 'The cluster does not take the node or the change of a node; the message says why.',
+  },
   draining: {
     status: 503,
     retryable: true,
