@@ -25,15 +25,16 @@ export class AppendFile {
   readonly #disk: Disk;
   readonly #clock: Clock;
   #file: DiskFile | undefined;
-  #size = 0;
+  #size: number;
   #writeNowPausedUntilMs = 0;
 
-  /** @param file the file, which is empty */
-  constructor(disk: Disk, clock: Clock, path: string, file: DiskFile) {
+  /** @param file the file when it is open already; one of another size than 0 is there, and is opened when needed */
+  constructor(disk: Disk, clock: Clock, path: string, file: DiskFile | undefined, size = 0) {
     this.#disk = disk;
     this.#clock = clock;
     this.path = path;
     this.#file = file;
+    this.#size = size;
   }
 
   /** What stands behind it is torn, or not taken in yet. */
@@ -88,6 +89,13 @@ export class AppendFile {
   /** Cuts off what was not taken in. */
   async cutBack(): Promise<void> {
     await this.#file?.truncate(this.#size);
+  }
+
+  /** Gives up what was taken in behind `size`. */
+  async shrink(size: number): Promise<void> {
+    this.#file ??= await this.#disk.openFile(this.path, 'write');
+    this.#size = size;
+    await this.#file.truncate(size);
   }
 
   async close(): Promise<void> {

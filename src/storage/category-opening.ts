@@ -1,7 +1,7 @@
 import { errorMessage } from '../protocol/chukcha-error.js';
 import { type ChunkName, formatChunkName, parseChunkName } from '../protocol/names.js';
 import { removeIfThere } from './atomic-file.js';
-import type { BatchRecord } from './batch-index.js';
+import type { BatchRecord, SealRecord } from './batch-index.js';
 import type { CategoryOptions, CategoryPorts } from './category-options.js';
 import { Chunk, chunkIndexPath, indexSuffix, parseIndexName } from './chunk.js';
 import { ChunkList } from './chunk-list.js';
@@ -15,6 +15,7 @@ import {
   readIndex,
   readSeal,
   recoverChunk,
+  sealOf,
   sealRecovered,
 } from './recovery.js';
 
@@ -94,15 +95,13 @@ class CategoryOpening {
     if (found.kind === 'damaged') {
       this.damaged.push(files);
     } else if (found.kind === 'sealed') {
-      const { size, sealedAtMs } = found.seal;
-      this.chunks.add(Chunk.sealed(name, this.#options.home, size, sealedAtMs));
+      this.chunks.add(Chunk.sealed(name, this.#options.home, found.seal));
     } else if (found.records.length === 0) {
       await this.#remove(files);
     } else {
-      const sealedAtMs = clock.wallMs();
-      await this.#seal(files, found.records, sealedAtMs);
-      const size = endOf(found.records);
-      this.chunks.add(Chunk.sealed(name, this.#options.home, size, sealedAtMs));
+      const seal = sealOf(found.records, clock.wallMs());
+      await this.#seal(files, found.records, seal);
+      this.chunks.add(Chunk.sealed(name, this.#options.home, seal));
     }
   }
 
@@ -174,15 +173,11 @@ class CategoryOpening {
   }
 
   /** As a writer does it: first what producers have sent, then the record that the chunk is whole. */
-  async #seal(
-    files: ChunkFiles,
-    records: readonly BatchRecord[],
-    sealedAtMs: number,
-  ): Promise<void> {
+  async #seal(files: ChunkFiles, records: readonly BatchRecord[], seal: SealRecord): Promise<void> {
     this.#note(files, records);
     try {
       await this.#producers.archive(files.chunk);
-      await sealRecovered(this.#ports.disk, files.indexPath, records, sealedAtMs);
+      await sealRecovered(this.#ports.disk, files.indexPath, seal);
     } catch (error) {
       this.#warn(
         'A recovered chunk could not be sealed; the next start checks it again.',

@@ -7,7 +7,8 @@ import type { BatchRecord } from './batch-index.js';
 import type { Chunk } from './chunk.js';
 import type { ChunkWriter } from './chunk-writer.js';
 import type { DiskGuard } from './disk-guard.js';
-import type { Flushable, Flusher } from './flusher.js';
+import type { Flusher } from './flusher.js';
+import { OpenWriters } from './open-writers.js';
 
 /**
  * A chunk whose index has this many bytes before a write is sealed too: a start reads an index as a whole, and
@@ -57,7 +58,7 @@ interface SyncWaiter {
  *     none --first batch--> open --size or age reached, seal() or torn tail--> none
  *     any --close()--> closing (refuses batches, writes and seals what waits)
  */
-export class CategoryWriter implements Flushable {
+export class CategoryWriter {
   readonly #options: CategoryWriterOptions;
   readonly #ports: CategoryWriterPorts;
   readonly #lane = new Mutex();
@@ -68,12 +69,12 @@ export class CategoryWriter implements Flushable {
   #rotation: Timer | undefined;
   #waitingForSync: SyncWaiter[] = [];
   #syncing: Promise<void> | undefined;
-  /** Those whose files are open: with bytes or a name that are not durable yet, or written to of late. */
-  readonly #openFiles = new Set<ChunkWriter>();
+  readonly #open: OpenWriters;
 
   constructor(options: CategoryWriterOptions, ports: CategoryWriterPorts) {
     this.#options = options;
     this.#ports = ports;
+    this.#open = new OpenWriters({ ...ports, exclusively: (task) => this.#lane.run(task) });
   }
 
   submit(submission: Submission): void {
@@ -89,28 +90,13 @@ export class CategoryWriter implements Flushable {
   }
 
   /** Makes what was written durable, and closes the files of chunks that are sealed or idle. */
-  async flush(): Promise<void> {
-    for (const writer of [...this.#openFiles]) {
-      try {
-        await this.#flushWriter(writer);
-        // What came meanwhile has a flush of its own to come.
-        if (writer.isAtRest) this.#openFiles.delete(writer);
-        else this.#ports.flusher.markDirty(this);
-      } catch (error) {
-        if (writer.hasFailed) {
-          this.#openFiles.delete(writer);
-          this.#ports.guard.stop(error as ChukchaError);
-          // An append that is under way must not find the number of its file in the hands of another one.
-          await this.#lane.run(() => writer.close());
-        } else this.#ports.flusher.markDirty(this);
-      }
-    }
+  flush(): Promise<void> {
+    return this.#open.flush();
   }
 
   /** Makes what was written durable; the files stay open. Throws `storage_failed`, also when an earlier sync failed. */
-  async sync(): Promise<void> {
-    for (const writer of [...this.#openFiles]) await this.#syncWriter(writer);
-    this.#ports.guard.requireSynced();
+  sync(): Promise<void> {
+    return this.#open.syncAll();
   }
 
   /**
@@ -177,7 +163,7 @@ export class CategoryWriter implements Flushable {
     } finally {
       if (writer.tornTail) this.#sealCurrent();
     }
-    this.#markOpen(writer);
+    this.#open.mark(writer);
     guard.noteWritten(group.reduce((sum, { byteCount }) => sum + byteCount, 0));
     for (const record of records) onStored(chunk, record);
     group.forEach((submission, index) => {
@@ -198,7 +184,7 @@ export class CategoryWriter implements Flushable {
       this.#waitingForSync = [];
       const failures = new Map<ChunkWriter, unknown>();
       for (const writer of new Set(waiting.map((waiter) => waiter.writer))) {
-        await this.#syncWriter(writer).catch((error: unknown) => failures.set(writer, error));
+        await this.#open.sync(writer).catch((error: unknown) => failures.set(writer, error));
       }
       for (const { submission, appended, writer } of waiting) {
         if (failures.has(writer)) submission.failed(failures.get(writer));
@@ -236,36 +222,10 @@ export class CategoryWriter implements Flushable {
     if (writer === undefined) return undefined;
     this.#current = undefined;
     this.#rotation?.cancel();
-    writer.chunk.seal(this.#ports.clock.wallMs());
-    this.#markOpen(writer);
+    writer.seal(this.#ports.clock.wallMs());
+    this.#open.mark(writer);
     this.#ports.onSealed();
     return writer.chunk;
-  }
-
-  #markOpen(writer: ChunkWriter): void {
-    this.#openFiles.add(writer);
-    this.#ports.flusher.markDirty(this);
-  }
-
-  async #syncWriter(writer: ChunkWriter): Promise<void> {
-    try {
-      await writer.sync();
-    } catch (error) {
-      if (writer.hasFailed) this.#ports.guard.stop(error as ChukchaError);
-      throw error;
-    }
-  }
-
-  async #flushWriter(writer: ChunkWriter): Promise<void> {
-    // One that is sealed meanwhile may have grown before that; its own flush is still to come.
-    const isFinal = writer.chunk.state !== 'open';
-    await writer.sync();
-    if (!isFinal) {
-      await writer.closeIfIdle();
-      return;
-    }
-    if (await this.#ports.onDurable(writer.chunk.name)) await writer.writeSeal();
-    await writer.close();
   }
 }
 

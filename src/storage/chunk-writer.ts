@@ -6,9 +6,16 @@ import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import { AppendFile } from './append-file.js';
 import { removeIfThere } from './atomic-file.js';
 import type { Batch } from './batch.js';
-import { type BatchRecord, formatRecord, formatSeal, indexHeader } from './batch-index.js';
+import {
+  type BatchRecord,
+  crcOfRecords,
+  formatIndex,
+  formatRecord,
+  formatSeal,
+  indexHeader,
+} from './batch-index.js';
 import type { Chunk } from './chunk.js';
-import { type Disk, type DiskFile, hasSystemCode } from './disk.js';
+import { type Disk, hasSystemCode } from './disk.js';
 import { writeError } from './disk-error.js';
 
 /** Combining two checksums takes as long as computing one over so many bytes (1.5 us here). */
@@ -17,9 +24,19 @@ const combineBytesMin = 8 * 1024;
 /** After so long without a batch the files are closed: a node may have more categories than descriptors. */
 const idleMs = 500;
 
+/** Batches as another node has recorded them: their bytes agree with their records. */
+export interface RecordedBatches {
+  readonly records: readonly BatchRecord[];
+  /** The lines of the index that say the same. */
+  readonly lines: string;
+  readonly pieces: readonly Uint8Array[];
+  /** The bytes of all pieces. */
+  readonly byteCount: number;
+}
+
 /**
- * Writes one chunk of this node and the index of its batches, from their creation until they are sealed and
- * durable. Calls must come one after another; only `sync` may run beside them.
+ * Writes one chunk and the index of its batches until they are sealed and durable. Calls must come one after
+ * another; only `sync` may run beside them.
  *
  * The bytes of a batch are written before its line in the index, and a batch counts as stored when both are:
  * what a start finds in a chunk beyond its index belongs to no answered batch.
@@ -32,7 +49,7 @@ export class ChunkWriter {
   readonly #index: AppendFile;
   readonly #syncLane = new Mutex();
   /** Of all bytes of the chunk. */
-  #crc = 0;
+  #crc: number;
   #isNameSynced = false;
   #isAppending = false;
   #isDirty = false;
@@ -41,12 +58,19 @@ export class ChunkWriter {
   #syncFailure: ChukchaError | undefined;
   #closed = false;
 
-  private constructor(disk: Disk, clock: Clock, chunk: Chunk, data: DiskFile, index: DiskFile) {
+  private constructor(
+    disk: Disk,
+    clock: Clock,
+    chunk: Chunk,
+    files: { readonly data: AppendFile; readonly index: AppendFile },
+    crc: number,
+  ) {
     this.#disk = disk;
     this.#clock = clock;
     this.chunk = chunk;
-    this.#data = new AppendFile(disk, clock, chunk.path, data);
-    this.#index = new AppendFile(disk, clock, chunk.indexPath, index);
+    this.#data = files.data;
+    this.#index = files.index;
+    this.#crc = crc;
   }
 
   /**
@@ -57,13 +81,35 @@ export class ChunkWriter {
     const index = await disk.createFile(chunk.indexPath);
     try {
       await disk.syncDirectory(dirname(chunk.indexPath));
-      return new ChunkWriter(disk, clock, chunk, await disk.createFile(chunk.path), index);
+      const data = new AppendFile(disk, clock, chunk.path, await disk.createFile(chunk.path));
+      const files = { data, index: new AppendFile(disk, clock, chunk.indexPath, index) };
+      return new ChunkWriter(disk, clock, chunk, files, 0);
     } catch (error) {
       await index.close();
       // An index without a chunk means nothing, so one that stays does no harm.
       await removeIfThere(disk, chunk.indexPath).catch(() => undefined);
       throw error;
     }
+  }
+
+  /** Goes on with a chunk that an earlier start has left with these batches, and nothing behind them. */
+  static reopen(
+    disk: Disk,
+    clock: Clock,
+    chunk: Chunk,
+    records: readonly BatchRecord[],
+  ): ChunkWriter {
+    const indexBytes = formatIndex(records).length;
+    const files = {
+      data: new AppendFile(disk, clock, chunk.path, undefined, chunk.size),
+      index: new AppendFile(disk, clock, chunk.indexPath, undefined, indexBytes),
+    };
+    return new ChunkWriter(disk, clock, chunk, files, crcOfRecords(records));
+  }
+
+  /** The CRC-32 of all bytes of the chunk. */
+  get crc(): number {
+    return this.#crc;
   }
 
   /** The bytes of the index, which with small batches grows faster than the chunk. */
@@ -86,31 +132,40 @@ export class ChunkWriter {
    * Appends the batches, all or none, and makes them visible to readers. Returns what the index says of
    * them. Throws `disk_full` when there is no room, `storage_failed` for other errors of the disk.
    */
-  async append(batches: readonly Batch[]): Promise<readonly BatchRecord[]> {
-    // Before anything else: from now on the files are in use, and are not closed for being idle.
-    this.#isAppending = true;
+  append(batches: readonly Batch[]): Promise<readonly BatchRecord[]> {
+    const byteCount = batches.reduce((sum, batch) => sum + batch.byteCount, 0);
+    return this.#append(batches, byteCount, (pieces) => {
+      const { records, crc } = this.#describe(batches, pieces, byteCount);
+      return { records, crc, lines: formatLines(records) };
+    });
+  }
+
+  /** As `append`, of batches that begin where the chunk ends. */
+  async take(batches: RecordedBatches): Promise<void> {
+    const { records, lines, byteCount } = batches;
+    await this.#append([batches], byteCount, (pieces) => {
+      return { records, crc: this.#crcWith(pieces, batches), lines };
+    });
+  }
+
+  /** Seals the chunk as it is; durable only with `writeSeal`. */
+  seal(sealedAtMs: number): void {
+    this.chunk.seal({ size: this.chunk.size, crc: this.#crc, sealedAtMs });
+  }
+
+  /** Gives up the batches behind these, which are the chunk's first ones; durable with the next `sync`. */
+  async shrinkTo(records: readonly BatchRecord[]): Promise<void> {
+    const last = records.at(-1);
+    const size = last === undefined ? 0 : last.offset + last.byteCount;
     try {
-      const byteCount = batches.reduce((sum, batch) => sum + batch.byteCount, 0);
-      const { records, crc } = await this.#data.write(batches, byteCount, (pieces) =>
-        this.#describe(batches, pieces, byteCount),
-      );
-      const lineBytes = await this.#writeLines(formatLines(records, this.#index.size === 0));
-      // Only now: a sync that ran beside the writes has cleared it, and may have missed them.
       this.#isDirty = true;
-      this.#data.advance(byteCount);
-      this.#index.advance(lineBytes);
-      this.#crc = crc;
-      this.chunk.grow(byteCount);
-      return records;
+      await this.#data.shrink(size);
+      await this.#index.shrink(formatIndex(records).length);
     } catch (error) {
-      // What is cut off must not come back with a power failure either.
-      this.#isDirty = true;
-      await this.#cutBack();
-      throw writeError(error, this.chunk.path);
-    } finally {
-      this.#isAppending = false;
-      this.#lastAppendMs = this.#clock.monotonicMs();
+      throw writeError(error, this.chunk.path, 'its end was not cut off');
     }
+    this.#crc = crcOfRecords(records);
+    this.chunk.shrink(size);
   }
 
   /**
@@ -144,12 +199,10 @@ export class ChunkWriter {
    */
   writeSeal(): Promise<void> {
     return this.#syncLane.run(async () => {
-      const { size, sealedAtMs, state } = this.chunk;
-      if (this.#closed || sealedAtMs === undefined || size === 0 || state === 'removed') return;
+      const { size, sealRecord, state } = this.chunk;
+      if (this.#closed || sealRecord === undefined || size === 0 || state === 'removed') return;
       try {
-        this.#index.advance(
-          await this.#writeLines(formatSeal({ size, crc: this.#crc, sealedAtMs })),
-        );
+        this.#index.advance(await this.#writeLines(formatSeal(sealRecord)));
         await this.#index.sync();
       } catch (error) {
         await this.#cutBack();
@@ -178,6 +231,44 @@ export class ChunkWriter {
       this.#closed = true;
       await settleAll([this.#data.close(), this.#index.close()]);
     });
+  }
+
+  async #append(
+    sources: readonly { readonly pieces: readonly Uint8Array[] }[],
+    byteCount: number,
+    describe: (pieces: readonly Uint8Array[]) => Described,
+  ): Promise<readonly BatchRecord[]> {
+    // Before anything else: from now on the files are in use, and are not closed for being idle.
+    this.#isAppending = true;
+    try {
+      const { records, crc, lines } = await this.#data.write(sources, byteCount, describe);
+      const isFirst = this.#index.size === 0;
+      const lineBytes = await this.#writeLines(isFirst ? indexHeader + lines : lines);
+      // Only now: a sync that ran beside the writes has cleared it, and may have missed them.
+      this.#isDirty = true;
+      this.#data.advance(byteCount);
+      this.#index.advance(lineBytes);
+      this.#crc = crc;
+      this.chunk.grow(byteCount);
+      return records;
+    } catch (error) {
+      // What is cut off must not come back with a power failure either.
+      this.#isDirty = true;
+      await this.#cutBack();
+      throw writeError(error, this.chunk.path);
+    } finally {
+      this.#isAppending = false;
+      this.#lastAppendMs = this.#clock.monotonicMs();
+    }
+  }
+
+  /** The checksum of the chunk with batches whose own ones are known. */
+  #crcWith(pieces: readonly Uint8Array[], { records, byteCount }: RecordedBatches): number {
+    if (byteCount < combineBytesMin * records.length) return crc32OfPieces(pieces, this.#crc);
+    return records.reduce(
+      (crc, record) => combineCrc32(crc, record.crc, record.byteCount),
+      this.#crc,
+    );
   }
 
   /** The records of batches that follow what is there, and the checksum of the chunk with them. */
@@ -232,8 +323,16 @@ export class ChunkWriter {
   }
 }
 
-function formatLines(records: readonly BatchRecord[], isFirst: boolean): string {
-  let lines = isFirst ? indexHeader : '';
+/** What is known of bytes that are being written. */
+interface Described {
+  readonly records: readonly BatchRecord[];
+  /** The checksum of the chunk with them. */
+  readonly crc: number;
+  readonly lines: string;
+}
+
+function formatLines(records: readonly BatchRecord[]): string {
+  let lines = '';
   for (const record of records) lines += formatRecord(record);
   return lines;
 }

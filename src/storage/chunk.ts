@@ -1,5 +1,6 @@
 import { ChangeSignal } from '../common/wait.js';
 import { type ChunkName, formatChunkName, parseChunkName } from '../protocol/names.js';
+import type { SealRecord } from './batch-index.js';
 
 /** Where the chunks of a category and what belongs to them are. */
 export interface ChunkHome {
@@ -24,8 +25,8 @@ export function parseIndexName(fileName: string): ChunkName | undefined {
 }
 
 /**
- * What a node knows of one chunk that it holds. A chunk is open, then sealed, then removed; the owner's
- * writer or the acknowledgement moves it, and every move wakes the readers that wait.
+ * What a node knows of one chunk that it holds. A chunk is open, then sealed, then removed; its writer or the
+ * acknowledgement moves it, and every move wakes the readers that wait.
  */
 export class Chunk {
   readonly owner: string;
@@ -39,25 +40,25 @@ export class Chunk {
   onRemoved: (() => void) | undefined;
   #size: number;
   #state: 'open' | 'sealed' | 'removed';
-  #sealedAtMs: number | undefined;
+  #seal: SealRecord | undefined;
 
-  private constructor(name: ChunkName, home: ChunkHome, size: number, sealedAtMs?: number) {
+  private constructor(name: ChunkName, home: ChunkHome, size: number, seal?: SealRecord) {
     this.owner = name.owner;
     this.index = name.index;
     this.name = formatChunkName(name);
     this.path = `${home.directory}/${this.name}`;
     this.indexPath = chunkIndexPath(home, this.name);
     this.#size = size;
-    this.#state = sealedAtMs === undefined ? 'open' : 'sealed';
-    this.#sealedAtMs = sealedAtMs;
+    this.#state = seal === undefined ? 'open' : 'sealed';
+    this.#seal = seal;
   }
 
-  static open(name: ChunkName, home: ChunkHome): Chunk {
-    return new Chunk(name, home, 0);
+  static open(name: ChunkName, home: ChunkHome, size = 0): Chunk {
+    return new Chunk(name, home, size);
   }
 
-  static sealed(name: ChunkName, home: ChunkHome, size: number, sealedAtMs: number): Chunk {
-    return new Chunk(name, home, size, sealedAtMs);
+  static sealed(name: ChunkName, home: ChunkHome, seal: SealRecord): Chunk {
+    return new Chunk(name, home, seal.size, seal);
   }
 
   /** Bytes that readers may have: always whole batches. */
@@ -69,9 +70,9 @@ export class Chunk {
     return this.#state;
   }
 
-  /** When it was sealed, by the wall clock, in milliseconds since 1970; `undefined` before. */
-  get sealedAtMs(): number | undefined {
-    return this.#sealedAtMs;
+  /** What it is for good; `undefined` while it is open. */
+  get sealRecord(): SealRecord | undefined {
+    return this.#seal;
   }
 
   grow(byteCount: number): void {
@@ -80,10 +81,22 @@ export class Chunk {
     this.changed.notify();
   }
 
-  seal(atMs: number): void {
+  /** Takes off an end that belongs elsewhere. */
+  shrink(size: number): void {
+    if (this.#state !== 'open' || size > this.#size) {
+      throw new Error(`${this.name} is ${this.#state} and cannot shrink to ${size}`);
+    }
+    this.#size = size;
+    this.changed.notify();
+  }
+
+  seal(record: SealRecord): void {
     if (this.#state !== 'open') return;
+    if (record.size !== this.#size) {
+      throw new Error(`${this.name} has ${this.#size} bytes and is not sealed at ${record.size}`);
+    }
     this.#state = 'sealed';
-    this.#sealedAtMs = atMs;
+    this.#seal = record;
     this.changed.notify();
   }
 

@@ -81,17 +81,20 @@ export async function recoverChunk(
 export async function sealRecovered(
   disk: Disk,
   indexPath: string,
-  records: readonly BatchRecord[],
-  sealedAtMs: number,
+  seal: SealRecord,
 ): Promise<void> {
   const file = await disk.openFile(indexPath, 'write');
   try {
-    const seal = { size: endOf(records), crc: crcOfRecords(records), sealedAtMs };
     await writeAll(file, Buffer.from(formatSeal(seal), 'latin1'), await file.size(), indexPath);
     await file.sync();
   } finally {
     await file.close();
   }
+}
+
+/** The seal of a chunk that has these batches. */
+export function sealOf(records: readonly BatchRecord[], sealedAtMs: number): SealRecord {
+  return { size: endOf(records), crc: crcOfRecords(records), sealedAtMs };
 }
 
 /** Where the last batch ends. */

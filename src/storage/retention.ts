@@ -17,7 +17,7 @@ export function findExpired(
   const expired: Chunk[] = [];
   let keptBytes = chunks.reduce((sum, chunk) => sum + chunk.size, 0);
   for (const chunk of chunks) {
-    const { sealedAtMs = nowMs } = chunk;
+    const { sealedAtMs } = chunk.sealRecord ?? { sealedAtMs: nowMs };
     const isOld = nowMs - sealedAtMs > ageMsMax;
     if (chunk.state !== 'sealed' || (!isOld && keptBytes <= bytesMax)) break;
     expired.push(chunk);

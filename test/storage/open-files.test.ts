@@ -22,7 +22,11 @@ function setUp(t: Test): Setting {
   const directory = t.testdir(Object.fromEntries(content));
   const disk = new FaultDisk();
   const chunks = content.map((_, index) =>
-    Chunk.sealed({ owner: 'node1', index }, { directory, indexDirectory: directory }, 2, 0),
+    Chunk.sealed(
+      { owner: 'node1', index },
+      { directory, indexDirectory: directory },
+      { size: 2, crc: 0, sealedAtMs: 0 },
+    ),
   );
   return { disk, chunks, files: new OpenFiles({ disk, clock: new FakeClock() }, 3) };
 }
