@@ -27,13 +27,24 @@ export interface OpenedCategory {
   readonly indexes: IndexAllocator;
   /** Chunks with batches that are not what was written; they are not in the list. */
   readonly damaged: readonly ChunkFiles[];
+  /** Chunks in the list that peers may have more of, and their batches. */
+  readonly copies: readonly LeftCopy[];
+  /** The names of those of them that this node wrote before this start. */
+  readonly recovering: readonly string[];
   readonly directoryExists: boolean;
+}
+
+/** A copy that is not whole, as an earlier start has left it. */
+interface LeftCopy {
+  readonly chunk: Chunk;
+  readonly records: readonly BatchRecord[];
 }
 
 /**
  * Reads what is on disk and mends what a crash left: a torn end is cut off, an empty chunk and one that
- * every group has acknowledged is removed. All chunks that were found are sealed: a chunk is never
- * appended to by a later start of its owner.
+ * every group has acknowledged is removed. All chunks of this node that were found are sealed: a chunk is never
+ * appended to by a later start of its owner. In a cluster, copies of others' chunks are gone on with, and so are
+ * the own ones of which a peer may have more.
  */
 export async function openCategory(
   options: CategoryOptions,
@@ -42,7 +53,7 @@ export async function openCategory(
   const { disk } = ports;
   const { stateDirectory, nodeName, home } = options;
   await disk.makeDirectory(home.indexDirectory);
-  const groups = await GroupBook.open(disk, ports.ballast, `${stateDirectory}/groups.json`);
+  const groups = await GroupBook.open(ports, `${stateDirectory}/groups.json`, options.isMember);
   const producers = await ProducerBook.open(
     disk,
     ports.ballast,
@@ -54,19 +65,27 @@ export async function openCategory(
   for (const name of names ?? []) await opening.take(name);
   await opening.removeOrphans(names ?? []);
   const ownIndexes = (names ?? []).flatMap(({ owner, index }) => (owner === nodeName ? index : []));
-  const usedIndexMax = Math.max(groups.highestAcked(nodeName), ...ownIndexes);
+  const usedIndexMax = Math.max(groups.states.highestAcked(nodeName), ...ownIndexes);
+  const onReserved = (before: number): void =>
+    ports.listener().indexesReserved(options.name, before);
   const indexes = await IndexAllocator.open(
-    disk,
+    { disk, onReserved },
     `${stateDirectory}/next-chunk-index.json`,
     usedIndexMax,
+    options.firstIndex,
   );
-  const { chunks, damaged } = opening;
-  return { chunks, groups, producers, indexes, damaged, directoryExists: names !== undefined };
+  const { chunks, damaged, copies } = opening;
+  const recovering = copies.flatMap(({ chunk }) =>
+    chunk.owner === nodeName && chunk.index >= indexes.first ? chunk.name : [],
+  );
+  const directoryExists = names !== undefined;
+  return { chunks, groups, producers, indexes, damaged, copies, recovering, directoryExists };
 }
 
 class CategoryOpening {
   readonly chunks = new ChunkList();
   readonly damaged: ChunkFiles[] = [];
+  readonly copies: LeftCopy[] = [];
   readonly #options: CategoryOptions;
   readonly #ports: CategoryPorts;
   readonly #groups: GroupBook;
@@ -87,7 +106,9 @@ class CategoryOpening {
   async take(name: ChunkName): Promise<void> {
     const { disk, log, clock } = this.#ports;
     const files = chunkFiles(this.#options, formatChunkName(name));
-    if (this.#groups.isAckedByAll(name.owner, name.index)) {
+    const isAcked = this.#groups.states.isAckedByAll(name.owner, name.index);
+    const mayGrow = this.#mayGrow(name);
+    if (isAcked && (!mayGrow || (await readSeal(disk, files.indexPath)) !== undefined)) {
       await this.#finishRemoval(files);
       return;
     }
@@ -98,11 +119,22 @@ class CategoryOpening {
       this.chunks.add(Chunk.sealed(name, this.#options.home, found.seal));
     } else if (found.records.length === 0) {
       await this.#remove(files);
+    } else if (mayGrow) {
+      const chunk = Chunk.open(name, this.#options.home, endOf(found.records));
+      this.#note(files, found.records);
+      this.chunks.add(chunk);
+      this.copies.push({ chunk, records: found.records });
     } else {
       const seal = sealOf(found.records, clock.wallMs());
       await this.#seal(files, found.records, seal);
       this.chunks.add(Chunk.sealed(name, this.#options.home, seal));
     }
+  }
+
+  /** Whether a peer may have more of the chunk than is here. */
+  #mayGrow({ owner }: ChunkName): boolean {
+    const { isMember, mayHaveLost, nodeName } = this.#options;
+    return isMember && (mayHaveLost || owner !== nodeName);
   }
 
   /**
@@ -119,7 +151,7 @@ class CategoryOpening {
       if (expected.has(fileName)) continue;
       const indexPath = `${indexDirectory}/${fileName}`;
       const name = parseIndexName(fileName);
-      if (name !== undefined && this.#groups.isAckedByAll(name.owner, name.index)) {
+      if (name !== undefined && this.#groups.states.isAckedByAll(name.owner, name.index)) {
         await this.#finishRemoval(chunkFiles(this.#options, formatChunkName(name)));
       } else if (name === undefined || (await readSeal(disk, indexPath)) === undefined) {
         await this.#reportLost(fileName, indexPath);

@@ -30,8 +30,10 @@ export interface CategoryWriterPorts {
   readonly createChunk: () => Promise<ChunkWriter>;
   /** Called for each batch that is in a chunk, before it is answered. */
   readonly onStored: (chunk: string, record: BatchRecord) => void;
+  /** Called when batches are in a chunk, before those are answered that ask for no more. */
+  readonly onCommitted: () => void;
   /** Called when a chunk of this writer was sealed. */
-  readonly onSealed: () => void;
+  readonly onSealed: (chunk: Chunk) => void;
   /**
    * Called when a sealed chunk is durable. Resolves with whether its index may say so: whatever else must be
    * durable before that is.
@@ -155,7 +157,7 @@ export class CategoryWriter {
 
   async #commit(group: readonly Submission[]): Promise<void> {
     const writer = await this.#writerWithRoom();
-    const { guard, onStored } = this.#ports;
+    const { guard, onCommitted, onStored } = this.#ports;
     const { name: chunk } = writer.chunk;
     let records: readonly BatchRecord[];
     try {
@@ -166,6 +168,7 @@ export class CategoryWriter {
     this.#open.mark(writer);
     guard.noteWritten(group.reduce((sum, { byteCount }) => sum + byteCount, 0));
     for (const record of records) onStored(chunk, record);
+    onCommitted();
     group.forEach((submission, index) => {
       const appended = receiptOf(chunk, records[index]);
       if (submission.sync) this.#waitingForSync.push({ submission, appended, writer });
@@ -224,7 +227,8 @@ export class CategoryWriter {
     this.#rotation?.cancel();
     writer.seal(this.#ports.clock.wallMs());
     this.#open.mark(writer);
-    this.#ports.onSealed();
+    this.#ports.onSealed(writer.chunk);
+    this.#ports.onCommitted();
     return writer.chunk;
   }
 }

@@ -2,30 +2,36 @@ import type { LogFields } from '../common/logger.js';
 import { ChangeSignal } from '../common/wait.js';
 import { errorMessage } from '../protocol/chukcha-error.js';
 import type { ChunkState, GroupBacklog, HeldChunks, ListedChunk } from '../protocol/http-api.js';
-import { type ChunkName, checkChunkName, formatChunkName } from '../protocol/names.js';
+import { type ChunkName, formatChunkName } from '../protocol/names.js';
 import { removeIfThere } from './atomic-file.js';
 import type { Appended, Batch, Submission } from './batch.js';
+import type { SealRecord } from './batch-index.js';
 import { chunkFiles, type OpenedCategory, openCategory } from './category-opening.js';
 import type { CategoryOptions, CategoryPorts } from './category-options.js';
 import { CategoryWriter } from './category-writer.js';
 import { Chunk } from './chunk.js';
 import type { Pace } from './chunk-check.js';
-import { checkSealedChunk, remakeIndex } from './chunk-health.js';
+import {
+  ChunkCopies,
+  type ReceivedBatches,
+  type SealOutcome,
+  type TakeOutcome,
+} from './chunk-copies.js';
 import type { ChunkList } from './chunk-list.js';
 import { ChunkWriter } from './chunk-writer.js';
+import { DamagedChunks } from './damaged-chunks.js';
 import { writeError } from './disk-error.js';
 import { DuplicateFilter } from './duplicate-filter.js';
 import { GroupAcks, sumOf } from './group-acks.js';
-import type { GroupBook } from './group-book.js';
+import type { ForeignAcks, GroupBook } from './group-book.js';
 import type { IndexAllocator } from './index-allocator.js';
 import type { ProducerBook } from './producer-book.js';
-import { salvageChunk } from './quarantine.js';
-import type { ChunkFiles } from './recovery.js';
 import { findExpired, type RetentionLimits } from './retention.js';
+import { VisibleChunks } from './visible-chunks.js';
 
 /**
  * One category on this node: the list of its chunks, which lives in memory, the writer of this node's
- * own chunks, and what its groups have acknowledged.
+ * own chunks, the copies of others, and what its groups have acknowledged.
  */
 export class Category {
   readonly name: string;
@@ -34,14 +40,17 @@ export class Category {
   readonly #options: CategoryOptions;
   readonly #ports: CategoryPorts;
   readonly #chunks: ChunkList;
+  readonly #visible: VisibleChunks;
   readonly #groups: GroupBook;
   readonly #indexes: IndexAllocator;
   readonly #producers: ProducerBook;
   readonly #writer: CategoryWriter;
+  readonly #copies: ChunkCopies;
   readonly #filter: DuplicateFilter;
   readonly #acks: GroupAcks;
-  /** Damaged chunks that could not be saved yet: not in the list, and not to be taken for acknowledged. */
-  readonly #hidden: ChunkName[] = [];
+  readonly #damaged: DamagedChunks;
+  /** Chunks of this node's earlier starts of which peers may have more than it. */
+  readonly #recovering: Set<string>;
   #listVersion = 0;
   #expiredBytes = 0;
   /** Every chunk of this node with a lower index is in the list, or gone. */
@@ -58,12 +67,17 @@ export class Category {
     this.#indexes = opened.indexes;
     this.#listedBefore = opened.indexes.next;
     this.#directoryExists = opened.directoryExists;
+    this.#visible = new VisibleChunks(opened.chunks, (owner) =>
+      ports.listener().firstMissing(options.name, owner),
+    );
+    const onDurable = (chunk: string): Promise<boolean> => this.#archiveProducers(chunk);
     this.#writer = new CategoryWriter(options, {
       ...ports,
       createChunk: () => this.#createChunk(),
       onStored: (chunk, record) => this.#producers.add(chunk, record),
-      onSealed: () => this.#bumpList(),
-      onDurable: (chunk) => this.#archiveProducers(chunk),
+      onCommitted: () => ports.listener().ownGrown(this),
+      onSealed: (chunk) => this.#noteChanged(chunk),
+      onDurable,
     });
     this.#filter = new DuplicateFilter(this.#writer, this.#producers);
     this.#acks = new GroupAcks({
@@ -72,19 +86,58 @@ export class Category {
       groups: opened.groups,
       chunks: opened.chunks,
       listedBefore: () => this.#listedBefore,
+      knowsOwnIndexes: () => this.#indexes.first === 0,
       hiddenIndexes: () => this.#hiddenIndexes(),
       seal: () => this.seal(),
       syncRemovals: () => this.#makeRemovalsDurable(),
       remove: (chunk) => this.#removeChunk(chunk),
-      onChanged: () => this.#bumpList(),
+      onChanged: () => {
+        this.#bumpList();
+        ports.listener().acksChanged(this);
+      },
     });
+    // Past the filter, which would take every batch with a stamp for a repetition.
+    const append = (batch: Batch): Promise<unknown> =>
+      new Promise((stored, failed) => this.#writer.submit({ ...batch, stored, failed }));
+    const syncOwn = (): Promise<void> => this.#writer.sync();
+    this.#damaged = new DamagedChunks({
+      ...ports,
+      quarantineDirectory: options.quarantineDirectory,
+      append,
+      sync: syncOwn,
+      exclusively: (task) => this.#acks.exclusively(task),
+      forget: (chunk) => this.#forget(chunk),
+      isHeldElsewhere: (chunk) => ports.listener().isHeldElsewhere(options.name, chunk),
+    });
+    this.#copies = new ChunkCopies({
+      ...ports,
+      category: options.name,
+      home: options.home,
+      chunks: opened.chunks,
+      isAckedByAll: ({ owner, index }) => this.#groups.states.isAckedByAll(owner, index),
+      ackedSize: ({ owner, index }) => this.#groups.sizes.find(owner, index),
+      makeDirectory: () => this.#makeDirectory(),
+      onStored: (chunk, record) => this.#producers.add(chunk, record),
+      onDurable,
+      onChanged: (chunk) => this.#noteCopy(chunk),
+      onUnwanted: () => void this.#acks.sweep(),
+      append,
+      syncOwn,
+      sealOwn: () => this.seal(),
+      quarantine: (chunk, reason) =>
+        this.#damaged.quarantine(chunk, chunkFiles(options, chunk.name), reason),
+    });
+    this.#recovering = new Set(opened.recovering);
+    for (const { chunk, records } of opened.copies) this.#copies.adopt(chunk, records);
   }
 
   /** Reads what is on disk, and mends and saves what a crash left. */
   static async open(options: CategoryOptions, ports: CategoryPorts): Promise<Category> {
     const opened = await openCategory(options, ports);
     const category = new Category(options, ports, opened);
-    for (const files of opened.damaged) await category.#salvage(files);
+    for (const files of opened.damaged) await category.#damaged.salvage(files);
+    // A copy that is acknowledged may have more than that; it is looked at before it goes.
+    if (opened.copies.length > 0) await category.#acks.sweep();
     return category;
   }
 
@@ -120,17 +173,29 @@ export class Category {
     return this.#chunks.owners();
   }
 
-  /** The newest chunk of an owner. */
-  lastChunk(owner: string): Chunk | undefined {
-    return this.#chunks.ownedBy(owner).at(-1);
+  /** All chunks that are here, by owner and then by index; also those that readers do not see yet. */
+  get chunks(): readonly Chunk[] {
+    return this.#chunks.sorted();
   }
 
-  /** The first chunk of an owner behind an index that the group has not acknowledged. */
+  /** The newest chunk of an owner that readers see. */
+  lastChunk(owner: string): Chunk | undefined {
+    return this.#visible.ownedBy(owner).at(-1);
+  }
+
+  /** The first chunk of an owner behind an index that the group has not acknowledged, as readers see them. */
   nextChunk(owner: string, index: number, group: string): Chunk | undefined {
+    const isWanted = (chunk: Chunk): boolean =>
+      !this.#groups.states.has(group, chunk.owner, chunk.index);
+    return this.#visible.only(this.#chunks.firstAfter(owner, index, isWanted));
+  }
+
+  /** This node's first chunk with an index or a higher one that some group has not acknowledged. */
+  nextOwnChunk(index: number): Chunk | undefined {
     return this.#chunks.firstAfter(
-      owner,
-      index,
-      (chunk) => !this.#groups.has(group, chunk.owner, chunk.index),
+      this.#options.nodeName,
+      index - 1,
+      (chunk) => !this.isAckedByAll(chunk),
     );
   }
 
@@ -138,14 +203,18 @@ export class Category {
   chunkState(name: ChunkName): ChunkState {
     const chunk = this.#chunks.get(formatChunkName(name));
     if (chunk !== undefined) return chunk.state === 'open' ? 'open' : 'sealed';
-    return this.#groups.isAckedByAll(name.owner, name.index) ? 'acked' : 'pending';
+    return this.isAckedByAll(name) ? 'acked' : 'pending';
+  }
+
+  isAckedByAll({ owner, index }: ChunkName): boolean {
+    return this.#groups.states.isAckedByAll(owner, index);
   }
 
   /** The chunks that the group has not acknowledged, by owner and then by index. */
   list(group: string): ListedChunk[] {
-    return this.#chunks
+    return this.#visible
       .sorted()
-      .filter((chunk) => !this.#groups.has(group, chunk.owner, chunk.index))
+      .filter((chunk) => !this.#groups.states.has(group, chunk.owner, chunk.index))
       .map((chunk) => ({ name: chunk.name, complete: chunk.state === 'sealed', size: chunk.size }));
   }
 
@@ -155,13 +224,15 @@ export class Category {
    *
    * @param from `latest` counts everything that is there as acknowledged by it; for that, the open chunk is
    *   sealed. What every group has acknowledged then is removed: as the first group, it frees all of that
+   * @param generation the group's, where nodes have agreed on it
    * @returns what that freed; `undefined` when the group was registered before
    */
   registerGroup(
     group: string,
     from: 'earliest' | 'latest' = 'earliest',
+    generation?: number,
   ): Promise<HeldChunks | undefined> {
-    return this.#acks.register(group, from);
+    return this.#acks.register(group, from, generation);
   }
 
   /**
@@ -175,7 +246,22 @@ export class Category {
 
   /** The registered groups, sorted by name, with what each has still to acknowledge. */
   groups(): GroupBacklog[] {
-    return this.#groups.names.map((group) => ({ group, ...sumOf(this.list(group)) }));
+    return this.#groups.states.names.map((group) => ({ group, ...sumOf(this.list(group)) }));
+  }
+
+  /** The groups and what they have acknowledged, to be looked at. */
+  get acks(): Pick<GroupBook, 'states' | 'sizes'> {
+    return this.#groups;
+  }
+
+  /** Takes in what another node knows of groups and acknowledgements; durable when it resolves. */
+  mergeAcks(foreign: ForeignAcks): Promise<void> {
+    return this.#acks.merge(foreign);
+  }
+
+  /** Forgets the sizes of acknowledged chunks, with lower numbers, that every peer knows. */
+  forgetAckedSizes(beforeNumber: number): void {
+    this.#groups.forgetSizesBefore(beforeNumber);
   }
 
   /** What this node holds of the category. */
@@ -202,10 +288,58 @@ export class Category {
     return this.#writer.seal();
   }
 
-  /** Gives up sealed chunks of this node beyond the limits, for all groups; durable when it resolves. */
-  expire(limits: RetentionLimits): Promise<void> {
+  /** As `ChunkCopies.take`. */
+  take(received: ReceivedBatches): Promise<TakeOutcome> {
+    return this.#copies.take(received);
+  }
+
+  /** As `ChunkCopies.seal`. */
+  async sealCopy(name: ChunkName, seal: SealRecord): Promise<SealOutcome> {
+    const outcome = await this.#copies.seal(name, seal);
+    if (outcome !== 'incomplete') this.#recovering.delete(formatChunkName(name));
+    return outcome;
+  }
+
+  /** Makes what was taken of a chunk durable. */
+  syncCopy(chunkName: string): Promise<void> {
+    return this.#copies.sync(chunkName);
+  }
+
+  /** The CRC-32 of what is here of a chunk that peers send; `undefined` when it is no such chunk. */
+  crcOfCopy(chunkName: string): number | undefined {
+    return this.#copies.crcOf(chunkName);
+  }
+
+  /** The names of this node's chunks of earlier starts of which peers may have more than it. */
+  get recovering(): ReadonlySet<string> {
+    return this.#recovering;
+  }
+
+  /** No peer has more of such a chunk: makes it what it is now. */
+  async endRecovery(chunkName: string): Promise<void> {
+    if (!this.#recovering.delete(chunkName)) return;
+    await this.#copies.sealAsItIs(chunkName);
+    this.#ports.listener().ownGrown(this);
+  }
+
+  /** All that this node wrote before its disk was lost is here again, or acknowledged; durable when it resolves. */
+  markWhole(): Promise<void> {
+    return this.#acks.exclusively(() => this.#indexes.markWhole());
+  }
+
+  /** The first index that this directory was used for, above 0 after an earlier disk was lost. */
+  get firstOwnIndex(): number {
+    return this.#indexes.first;
+  }
+
+  /** To be called when other chunks are missing than before. */
+  noteMissing(): void {
+    this.#bumpList();
+  }
+
+  /** Gives up sealed chunks of an owner beyond the limits, for all groups; durable when it resolves. */
+  expire(limits: RetentionLimits, owner = this.#options.nodeName): Promise<void> {
     return this.#acks.exclusively(async () => {
-      const { nodeName: owner } = this.#options;
       const nowMs = this.#ports.clock.wallMs();
       const expired = findExpired(this.#chunks.ownedBy(owner), limits, nowMs);
       if (expired.length === 0) return;
@@ -226,36 +360,14 @@ export class Category {
     return this.#chunks.sorted().filter((chunk) => chunk.state === 'sealed');
   }
 
-  /**
-   * Compares a sealed chunk with its checksums. A damaged one is moved aside, and its intact batches are stored
-   * again at the end of the category; one without its file is reported. Rejects when it cannot be read.
-   *
-   * @param pace called with the bytes of each read; the check goes on when it resolves
-   */
-  async check(chunk: Chunk, pace: Pace): Promise<void> {
-    const { disk, log } = this.#ports;
-    const files = chunkFiles(this.#options, chunk.name);
-    const fields = { category: this.name, chunk: chunk.name };
-    let health = await checkSealedChunk(disk, files, pace);
-    // Looked at once more, because what was read may have been damaged on its way from the disk.
-    if (health.kind === 'damaged') health = await checkSealedChunk(disk, files, pace);
-    await this.#acks.exclusively(async () => {
-      if (chunk.state !== 'sealed') return;
-      if (health.kind === 'missing') {
-        log.error('The file of a chunk is missing: put it back, or acknowledge the chunk.', fields);
-      } else if (health.kind === 'index damaged') {
-        await remakeIndex(disk, files, health.seal);
-        log.warn('The index of a chunk was damaged and was made again.', fields);
-      } else if (health.kind === 'damaged') {
-        await this.#salvage(files);
-        this.#forget(chunk);
-      }
-    });
+  /** As `DamagedChunks.check`. */
+  check(chunk: Chunk, pace: Pace): Promise<void> {
+    return this.#damaged.check(chunk, chunkFiles(this.#options, chunk.name), pace);
   }
 
   /** Damaged chunks of which the intact batches could not be stored again yet; no reader sees them. */
   get hiddenChunks(): readonly string[] {
-    return this.#hidden.map(formatChunkName);
+    return this.#damaged.hiddenNames;
   }
 
   /** Bytes that were given up since this start because they were too old or too much. */
@@ -265,6 +377,7 @@ export class Category {
 
   /** Writes and makes durable what was accepted, seals, and refuses what comes later. */
   async close(): Promise<void> {
+    await this.#copies.close();
     await this.#writer.close();
     await this.#writer.flush();
     await this.#acks
@@ -277,7 +390,7 @@ export class Category {
 
   #hiddenIndexes(): number[] {
     const { nodeName } = this.#options;
-    return this.#hidden.flatMap(({ owner, index }) => (owner === nodeName ? index : []));
+    return this.#damaged.hidden.flatMap(({ owner, index }) => (owner === nodeName ? index : []));
   }
 
   /**
@@ -289,8 +402,9 @@ export class Category {
   }
 
   async #removeChunk(chunk: Chunk): Promise<void> {
-    this.#forget(chunk);
     try {
+      await this.#copies.retire(chunk);
+      this.#forget(chunk);
       // First what makes room; the index goes when what producers have sent in the chunk is known elsewhere.
       await removeIfThere(this.#ports.disk, chunk.path);
       await this.#producers.archive(chunk.name);
@@ -308,59 +422,30 @@ export class Category {
   #forget(chunk: Chunk): void {
     this.#chunks.remove(chunk);
     chunk.markRemoved();
-    this.#bumpList();
-  }
-
-  /**
-   * Saves what is intact of a damaged chunk. One that cannot be saved now is hidden until the next start, which
-   * finds it damaged again, or leaves that to its check of all chunks.
-   */
-  async #salvage(files: ChunkFiles): Promise<void> {
-    const { disk, log } = this.#ports;
-    const { category, chunk } = files;
-    try {
-      const report = await salvageChunk(disk, files, this.#options.quarantineDirectory, {
-        // Past the filter, which would take every batch with a stamp for a repetition.
-        append: (batch) =>
-          new Promise((stored, failed) => this.#writer.submit({ ...batch, stored, failed })),
-        sync: () => this.#writer.sync(),
-      });
-      log.error('A damaged chunk was moved aside; its intact batches were stored again.', {
-        category,
-        chunk,
-        ...report,
-      });
-    } catch (error) {
-      this.#hidden.push(checkChunkName(chunk));
-      log.error(
-        'A damaged chunk could not be saved and is not shown; it is tried again after the next start.',
-        {
-          category,
-          chunk,
-          error: errorMessage(error),
-        },
-      );
-    }
+    this.#noteChanged(chunk);
   }
 
   async #createChunk(): Promise<ChunkWriter> {
     const { disk, clock } = this.#ports;
     const { home, nodeName } = this.#options;
     try {
-      if (!this.#directoryExists) {
-        await disk.makeDirectory(home.directory);
-        this.#directoryExists = true;
-      }
+      await this.#makeDirectory();
       const index = await this.#indexes.take();
       const chunk = Chunk.open({ owner: nodeName, index }, home);
       const writer = await ChunkWriter.create(disk, clock, chunk);
       this.#chunks.add(chunk);
       this.#listedBefore = index + 1;
-      this.#bumpList();
+      this.#noteChanged(chunk);
       return writer;
     } catch (error) {
       throw writeError(error, home.directory);
     }
+  }
+
+  async #makeDirectory(): Promise<void> {
+    if (this.#directoryExists) return;
+    await this.#ports.disk.makeDirectory(this.#options.home.directory);
+    this.#directoryExists = true;
   }
 
   /** Whether what the chunk has of producers is durable elsewhere, so that its index may be closed. */
@@ -374,6 +459,16 @@ export class Category {
     }
   }
 
+  #noteCopy(chunk: Chunk): void {
+    this.#damaged.forgetHidden(chunk.name);
+    this.#noteChanged(chunk);
+  }
+
+  #noteChanged(chunk: Chunk): void {
+    this.#bumpList();
+    this.#ports.listener().chunkChanged(this, chunk);
+  }
+
   #warn(sentence: string, error: unknown, fields: LogFields = {}): void {
     this.#ports.log.warn(sentence, {
       category: this.name,
@@ -383,6 +478,7 @@ export class Category {
   }
 
   #bumpList(): void {
+    this.#visible.forget();
     this.#listVersion += 1;
     this.listChanged.notify();
   }

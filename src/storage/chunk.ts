@@ -26,7 +26,8 @@ export function parseIndexName(fileName: string): ChunkName | undefined {
 
 /**
  * What a node knows of one chunk that it holds. A chunk is open, then sealed, then removed; its writer or the
- * acknowledgement moves it, and every move wakes the readers that wait.
+ * acknowledgement moves it, and every move wakes the readers that wait. Only what a cluster has decided about a node
+ * that was lost makes a sealed chunk open again.
  */
 export class Chunk {
   readonly owner: string;
@@ -97,6 +98,14 @@ export class Chunk {
     }
     this.#state = 'sealed';
     this.#seal = record;
+    this.changed.notify();
+  }
+
+  /** It is not what it will be for good after all. */
+  unseal(): void {
+    if (this.#state !== 'sealed') throw new Error(`${this.name} is ${this.#state}`);
+    this.#state = 'open';
+    this.#seal = undefined;
     this.changed.notify();
   }
 

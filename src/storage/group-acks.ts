@@ -3,9 +3,10 @@ import { Mutex } from '../common/mutex.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import type { HeldChunks } from '../protocol/http-api.js';
 import { checkChunkName } from '../protocol/names.js';
+import type { AckedChunks } from './ack-states.js';
 import type { Chunk } from './chunk.js';
 import type { ChunkList } from './chunk-list.js';
-import type { AckedChunks, GroupBook } from './group-book.js';
+import type { ForeignAcks, GroupBook } from './group-book.js';
 
 export interface GroupAcksPorts {
   readonly category: string;
@@ -15,6 +16,8 @@ export interface GroupAcksPorts {
   readonly chunks: ChunkList;
   /** Every chunk of this node with a lower index is in the list, hidden, or gone. */
   readonly listedBefore: () => number;
+  /** Whether everything that this node ever wrote is in the list, hidden, or gone: not so after its disk was lost. */
+  readonly knowsOwnIndexes: () => boolean;
   /** The indexes of this node's chunks that are not in the list and wait to be saved. */
   readonly hiddenIndexes: () => readonly number[];
   /** Seals the open chunk. */
@@ -54,13 +57,17 @@ export class GroupAcks {
   }
 
   /** As `Category.registerGroup`. */
-  register(group: string, from: 'earliest' | 'latest'): Promise<HeldChunks | undefined> {
+  register(
+    group: string,
+    from: 'earliest' | 'latest',
+    generation?: number,
+  ): Promise<HeldChunks | undefined> {
     const { groups, seal, syncRemovals, onChanged } = this.#ports;
     return this.#lane.run(async () => {
-      if (groups.isRegistered(group)) return undefined;
+      if (groups.states.isRegistered(group)) return undefined;
       if (from === 'latest') await seal();
       await syncRemovals();
-      await groups.register(group, from === 'latest' ? this.#sealedChunks() : []);
+      await groups.register(group, from === 'latest' ? this.#sealedChunks() : [], generation);
       onChanged();
       return this.#removeAcked();
     });
@@ -70,7 +77,7 @@ export class GroupAcks {
   removeGroup(group: string): Promise<HeldChunks | undefined> {
     const { groups, syncRemovals, onChanged } = this.#ports;
     return this.#lane.run(async () => {
-      if (!groups.isRegistered(group)) return undefined;
+      if (!groups.states.isRegistered(group)) return undefined;
       await syncRemovals();
       await groups.remove(group);
       onChanged();
@@ -86,11 +93,38 @@ export class GroupAcks {
     return answer.promise;
   }
 
+  /** Removes what every group has acknowledged; never rejects. */
+  sweep(): Promise<void> {
+    return this.#lane.run(async () => void (await this.#removeAcked()));
+  }
+
   /** Gives the chunks up for all groups, and removes them. */
   async expire(owner: string, expired: readonly Chunk[]): Promise<void> {
-    const indexes = expired.map((chunk) => chunk.index);
     const floor = this.#floor(owner, (chunk) => !expired.includes(chunk));
-    await this.#ports.groups.expire({ owner, indexes, floor });
+    await this.#ports.groups.expire({ owner, chunks: expired, floor });
+    this.#ports.onChanged();
+  }
+
+  /**
+   * Takes in what another node knows, and removes what every group has acknowledged then; durable when it
+   * resolves.
+   */
+  merge(foreign: ForeignAcks): Promise<void> {
+    const { groups, nodeName, onChanged, syncRemovals } = this.#ports;
+    return this.#lane.run(async () => {
+      const { names } = groups.states;
+      const isNew = ([name, record]: [string, { readonly removed?: boolean }]): boolean =>
+        record.removed !== true && !names.includes(name);
+      if (Object.entries(foreign.records.groups).some(isNew)) await syncRemovals();
+      const hasChanged = await groups.merge(foreign, (states) => {
+        states.raise(nodeName, (isAcked) =>
+          this.#floor(nodeName, (chunk) => chunk.state === 'open' || !isAcked(chunk.index)),
+        );
+      });
+      if (!hasChanged) return;
+      onChanged();
+      await this.#removeAcked();
+    });
   }
 
   /** What waited for its turn while another one was recorded is recorded at once. */
@@ -111,7 +145,7 @@ export class GroupAcks {
       await this.#record(acks);
       onChanged();
       for (const chunk of new Set(acks.values())) {
-        if (groups.isAckedByAll(chunk.owner, chunk.index)) await remove(chunk);
+        if (groups.states.isAckedByAll(chunk.owner, chunk.index)) await remove(chunk);
       }
       for (const { answer } of acks.keys()) answer.resolve();
     } catch (error) {
@@ -127,15 +161,16 @@ export class GroupAcks {
       byGroup.set(group, chunks);
       chunks.push(chunk);
     }
-    if ([...byGroup.keys()].some((group) => !groups.isRegistered(group))) await syncRemovals();
+    if ([...byGroup.keys()].some((group) => !groups.states.isRegistered(group)))
+      await syncRemovals();
     await groups.ack(
       [...byGroup].flatMap(([group, acked]) => {
         const owners = new Set(acked.map((chunk) => chunk.owner));
         return [...owners].map((owner) => {
-          const indexes = acked.flatMap((chunk) => (chunk.owner === owner ? chunk.index : []));
+          const owned = acked.filter((chunk) => chunk.owner === owner);
           const isWaiting = (chunk: Chunk): boolean =>
-            !acked.includes(chunk) && !groups.has(group, owner, chunk.index);
-          return { group, owner, indexes, floor: this.#floor(owner, isWaiting) };
+            !acked.includes(chunk) && !groups.states.has(group, owner, chunk.index);
+          return { group, owner, chunks: owned, floor: this.#floor(owner, isWaiting) };
         });
       }),
     );
@@ -145,7 +180,7 @@ export class GroupAcks {
   #unackedChunk({ chunkName, size, group }: WaitingAck): Chunk | undefined {
     const { groups, chunks, category } = this.#ports;
     const name = checkChunkName(chunkName);
-    if (groups.has(group, name.owner, name.index)) return undefined;
+    if (groups.states.has(group, name.owner, name.index)) return undefined;
     const chunk = chunks.get(chunkName);
     const fields = { category, chunk: chunkName };
     if (chunk === undefined) {
@@ -174,7 +209,9 @@ export class GroupAcks {
 
   async #removeAcked(): Promise<HeldChunks> {
     const { groups, chunks, remove } = this.#ports;
-    const acked = chunks.sorted().filter((chunk) => groups.isAckedByAll(chunk.owner, chunk.index));
+    const acked = chunks
+      .sorted()
+      .filter((chunk) => groups.states.isAckedByAll(chunk.owner, chunk.index));
     for (const chunk of acked) await remove(chunk);
     return sumOf(acked);
   }
@@ -185,15 +222,15 @@ export class GroupAcks {
     return chunks.owners().map((owner) => {
       const sealed = chunks.ownedBy(owner).filter((chunk) => chunk.state === 'sealed');
       const floor = this.#floor(owner, (chunk) => chunk.state !== 'sealed');
-      return { owner, indexes: sealed.map((chunk) => chunk.index), floor };
+      return { owner, chunks: sealed, floor };
     });
   }
 
   /** The lowest index of the owner's chunks that still waits for an acknowledgement. */
   #floor(owner: string, isWaiting: (chunk: Chunk) => boolean): number {
-    const { nodeName, chunks, listedBefore, hiddenIndexes } = this.#ports;
+    const { nodeName, chunks, listedBefore, hiddenIndexes, knowsOwnIndexes } = this.#ports;
     // Only this node knows which of its own indexes were never used; of another's, nothing is assumed.
-    if (owner !== nodeName) return 0;
+    if (owner !== nodeName || !knowsOwnIndexes()) return 0;
     const waiting = chunks.ownedBy(owner).find(isWaiting);
     return Math.min(waiting?.index ?? listedBefore(), ...hiddenIndexes());
   }

@@ -6,6 +6,12 @@ import { type Disk, hasSystemCode } from './disk.js';
 /** How many indexes one write of the file reserves; a crash leaves a gap of at most this many. */
 const reservedIndexCount = 16;
 
+export interface IndexAllocatorPorts {
+  readonly disk: Disk;
+  /** Called when all indexes below may be used; they are not yet. */
+  readonly onReserved?: (before: number) => void;
+}
+
 /**
  * Hands out the indexes of a node's own chunks in one category. An index is reserved on disk before it
  * is used, so that no name is ever used twice: not after a crash, and not when all chunks were
@@ -14,23 +20,54 @@ const reservedIndexCount = 16;
 export class IndexAllocator {
   readonly #disk: Disk;
   readonly #path: string;
+  readonly #onReserved: (before: number) => void;
   #next: number;
   #reservedBefore: number;
+  #first: number;
 
-  private constructor(disk: Disk, path: string, next: number, reservedBefore: number) {
+  private constructor(
+    { disk, onReserved = () => undefined }: IndexAllocatorPorts,
+    path: string,
+    { next, first }: Reservation,
+    reservedBefore: number,
+  ) {
     this.#disk = disk;
+    this.#onReserved = onReserved;
     this.#path = path;
     this.#next = next;
+    this.#first = first;
     this.#reservedBefore = reservedBefore;
   }
 
   /**
    * @param usedIndexMax the highest index that is known to have been used, from whatever source; -1 for none
+   * @param firstIndex for a category that is new here: the first index that may be used
    */
-  static async open(disk: Disk, path: string, usedIndexMax: number): Promise<IndexAllocator> {
-    const reserved = await readReservation(disk, path);
-    const next = Math.max(reserved, usedIndexMax + 1);
-    return new IndexAllocator(disk, path, next, reserved);
+  static async open(
+    ports: IndexAllocatorPorts,
+    path: string,
+    usedIndexMax: number,
+    firstIndex = 0,
+  ): Promise<IndexAllocator> {
+    const found = await readReservation(ports.disk, path);
+    const { first, next: reserved } = found ?? { first: firstIndex, next: 0 };
+    const next = Math.max(reserved, usedIndexMax + 1, first);
+    const allocator = new IndexAllocator(ports, path, { next, first }, reserved);
+    // It must not be forgotten with a crash that indexes below were used on a disk that is gone.
+    if (found === undefined && first > 0) await allocator.#reserve(next);
+    return allocator;
+  }
+
+  /** The first index that was used with this directory; what was used below lay on a disk that was lost. */
+  get first(): number {
+    return this.#first;
+  }
+
+  /** What was lost with an earlier disk is here again, or acknowledged. */
+  async markWhole(): Promise<void> {
+    if (this.#first === 0) return;
+    this.#first = 0;
+    await this.#reserve(this.#reservedBefore);
   }
 
   /** The index that will be handed out next. Every index of a chunk is below it. */
@@ -57,21 +94,30 @@ export class IndexAllocator {
   }
 
   async #reserve(before: number): Promise<void> {
-    await replaceFile(this.#disk, this.#path, `${JSON.stringify({ version: 1, next: before })}\n`);
+    const first = this.#first === 0 ? undefined : this.#first;
+    const content = { version: 1, next: before, first };
+    await replaceFile(this.#disk, this.#path, `${JSON.stringify(content)}\n`);
     this.#reservedBefore = before;
+    this.#onReserved(before);
   }
 }
 
-async function readReservation(disk: Disk, path: string): Promise<number> {
+interface Reservation {
+  readonly next: number;
+  readonly first: number;
+}
+
+async function readReservation(disk: Disk, path: string): Promise<Reservation | undefined> {
   let text: string;
   try {
     text = (await disk.readFile(path)).toString();
   } catch (error) {
-    if (hasSystemCode(error, 'ENOENT')) return 0;
+    if (hasSystemCode(error, 'ENOENT')) return undefined;
     throw error;
   }
-  const next = /^\{"version":1,"next":([0-9]{1,10})\}\n$/.exec(text)?.[1];
-  if (next !== undefined) return Number(next);
+  const match = /^\{"version":1,"next":([0-9]{1,10})(?:,"first":([0-9]{1,10}))?\}\n$/.exec(text);
+  const [, next, first = 0] = match ?? [];
+  if (next !== undefined) return { next: Number(next), first: Number(first) };
   throw new ChukchaError(
     'directory_invalid',
     `${path} does not say which chunk index comes next (it has ${text.length} characters): ` +

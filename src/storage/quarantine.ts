@@ -71,7 +71,7 @@ export async function salvageChunk(
  * The chunk goes first, and durably: one without its index would be taken by the next start as it is, and an
  * index without a chunk means nothing.
  */
-async function moveAside(disk: Disk, files: ChunkFiles, directory: string): Promise<void> {
+export async function moveAside(disk: Disk, files: ChunkFiles, directory: string): Promise<void> {
   await disk.makeDirectory(directory);
   for (const path of [files.path, files.indexPath]) {
     await disk.rename(path, `${directory}/${basename(path)}`).catch((error: unknown) => {
@@ -83,7 +83,11 @@ async function moveAside(disk: Disk, files: ChunkFiles, directory: string): Prom
   }
 }
 
-async function readBatch(file: DiskFile, { offset, byteCount }: BatchRecord): Promise<Buffer> {
+/** The bytes of a batch. Throws when the file ends before. */
+export async function readBatch(
+  file: Pick<DiskFile, 'read'>,
+  { offset, byteCount }: BatchRecord,
+): Promise<Buffer> {
   const bytes = Buffer.allocUnsafe(byteCount);
   for (let filled = 0; filled < byteCount; ) {
     const taken = await file.read(bytes.subarray(filled), offset + filled);

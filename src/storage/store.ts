@@ -3,7 +3,7 @@ import { forEachLimited } from '../common/for-each-limited.js';
 import type { Logger } from '../common/logger.js';
 import type { Random } from '../common/random.js';
 import { ChangeSignal } from '../common/wait.js';
-import { errorCode, errorMessage } from '../protocol/chukcha-error.js';
+import { type ChukchaError, errorCode, errorMessage } from '../protocol/chukcha-error.js';
 import type { DiskStatus } from '../protocol/http-api.js';
 import { checkCategoryName } from '../protocol/names.js';
 import { replaceFile } from './atomic-file.js';
@@ -17,6 +17,7 @@ import { writeError } from './disk-error.js';
 import { DiskGuard, type DiskReserve } from './disk-guard.js';
 import { Flusher } from './flusher.js';
 import type { RetentionLimits } from './retention.js';
+import { type StoreListener, silentListener } from './store-listener.js';
 
 export interface StoreOptions {
   readonly dataDirectory: string;
@@ -33,6 +34,15 @@ export interface StoreOptions {
   readonly retentionOf: (category: string) => RetentionLimits | undefined;
   /** How long after a check of all chunks the next one begins, in milliseconds; 0 for never. */
   readonly scrubIntervalMs: number;
+  /** What there is to know of a member of a cluster; `undefined` for a node that stands alone. */
+  readonly membership?: StoreMembership | undefined;
+}
+
+export interface StoreMembership {
+  /** Whether what was written last before this start may be lost here, and be at a peer all the same. */
+  readonly mayHaveLost: boolean;
+  /** The first index that a category may use that is new to this directory. */
+  readonly firstIndexOf: (category: string) => number;
 }
 
 export interface StorePorts {
@@ -61,6 +71,7 @@ export class Store {
   readonly #caretaker: Caretaker;
   readonly #categories = new Map<string, Promise<Category>>();
   readonly #opened = new Map<string, Category>();
+  #listener = silentListener;
   #closing = false;
 
   private constructor(
@@ -110,6 +121,7 @@ export class Store {
     if (known !== undefined) return known;
     checkCategoryName(name);
     if (this.#closing) return Promise.reject(drainingError());
+    const { membership } = this.#options;
     const opening = Category.open(
       {
         name,
@@ -118,8 +130,17 @@ export class Store {
         chunkBytesMax: this.#options.chunkBytesMax,
         rotateIntervalMs: this.#options.rotateIntervalMs,
         stoppedCleanly: this.#stoppedCleanly,
+        isMember: membership !== undefined,
+        mayHaveLost: membership?.mayHaveLost ?? false,
+        firstIndex: membership?.firstIndexOf(name) ?? 0,
       },
-      { ...this.#ports, flusher: this.#flusher, ballast: this.#ballast, guard: this.#guard },
+      {
+        ...this.#ports,
+        flusher: this.#flusher,
+        ballast: this.#ballast,
+        guard: this.#guard,
+        listener: () => this.#listener,
+      },
     ).then(
       (category) => {
         this.#opened.set(name, category);
@@ -138,6 +159,11 @@ export class Store {
     this.#categories.set(name, opening);
     this.categoriesChanged.notify();
     return opening;
+  }
+
+  /** Has somebody hear what happens from now on. */
+  listen(listener: StoreListener): void {
+    this.#listener = listener;
   }
 
   /** The category when it is open already, for those who have no time for a promise. */
@@ -173,6 +199,11 @@ export class Store {
   /** The room on the disk, and whether writes are taken. */
   get diskStatus(): DiskStatus {
     return this.#guard.status;
+  }
+
+  /** Why no write is taken now; `undefined` when they are. */
+  refusal(): ChukchaError | undefined {
+    return this.#guard.refusal();
   }
 
   /** The last check of all chunks since this start; `undefined` when none has ended. */

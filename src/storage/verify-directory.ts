@@ -53,9 +53,9 @@ async function* checkStateFiles(
 ): AsyncGenerator<Finding, void, void> {
   const ballast = new Ballast(disk, `${stateDirectory}/ballast`);
   for (const [name, open] of [
-    ['groups.json', (path: string) => GroupBook.open(disk, ballast, path)],
+    ['groups.json', (path: string) => GroupBook.open({ disk, ballast }, path)],
     ['producers.json', (path: string) => ProducerBook.open(disk, ballast, path)],
-    ['next-chunk-index.json', (path: string) => IndexAllocator.open(disk, path, -1)],
+    ['next-chunk-index.json', (path: string) => IndexAllocator.open({ disk }, path, -1)],
   ] as const) {
     try {
       await open(`${stateDirectory}/${name}`);
@@ -74,14 +74,14 @@ async function* findMissing(
 ): AsyncGenerator<Finding, void, void> {
   const ballast = new Ballast(disk, `${stateDirectory}/ballast`);
   // A file of groups that cannot be read is told by itself; without it nobody has acknowledged anything.
-  const groups = await GroupBook.open(disk, ballast, `${stateDirectory}/groups.json`).catch(
+  const groups = await GroupBook.open({ disk, ballast }, `${stateDirectory}/groups.json`).catch(
     () => undefined,
   );
   for (const { name: fileName } of await listOrNone(disk, home.indexDirectory)) {
     const chunk = parseIndexName(fileName);
     if (chunk === undefined || present.has(formatChunkName(chunk))) continue;
     const seal = await readSeal(disk, `${home.indexDirectory}/${fileName}`);
-    if (seal === undefined || groups?.isAckedByAll(chunk.owner, chunk.index)) continue;
+    if (seal === undefined || groups?.states.isAckedByAll(chunk.owner, chunk.index)) continue;
     const sentence = `is missing with its ${seal.size} bytes: restore it from a copy, or remove ${home.indexDirectory}/${fileName} when it is lost.`;
     yield { category, name: formatChunkName(chunk), checkedBytes: 0, kind: 'damage', sentence };
   }

@@ -247,7 +247,12 @@ await t.test('a damaged file of groups is refused with what to do', async (t) =>
     '',
     'not json',
     '{"version":1,"groups":{',
-    '{"version":2,"groups":{}}',
+    '{"version":3,"groups":{}}',
+    '{"version":2}',
+    '{"version":2,"groups":{"default":{"node1":{"upTo":9,"extra":[]}}}}',
+    '{"version":2,"groups":{"default":{"generation":0,"acked":{}}}}',
+    '{"version":2,"groups":{"default":{"generation":1,"acked":{"node1":{"upTo":"9","extra":[]}}}}}',
+    '{"version":2,"groups":{},"sizes":[["node1",0]]}',
     'null',
     '[]',
     '{"version":1}',
@@ -264,7 +269,7 @@ await t.test('a damaged file of groups is refused with what to do', async (t) =>
     t.equal(errorCode(error), 'directory_invalid', JSON.stringify(text));
     t.match(
       errorMessage(error),
-      /\/logs\/groups\.json is not a group file of version 1 .*: restore it, or remove it to let every group read/,
+      /\/logs\/groups\.json is not a group file of version 1 or 2 .*: restore it, or remove it to let every group read/,
     );
     t.same(await chunkFiles(directory, 'logs'), [chunkName(0)], 'nothing was deleted');
   }
@@ -306,6 +311,24 @@ await t.test('the last index of all is used, and then no more chunk is made', as
   );
 });
 
+await t.test('a file of groups of the first version is taken over', async (t) => {
+  const directory = t.testdir();
+  await leave(directory, {
+    [`logs/${chunkName(0)}`]: 'a\n',
+    [`logs/${chunkName(1)}`]: 'b\n',
+    '.chukcha/logs/groups.json':
+      '{"version":1,"groups":{"default":{"node1":{"upTo":0,"extra":[]}},"slow":{}},"expired":{}}\n',
+  });
+  const store = await openStore({ directory });
+  const category = await store.category('logs');
+  const listed = (group: string): string[] => category.list(group).map(({ name }) => name);
+  t.same(listed('default'), [chunkName(1)]);
+  t.same(listed('slow'), [chunkName(0), chunkName(1)]);
+  await category.ack(chunkName(0), 2, 'slow');
+  t.same(await chunkFiles(directory, 'logs'), [chunkName(1)]);
+  await store.close();
+});
+
 await t.test('a leftover of a file that was being replaced is no obstacle', async (t) => {
   const directory = t.testdir();
   await leave(directory, {
@@ -320,6 +343,6 @@ await t.test('a leftover of a file that was being replaced is no obstacle', asyn
   await store.close();
   t.match(
     await readFile(chunkPath(directory, '.chukcha/logs', 'groups.json'), 'utf8'),
-    /"version":1/,
+    /"version":2/,
   );
 });
