@@ -20,6 +20,21 @@ export const frameKinds = {
   ack: 9,
   acked: 10,
   draining: 11,
+
+  // Between nodes; `docs/replication.md` describes these.
+  have: 16,
+  haveEnd: 17,
+  position: 18,
+  want: 19,
+  pause: 20,
+  acksTaken: 21,
+  part: 24,
+  seal: 25,
+  inventory: 26,
+  inventoryEnd: 27,
+  caughtUp: 28,
+  served: 29,
+  acks: 30,
 } as const;
 
 export type FrameKind = (typeof frameKinds)[keyof typeof frameKinds];
@@ -33,6 +48,12 @@ export const frameFlags = {
   noPlace: 2,
   /** With `refused`: the stream ends with it. */
   last: 1,
+  /** With `part`: say when it is durable. */
+  durable: 1,
+  /** With `position`: go on there, whatever was sent behind it. */
+  rewind: 1,
+  /** With `served`: the node has no such chunk. */
+  absent: 1,
 } as const;
 
 /** The head of a frame. */

@@ -84,6 +84,21 @@ export function parseIndex(content: Buffer): BatchIndex {
   return { records, seal: undefined, isDamaged: rest.length > 0, behindDamage };
 }
 
+/** Reads lines that describe batches, one after another. Throws an `Error` when one is no such line. */
+export function parseRecords(lines: string): BatchRecord[] {
+  const records: BatchRecord[] = [];
+  for (let at = 0; at < lines.length; ) {
+    const end = lines.indexOf('\n', at);
+    const record = end === -1 ? undefined : parseRecord(lines.slice(at, end));
+    if (record === undefined || record.byteCount === 0) {
+      throw new Error(`${JSON.stringify(lines.slice(at, at + 40))} describes no batch`);
+    }
+    records.push(record);
+    at = end + 1;
+  }
+  return records;
+}
+
 /** Reads the seal from the last bytes of an index, without looking at the batches. */
 export function parseSealAtEnd(tail: Buffer): SealRecord | undefined {
   const text = tail.toString('latin1');

@@ -300,9 +300,14 @@ export class Category {
     return outcome;
   }
 
-  /** Makes what was taken of a chunk durable. */
-  syncCopy(chunkName: string): Promise<void> {
-    return this.#copies.sync(chunkName);
+  /** Makes durable what was taken of all chunks that peers send. Throws `storage_failed`. */
+  syncCopies(): Promise<void> {
+    return this.#copies.syncAll();
+  }
+
+  /** The chunks that peers may add to. */
+  get copies(): Iterable<Chunk> {
+    return this.#copies.open;
   }
 
   /** The CRC-32 of what is here of a chunk that peers send; `undefined` when it is no such chunk. */

@@ -92,18 +92,13 @@ export class ChunkCopies {
     this.#writers.set(chunk.name, ChunkWriter.reopen(disk, clock, chunk, records));
   }
 
-  /** Whether the chunk is one that peers may add to. */
-  has(chunkName: string): boolean {
-    return this.#writers.has(chunkName);
-  }
-
   /** The CRC-32 of what an open copy has. */
   crcOf(chunkName: string): number | undefined {
     return this.#writers.get(chunkName)?.crc;
   }
 
   /**
-   * Adds batches to a copy; written when it resolves, durable after `sync`. Throws `disk_full` or `storage_failed`,
+   * Adds batches to a copy; written when it resolves, durable after `syncAll`. Throws `disk_full` or `storage_failed`,
    * and nothing is added then.
    */
   take(received: ReceivedBatches): Promise<TakeOutcome> {
@@ -130,10 +125,14 @@ export class ChunkCopies {
     });
   }
 
-  /** Makes what was taken of a chunk durable. Throws `storage_failed`. */
-  async sync(chunkName: string): Promise<void> {
-    const writer = this.#writers.get(chunkName);
-    if (writer !== undefined) await this.#open.sync(writer);
+  /** Makes durable what was taken. Throws `storage_failed`. */
+  syncAll(): Promise<void> {
+    return this.#open.syncAll();
+  }
+
+  /** The chunks that are not whole, or not known to be. */
+  get open(): Iterable<Chunk> {
+    return [...this.#writers.values()].map(({ chunk }) => chunk);
   }
 
   /**

@@ -171,6 +171,11 @@ export class Store {
     return this.#opened.get(name);
   }
 
+  /** The categories that are open, for those who have no time for a promise. */
+  get openCategories(): Iterable<Category> {
+    return this.#opened.values();
+  }
+
   /** The category when it is known on this node. Throws `invalid_name`. */
   knownCategory(name: string): Promise<Category | undefined> {
     return this.#categories.get(checkCategoryName(name)) ?? Promise.resolve(undefined);

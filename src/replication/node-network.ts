@@ -1,0 +1,185 @@
+import { connect, type Socket } from 'node:net';
+import { ChukchaError, errorFromBody, errorMessage } from '../protocol/chukcha-error.js';
+import { streamProtocol } from '../protocol/frames.js';
+import type { Channel, ChannelSink, Network } from './channel.js';
+
+/** How long a connection may take until the other node has answered: a node that hangs must not be waited for. */
+const openMsMax = 3_000;
+
+/** What is read before a sink says where to. */
+const openBytes = 16 * 1024;
+
+/** The network of the machine. */
+export const nodeNetwork: Network = {
+  connect(url, target, signal) {
+    return new Promise((resolve, reject) => {
+      const opening = new OpeningStream(url, target, resolve, reject);
+      if (signal.aborted) opening.fail('it was given up');
+      signal.addEventListener('abort', () => opening.fail('it was given up'), { once: true });
+    });
+  },
+};
+
+/** Takes over the socket of a stream that another node has opened, with what came behind the head of the request. */
+export function acceptedChannel(socket: Socket, firstBytes: Buffer): Channel {
+  return new SocketChannel(socket, (sink) => {
+    const take = (bytes: Buffer): void => {
+      for (let at = 0; at < bytes.length; ) {
+        const copied = bytes.copy(sink.target(), 0, at);
+        at += copied;
+        sink.received(copied);
+      }
+    };
+    if (firstBytes.length > 0) take(firstBytes);
+    socket.on('data', take);
+  });
+}
+
+/** A connection on which the other node has not answered yet. */
+class OpeningStream {
+  readonly #url: string;
+  readonly #socket: Socket;
+  readonly #opened: (channel: Channel) => void;
+  readonly #failed: (error: ChukchaError) => void;
+  readonly #timer: NodeJS.Timeout;
+  readonly #buffer = Buffer.allocUnsafeSlow(openBytes);
+  #filledBytes = 0;
+  #sink: ChannelSink | undefined;
+  #isDone = false;
+
+  constructor(
+    url: string,
+    target: string,
+    opened: (channel: Channel) => void,
+    failed: (error: ChukchaError) => void,
+  ) {
+    const { hostname, port, host } = new URL(url);
+    this.#url = url;
+    this.#opened = opened;
+    this.#failed = failed;
+    this.#timer = setTimeout(() => this.fail(`no answer within ${openMsMax} ms`), openMsMax);
+    this.#socket = connect({
+      host: hostname.replace(/^\[(.*)\]$/, '$1'),
+      port: Number(port === '' ? 80 : port),
+      noDelay: true,
+      onread: {
+        buffer: () => this.#target(),
+        callback: (byteCount) => {
+          if (this.#sink === undefined) this.#readAnswer(byteCount);
+          else this.#sink.received(byteCount);
+          return true;
+        },
+      },
+    });
+    this.#socket.on('error', (error) => this.fail(errorMessage(error)));
+    this.#socket.on('close', () => this.fail('the connection was closed'));
+    this.#socket.write(
+      `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: ${streamProtocol}\r\n\r\n`,
+    );
+  }
+
+  fail(reason: string | ChukchaError): void {
+    if (this.#isDone) return;
+    this.#isDone = true;
+    clearTimeout(this.#timer);
+    this.#socket.destroy();
+    this.#failed(
+      typeof reason === 'string'
+        ? new ChukchaError(
+            'server_unreachable',
+            `Node ${this.#url} cannot be reached (${reason}): it is tried again; look whether it runs, and at the network between the nodes.`,
+            { fields: { server: this.#url } },
+          )
+        : reason,
+    );
+  }
+
+  #target(): Buffer {
+    return this.#sink?.target() ?? this.#buffer.subarray(this.#filledBytes);
+  }
+
+  #readAnswer(byteCount: number): void {
+    this.#filledBytes += byteCount;
+    const text = this.#buffer.toString('latin1', 0, this.#filledBytes);
+    const headEnd = text.indexOf('\r\n\r\n') + 4;
+    if (headEnd < 4 && this.#filledBytes < openBytes) return;
+    if (/^HTTP\/1\.1 101 /.test(text)) {
+      this.#open(this.#buffer.subarray(headEnd, this.#filledBytes));
+      return;
+    }
+    const [, length = '0'] = /\r\ncontent-length: (\d+)\r\n/i.exec(text) ?? [];
+    const bodyEnd = headEnd + Number(length);
+    if (bodyEnd > this.#filledBytes && bodyEnd <= openBytes) return;
+    this.fail(errorFromBody(text.slice(headEnd, bodyEnd)) ?? 'what answers is no chukcha node');
+  }
+
+  #open(firstBytes: Buffer): void {
+    this.#isDone = true;
+    clearTimeout(this.#timer);
+    const channel = new SocketChannel(this.#socket, (sink) => {
+      for (let at = 0; at < firstBytes.length; ) {
+        const copied = firstBytes.copy(sink.target(), 0, at);
+        at += copied;
+        sink.received(copied);
+      }
+      this.#sink = sink;
+    });
+    this.#opened(channel);
+  }
+}
+
+class SocketChannel implements Channel {
+  readonly #socket: Socket;
+  readonly #receive: (sink: ChannelSink) => void;
+  #isClosed = false;
+
+  constructor(socket: Socket, receive: (sink: ChannelSink) => void) {
+    this.#socket = socket;
+    this.#receive = receive;
+    socket.setNoDelay(true);
+  }
+
+  get isFull(): boolean {
+    return this.#socket.writableNeedDrain;
+  }
+
+  attach(sink: ChannelSink): void {
+    const close = (reason: string): void => {
+      if (this.#isClosed) return;
+      this.#isClosed = true;
+      this.#socket.destroy();
+      sink.closed(reason);
+    };
+    this.#socket.on('drain', () => sink.drained());
+    this.#socket.on('error', (error) => close(errorMessage(error)));
+    this.#socket.on('end', () => close('the other side closed the connection'));
+    this.#socket.on('close', () => close('the connection was closed'));
+    this.#receive(sink);
+  }
+
+  send(parts: readonly Uint8Array[], released?: () => void): void {
+    const last = parts.length - 1;
+    if (last > 0) this.#socket.cork();
+    for (const [index, part] of parts.entries()) {
+      if (index < last || released === undefined) this.#socket.write(part);
+      else {
+        this.#socket.write(part, (error) => {
+          if (error === undefined || error === null) released();
+        });
+      }
+    }
+    if (last > 0) this.#socket.uncork();
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+}
