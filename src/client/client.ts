@@ -9,6 +9,7 @@ import {
   groupNameDefault,
   headers,
   type ListedChunk,
+  type NodeChange,
   type NodeStatus,
   type ProducerStamp,
   paths,
@@ -234,6 +235,17 @@ export class Client {
     throw invalidResponse(
       `${this.server} answered at ${paths.status}, but not as a chukcha node does`,
     );
+  }
+
+  /** Changes a member of the cluster. Throws `membership_refused` or `coordination_unavailable`. */
+  async changeNode(
+    node: string,
+    change: NodeChange,
+    options: CallOptions & { readonly force?: boolean } = {},
+  ): Promise<void> {
+    const path = `${paths.nodes}/${encodeURIComponent(node)}`;
+    const force = options.force === true ? true : undefined;
+    await this.#call('POST', path, { change, force }, options);
   }
 
   /** What the node says of itself, when it answers. */

@@ -3,6 +3,7 @@ import type { CategoryStatus, GroupBacklog, NodeStatus } from '../protocol/http-
 import { BaseCommand } from './shared/base-command.js';
 import { jsonFlag, serverFlag } from './shared/flags.js';
 import { formatTable } from './shared/format-table.js';
+import { describeMembers } from './shared/member-table.js';
 
 export default class Status extends BaseCommand {
   static override summary = 'Show a node, its categories, and how far behind each group is.';
@@ -22,7 +23,11 @@ export default class Status extends BaseCommand {
     const client = new Client({ server: flags.server });
     try {
       const status = await client.status();
-      this.printData(status, [...describeNode(status), ...describeCategories(status)], flags.json);
+      this.printData(
+        status,
+        [...describeNode(status), ...describeCluster(status), ...describeCategories(status)],
+        flags.json,
+      );
     } finally {
       client.close();
     }
@@ -32,11 +37,22 @@ export default class Status extends BaseCommand {
 function describeNode(status: NodeStatus): string[] {
   return [
     `node     ${status.node}, ${status.state}`,
-    `cluster  ${status.cluster}`,
+    `cluster  ${status.clusterStatus?.name ?? 'none, it stands alone'} (${status.cluster})`,
     `version  ${status.version}`,
     `up       ${formatDuration(status.uptimeSeconds)}, since ${status.startedAt}`,
     `disk     ${formatBytes(status.disk.freeBytes)} free of ${formatBytes(status.disk.totalBytes)}, ${formatBytes(status.disk.reserveBytes)} in reserve`,
     ...(status.disk.refusal === null ? [] : [`writes   REFUSED: ${status.disk.refusal}`]),
+  ];
+}
+
+function describeCluster({ clusterStatus }: NodeStatus): string[] {
+  if (clusterStatus === null) return [];
+  const { members, bytesHereOnly, coordination } = clusterStatus;
+  return [
+    `only here  ${formatBytes(bytesHereOnly)} that no other node has`,
+    ...(coordination.available ? [] : [`etcd     AWAY: ${coordination.problem}`]),
+    '',
+    ...describeMembers(members),
   ];
 }
 

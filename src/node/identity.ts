@@ -14,11 +14,16 @@ export interface Identity {
   readonly nodeName: string;
   /** Made once for the directory, so that a directory that was wiped is not taken for the old one. */
   readonly directoryId: string;
+  /** The name of the cluster that the node is a member of; missing for one that stands alone. */
+  readonly clusterName?: string;
+  /** Whether an earlier directory of the node was lost, of which the peers have copies. */
+  readonly isReplacement?: boolean;
 }
 
 /**
- * Reads the identity of a data directory, or gives it one. Throws `directory_invalid` when the directory
- * belongs to a node of another name: its chunks would look like the other node's.
+ * Reads the identity of the data directory of a node that stands alone, or gives it one. Throws `directory_invalid`
+ * when the directory belongs to a node of another name, whose chunks would look like this one's, or to a member of a
+ * cluster.
  */
 export async function openIdentity(
   disk: Disk,
@@ -26,25 +31,52 @@ export async function openIdentity(
   dataDirectory: string,
   wantedName: string | undefined,
 ): Promise<Identity> {
-  const path = `${dataDirectory}/identity.json`;
-  const found = await readIdentity(disk, path);
-  if (found === undefined) {
-    const nodeName = checkNodeName(wantedName ?? hostNodeName());
-    const identity: Identity = {
-      version: 1,
-      clusterId: random.hex(8),
-      nodeName,
-      directoryId: random.hex(16),
-    };
-    await replaceFile(disk, path, `${JSON.stringify(identity)}\n`);
-    return identity;
+  const found = await findIdentity(disk, dataDirectory, wantedName);
+  if (found?.clusterName !== undefined) {
+    throw new ChukchaError(
+      'directory_invalid',
+      `Directory ${dataDirectory} belongs to a member of the cluster ${found.clusterName}: start with --etcd and --cluster ${found.clusterName}, or with another --data directory.`,
+    );
   }
-  if (wantedName === undefined || wantedName === found.nodeName) return found;
+  if (found !== undefined) return found;
+  const identity = newIdentity(random, random.hex(8), wantedName);
+  await saveIdentity(disk, dataDirectory, identity);
+  return identity;
+}
+
+/** The identity of a directory that has one. Throws `directory_invalid` when it is that of a node of another name. */
+export async function findIdentity(
+  disk: Disk,
+  dataDirectory: string,
+  wantedName: string | undefined,
+): Promise<Identity | undefined> {
+  const found = await readIdentity(disk, `${dataDirectory}/identity.json`);
+  if (found === undefined || wantedName === undefined || wantedName === found.nodeName)
+    return found;
   throw new ChukchaError(
     'directory_invalid',
     `Directory ${dataDirectory} belongs to node ${found.nodeName}, not to ${wantedName}: ` +
       `start with --name ${found.nodeName}, or with another --data directory.`,
   );
+}
+
+/** An identity for a directory that has none. */
+export function newIdentity(
+  random: Random,
+  clusterId: string,
+  wantedName: string | undefined,
+): Identity {
+  const nodeName = checkNodeName(wantedName ?? hostNodeName());
+  return { version: 1, clusterId, nodeName, directoryId: random.hex(16) };
+}
+
+/** Durable when it resolves. */
+export async function saveIdentity(
+  disk: Disk,
+  dataDirectory: string,
+  identity: Identity,
+): Promise<void> {
+  await replaceFile(disk, `${dataDirectory}/identity.json`, `${JSON.stringify(identity)}\n`);
 }
 
 /** Throws `directory_invalid` for a directory that is not a node's. */
@@ -75,9 +107,17 @@ async function readIdentity(disk: Disk, path: string): Promise<Identity | undefi
 
 function parseIdentity(text: string): Identity | undefined {
   try {
-    const { version, clusterId, nodeName, directoryId } = JSON.parse(text) as Partial<Identity>;
+    const identity = JSON.parse(text) as Partial<Identity>;
+    const { version, clusterId, nodeName, directoryId, clusterName, isReplacement } = identity;
     if (version !== 1 || !clusterId || !nodeName || !directoryId) return undefined;
-    return { version, clusterId, nodeName: checkNodeName(nodeName), directoryId };
+    return {
+      version,
+      clusterId,
+      nodeName: checkNodeName(nodeName),
+      directoryId,
+      ...(clusterName !== undefined && { clusterName }),
+      ...(isReplacement === true && { isReplacement }),
+    };
   } catch {
     // Damaged in one way or another; the caller says what to do.
     return undefined;

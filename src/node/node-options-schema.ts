@@ -4,6 +4,8 @@ import {
   chunkBytesMaxDefault,
   flushIntervalMsDefault,
   inFlightBytesMaxDefault,
+  nodeLostAfterMsDefault,
+  replicationTimeoutMsDefault,
   rotateIntervalMsDefault,
   scrubIntervalMsDefault,
 } from '../protocol/limits.js';
@@ -33,6 +35,40 @@ export const nodeOptionsSchema = {
       pattern: '^[A-Za-z0-9_-]{1,64}$',
       description:
         'name of the node, unique in its cluster (default: the one in the directory, or the host name)',
+    },
+    etcd: {
+      type: 'string',
+      pattern: '^https?://[^,\\s]+(,https?://[^,\\s]+)*$',
+      description:
+        'addresses of etcd, as http://HOST:PORT, separated by commas: makes the node a member of a cluster (default: it stands alone)',
+    },
+    cluster: {
+      type: 'string',
+      pattern: '^[A-Za-z0-9_-]{1,64}$',
+      default: 'chukcha',
+      description: 'name of the cluster; several may use one etcd',
+    },
+    advertise: {
+      type: 'string',
+      pattern: '^http://(\\[[0-9A-Fa-f:.]+\\]|[^:/\\s]+):[0-9]{1,5}$',
+      description:
+        'address at which the other nodes reach this one, as http://HOST:PORT (default: the one that is listened on)',
+    },
+    'replication-timeout': {
+      type: 'string',
+      quantity: 'duration',
+      minimum: 1,
+      default: formatDuration(replicationTimeoutMsDefault),
+      description:
+        'how long a write with min_sync_replicas waits for them before it is answered 504',
+    },
+    'node-lost-after': {
+      type: 'string',
+      quantity: 'duration',
+      minimum: 1_000,
+      default: formatDuration(nodeLostAfterMsDefault),
+      description:
+        'after what time without a word to any other node a node counts as lost, and its last chunks are finished without it',
     },
     'max-chunk-size': {
       type: 'string',

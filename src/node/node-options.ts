@@ -22,6 +22,18 @@ export interface NodeOptions {
   readonly diskReserve: DiskReserve;
   readonly retentionOf: (category: string) => RetentionLimits | undefined;
   readonly scrubIntervalMs: number;
+  /** The cluster that the node is a member of; `undefined` when it stands alone. */
+  readonly cluster: ClusterOptions | undefined;
+}
+
+export interface ClusterOptions {
+  readonly name: string;
+  /** The addresses of etcd. */
+  readonly etcdHosts: readonly string[];
+  /** Where other nodes reach this one; `undefined` for the address that is listened on. */
+  readonly advertisedUrl: string | undefined;
+  readonly replicationTimeoutMs: number;
+  readonly nodeLostAfterMs: number;
 }
 
 /** Checks options and fills in the defaults. Throws `invalid_option`. */
@@ -63,6 +75,19 @@ export function resolveNodeOptions(given: Readonly<Record<string, unknown>>): No
     diskReserve: parseReserve(options['disk-reserve'] as string),
     retentionOf: parseRetention(options),
     scrubIntervalMs: options['scrub-interval'] as number,
+    cluster: clusterOptions(options),
+  };
+}
+
+function clusterOptions(options: Readonly<Record<string, unknown>>): ClusterOptions | undefined {
+  const etcd = options['etcd'] as string | undefined;
+  if (etcd === undefined) return undefined;
+  return {
+    name: options['cluster'] as string,
+    etcdHosts: etcd.split(','),
+    advertisedUrl: options['advertise'] as string | undefined,
+    replicationTimeoutMs: options['replication-timeout'] as number,
+    nodeLostAfterMs: options['node-lost-after'] as number,
   };
 }
 

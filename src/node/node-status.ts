@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import type { Clock } from '../common/clock.js';
-import type { NodeStatus } from '../protocol/http-api.js';
+import type { ClusterStatus, NodeState, NodeStatus } from '../protocol/http-api.js';
 import type { ByteBudget } from '../server/byte-budget.js';
 import type { Store } from '../storage/store.js';
 import type { Identity } from './identity.js';
@@ -12,24 +12,29 @@ export interface NodeStatusPorts {
   readonly budget: ByteBudget;
   /** Aborts when the node begins to stop. */
   readonly stopping: AbortSignal;
+  /** What there is to say of the cluster; `undefined` for a node that stands alone. */
+  readonly cluster: (() => ClusterStatus) | undefined;
+  /** Whether an operator empties the node. */
+  readonly isDraining: () => boolean;
 }
 
 const { version } = createRequire(import.meta.url)('chukcha/package.json') as { version: string };
 
 /** Returns how to ask a node that starts now for its status. */
 export function createNodeStatus(ports: NodeStatusPorts): () => Promise<NodeStatus> {
-  const { identity, store, clock, budget, stopping } = ports;
+  const { identity, store, clock, budget, cluster } = ports;
   const startedAt = new Date(clock.wallMs()).toISOString();
   const startMs = clock.monotonicMs();
   return async () => ({
     node: identity.nodeName,
     cluster: identity.clusterId,
     version,
-    state: stopping.aborted ? 'stopping' : 'running',
+    state: stateOf(ports),
     startedAt,
     uptimeSeconds: Math.floor((clock.monotonicMs() - startMs) / 1_000),
     bytesInFlight: budget.usedBytes,
     disk: store.diskStatus,
+    clusterStatus: cluster?.() ?? null,
     lastScrub: describeScrub(store),
     categories: (await store.categories()).map((category) => ({
       name: category.name,
@@ -39,6 +44,11 @@ export function createNodeStatus(ports: NodeStatusPorts): () => Promise<NodeStat
       groups: category.groups(),
     })),
   });
+}
+
+function stateOf({ stopping, isDraining }: NodeStatusPorts): NodeState {
+  if (stopping.aborted) return 'stopping';
+  return isDraining() ? 'draining' : 'running';
 }
 
 function describeScrub({ lastScrub }: Store): NodeStatus['lastScrub'] {

@@ -12,7 +12,8 @@ import type { Disk } from '../storage/disk.js';
 import { nodeDisk } from '../storage/node-disk.js';
 import { OpenFiles } from '../storage/open-files.js';
 import { Store } from '../storage/store.js';
-import { openIdentity } from './identity.js';
+import { ClusterNode, type ClusterNodePorts } from './cluster-node.js';
+import { type Entrance, enter } from './entrance.js';
 import type { NodeOptions } from './node-options.js';
 import { createNodeStatus } from './node-status.js';
 
@@ -49,14 +50,19 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
     `node ${options.name ?? 'without a --name'}`,
   );
   try {
-    const identity = await openIdentity(disk, random, dataDirectory, options.name);
+    const entrance = await enter(options, dataDirectory, { disk, clock, random, log });
+    const { identity, membership } = entrance;
     const store = await Store.open(
-      { ...options, dataDirectory, nodeName: identity.nodeName },
+      { ...options, dataDirectory, nodeName: identity.nodeName, membership },
       { disk, clock, random, log },
-    );
+    ).catch(async (error: unknown) => {
+      await entrance.table?.coordinator.close();
+      throw error;
+    });
     const stopping = new AbortController();
     const files = new OpenFiles({ disk, clock });
     const budget = new ByteBudget(options.inFlightBytesMax);
+    const cluster = createClusterNode(options, entrance, { store, files, clock, random, log });
     const serverPorts = {
       store,
       clock,
@@ -67,12 +73,28 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
       nodeName: identity.nodeName,
       clusterId: identity.clusterId,
       batchBytesMax: options.batchBytesMax,
-      status: createNodeStatus({ identity, store, clock, budget, stopping: stopping.signal }),
+      cluster,
+      status: createNodeStatus({
+        identity,
+        store,
+        clock,
+        budget,
+        stopping: stopping.signal,
+        cluster: cluster && (() => cluster.status()),
+        isDraining: () => cluster?.isDraining ?? false,
+      }),
       stopping: stopping.signal,
     };
     const address = { host: options.host, port: options.port };
     const listener = await Listener.open(serverPorts, address).catch(async (error: unknown) => {
+      await cluster?.close();
       await store.close();
+      throw error;
+    });
+    await cluster?.start(listener.url).catch(async (error: unknown) => {
+      await cluster.close();
+      await store.close();
+      await listener.close();
       throw error;
     });
     log.info('Node is ready.', { name: identity.nodeName, url: listener.url, data: dataDirectory });
@@ -80,6 +102,8 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
     const close = async (): Promise<void> => {
       stopping.abort();
       try {
+        await cluster?.drain();
+        await cluster?.close();
         await store.close();
       } finally {
         await listener.close();
@@ -100,6 +124,15 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
     await lock.release();
     throw error;
   }
+}
+
+function createClusterNode(
+  { cluster }: NodeOptions,
+  { identity, table, place }: Entrance,
+  ports: Omit<ClusterNodePorts, 'identity' | 'table' | 'place'>,
+): ClusterNode | undefined {
+  if (cluster === undefined || table === undefined) return undefined;
+  return new ClusterNode(cluster, { ...ports, identity, table, place });
 }
 
 async function makeDataDirectory(disk: Disk, path: string): Promise<void> {

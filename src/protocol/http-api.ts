@@ -9,6 +9,7 @@ export const paths = {
   seal: '/seal',
   stream: '/stream',
   status: '/status',
+  nodes: '/nodes',
   live: '/livez',
   produce: '/produce',
   consume: '/consume',
@@ -127,6 +128,44 @@ export interface DiskStatus {
   readonly refusal: string | null;
 }
 
+/** What an operator can do with a node of the cluster. */
+export const nodeChanges = ['drain', 'undrain', 'replace', 'remove'] as const;
+
+export type NodeChange = (typeof nodeChanges)[number];
+
+/** Another node, or this one, as a member of the cluster. */
+export interface MemberStatus {
+  readonly name: string;
+  readonly url: string;
+  /** What the cluster has agreed on: it takes part, is being emptied, was lost, or waits for a new directory. */
+  readonly state: 'active' | 'draining' | 'lost' | 'replaceable';
+  /** Whether it is draining, and all that it has is at the others. */
+  readonly drained: boolean;
+  /** Whether it is the node that answers. */
+  readonly self: boolean;
+  /** Whether its chunks come here, and this node's go there. */
+  readonly receiving: boolean;
+  readonly sending: boolean;
+  /** Bytes of this node's own chunks that it has not got; `null` while that is not known. */
+  readonly behindBytes: number | null;
+  /** How long ago it was heard of last; `null` for never since the start. */
+  readonly heardSecondsAgo: number | null;
+  /** Why nothing comes from there; `null` when it does. */
+  readonly problem: string | null;
+}
+
+/** What a node says of its cluster. */
+export interface ClusterStatus {
+  /** The name of the cluster, as it was given. */
+  readonly name: string;
+  /** Whether etcd can be reached; what does not work without it says so by itself. */
+  readonly coordination: { readonly available: boolean; readonly problem: string | null };
+  /** Bytes of this node's own chunks that no other node has. */
+  readonly bytesHereOnly: number;
+  /** By name. */
+  readonly members: readonly MemberStatus[];
+}
+
 /** The answer to `/status`. */
 export interface NodeStatus {
   readonly node: string;
@@ -140,6 +179,8 @@ export interface NodeStatus {
   /** Bytes of batches that are held in memory, over all connections. */
   readonly bytesInFlight: number;
   readonly disk: DiskStatus;
+  /** `null` for a node that stands alone. */
+  readonly clusterStatus: ClusterStatus | null;
   /** The last check of all chunks since the start; `null` when none has ended. */
   readonly lastScrub: { readonly endedAt: string; readonly checkedBytes: number } | null;
   /** By name; also those that only have groups so far. */
@@ -147,7 +188,7 @@ export interface NodeStatus {
 }
 
 /** A node that is stopping takes no more writes. */
-export type NodeState = 'running' | 'stopping';
+export type NodeState = 'running' | 'draining' | 'stopping';
 
 /** Who sends a batch, and as which of its batches; a batch with a stamp that was stored before is not stored again. */
 export interface ProducerStamp {

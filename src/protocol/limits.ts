@@ -31,6 +31,12 @@ export const flushIntervalMsDefault = 1 * SECOND_MS;
 /** How often all chunks are compared with their checksums. */
 export const scrubIntervalMsDefault = 24 * 60 * MINUTE_MS;
 
+/** How long a write waits for the peers that it asks for: longer than a peer takes to come back after a kill. */
+export const replicationTimeoutMsDefault = 10 * SECOND_MS;
+
+/** After what time without a word a node counts as lost: longer than any repair that is likely to succeed. */
+export const nodeLostAfterMsDefault = 24 * 60 * MINUTE_MS;
+
 /** `[A-Za-z0-9_-]{1,128}`; file systems allow names of 255 bytes, and `_dlq` is appended to some. */
 export const categoryNameLengthMax = 128;
 

@@ -6,6 +6,7 @@ import { discardRest } from './request-body.js';
 import { type Route, sendText } from './route.js';
 import { pathOf, RouteTable } from './route-table.js';
 import { ackRoute } from './routes/ack-route.js';
+import { changeNodeRoute } from './routes/change-node-route.js';
 import { consumeRoute } from './routes/consume-route.js';
 import { listCategoriesRoute } from './routes/list-categories-route.js';
 import { listChunksRoute } from './routes/list-chunks-route.js';
@@ -33,6 +34,7 @@ const routes: readonly Route[] = [
   removeGroupRoute,
   sealRoute,
   statusRoute,
+  changeNodeRoute,
   liveRoute,
   produceRoute,
   consumeRoute,

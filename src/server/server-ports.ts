@@ -4,6 +4,7 @@ import type { NodeStatus } from '../protocol/http-api.js';
 import type { OpenFiles } from '../storage/open-files.js';
 import type { Store } from '../storage/store.js';
 import type { ByteBudget } from './byte-budget.js';
+import type { ClusterPorts } from './cluster-ports.js';
 import type { SlabPool } from './slab-pool.js';
 
 /** What the routes work with. */
@@ -21,6 +22,8 @@ export interface ServerPorts {
   /** The id of the cluster, or of the data directory of a lone node. */
   readonly clusterId: string;
   readonly batchBytesMax: number;
+  /** The cluster that the node is a member of; `undefined` when it stands alone. */
+  readonly cluster: ClusterPorts | undefined;
   /** What the node says of itself; it knows more of it than the routes do. */
   readonly status: () => Promise<NodeStatus>;
   /** Aborts when the node begins to stop: long polls answer at once, connections are closed after use. */

@@ -109,8 +109,7 @@ export class AckStates {
     this.#groups.set(group, { generation, removed: false, owners: new Map() });
   }
 
-  remove(group: string): void {
-    const generation = this.generationOf(group);
+  remove(group: string, generation: number): void {
     this.#groups.set(group, { generation, removed: true, owners: new Map() });
   }
 

@@ -238,10 +238,11 @@ export class Category {
   /**
    * Forgets the group, and removes the chunks that only it still held; durable when it resolves.
    *
+   * @param generation the group's, where nodes have agreed on it
    * @returns what that freed; `undefined` when there was no such group
    */
-  removeGroup(group: string): Promise<HeldChunks | undefined> {
-    return this.#acks.removeGroup(group);
+  removeGroup(group: string, generation?: number): Promise<HeldChunks | undefined> {
+    return this.#acks.removeGroup(group, generation);
   }
 
   /** The registered groups, sorted by name, with what each has still to acknowledge. */
@@ -335,6 +336,11 @@ export class Category {
   /** The first index that this directory was used for, above 0 after an earlier disk was lost. */
   get firstOwnIndex(): number {
     return this.#indexes.first;
+  }
+
+  /** The index of this node's next chunk: every one that it has used is below. */
+  get nextOwnIndex(): number {
+    return this.#indexes.next;
   }
 
   /** To be called when other chunks are missing than before. */

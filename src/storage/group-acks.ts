@@ -64,7 +64,9 @@ export class GroupAcks {
   ): Promise<HeldChunks | undefined> {
     const { groups, seal, syncRemovals, onChanged } = this.#ports;
     return this.#lane.run(async () => {
-      if (groups.states.isRegistered(group)) return undefined;
+      const { states } = groups;
+      const isNewer = generation !== undefined && generation > states.generationOf(group);
+      if (states.isRegistered(group) && !isNewer) return undefined;
       if (from === 'latest') await seal();
       await syncRemovals();
       await groups.register(group, from === 'latest' ? this.#sealedChunks() : [], generation);
@@ -74,12 +76,12 @@ export class GroupAcks {
   }
 
   /** As `Category.removeGroup`. */
-  removeGroup(group: string): Promise<HeldChunks | undefined> {
+  removeGroup(group: string, generation?: number): Promise<HeldChunks | undefined> {
     const { groups, syncRemovals, onChanged } = this.#ports;
     return this.#lane.run(async () => {
       if (!groups.states.isRegistered(group)) return undefined;
       await syncRemovals();
-      await groups.remove(group);
+      await groups.remove(group, generation);
       onChanged();
       return this.#removeAcked();
     });

@@ -99,8 +99,8 @@ export class GroupBook {
   }
 
   /** Forgets what the group has acknowledged, and remembers that it is not registered any more. */
-  async remove(group: string): Promise<void> {
-    await this.#change((states) => states.remove(group));
+  async remove(group: string, generation = this.#states.generationOf(group)): Promise<void> {
+    await this.#change((states) => states.remove(group, generation));
   }
 
   /** Records acknowledgements, and registers groups that are new. */

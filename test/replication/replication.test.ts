@@ -181,7 +181,7 @@ await t.test('an owner that lost the end of a chunk gets it back', async (t) => 
   const index = `${nodes.directory('a')}/.chukcha/logs/chunks/a-chunk000000000.batches`;
   await truncate(chunk, lines(0, 10).length);
   const text = await readFile(index, 'latin1');
-  await writeFile(index, text.split('\n').slice(0, 2).join('\n') + '\n');
+  await writeFile(index, `${text.split('\n').slice(0, 2).join('\n')}\n`);
   const again = await nodes.start('a', { mayHaveLost: true });
   await write(again, lines(20, 25));
   const found = await nodes.same('logs');
@@ -209,7 +209,7 @@ await t.test(
     await truncate(`${nodes.directory('a')}/logs/a-chunk000000000`, lines(0, 10).length);
     await writeFile(
       index,
-      (await readFile(index, 'latin1')).split('\n').slice(0, 2).join('\n') + '\n',
+      `${(await readFile(index, 'latin1')).split('\n').slice(0, 2).join('\n')}\n`,
     );
     // Not told that it may have lost something, it seals what it has at once.
     await nodes.start('a');

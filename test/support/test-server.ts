@@ -54,7 +54,16 @@ export async function startServer(
     nodeName: identity.nodeName,
     clusterId: identity.clusterId,
     batchBytesMax: options.batchBytesMax ?? batchBytesMaxDefault,
-    status: createNodeStatus({ identity, store, clock, budget, stopping: stopping.signal }),
+    cluster: undefined,
+    status: createNodeStatus({
+      identity,
+      store,
+      clock,
+      budget,
+      stopping: stopping.signal,
+      cluster: undefined,
+      isDraining: () => false,
+    }),
     stopping: stopping.signal,
   };
   const listener = await Listener.open(ports, { host: '127.0.0.1', port: 0 }, options.lane);

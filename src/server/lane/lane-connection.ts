@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { paths } from '../../protocol/http-api.js';
+import type { ReplicaHello } from '../../protocol/replication.js';
 import { IncomingBody } from '../incoming-body.js';
 import {
   errorAnswer,
@@ -50,6 +51,8 @@ export class LaneConnection implements ByteSink, Swept {
   #lastMs: number;
   #hadRequest = false;
   #foreignBytes: Buffer | undefined;
+  /** The peer that has opened a stream with the connection. */
+  #replica: ReplicaHello | undefined;
   /** What has taken the connection over, after an upgrade. */
   #stream: StreamConnection | undefined;
 
@@ -160,6 +163,10 @@ export class LaneConnection implements ByteSink, Swept {
         break;
       }
       at += head.bytes.length;
+      if (head.kind === 'replica') {
+        this.#replica = head.hello;
+        return Buffer.from(readBuffer.subarray(at, end));
+      }
       if (head.kind === 'stream') return this.#openStream(head.call, at, end);
       this.#begin(head);
     }
@@ -185,7 +192,9 @@ export class LaneConnection implements ByteSink, Swept {
     }
     const head = readHead(readBuffer, at, end, ports.batchBytesMax);
     // What takes the connection over has to be its only request.
-    if (typeof head !== 'string' && head.kind === 'stream' && this.#hadRequest) return 'foreign';
+    const takesOver =
+      typeof head !== 'string' && (head.kind === 'stream' || head.kind === 'replica');
+    if (takesOver && this.#hadRequest) return 'foreign';
     if (typeof head !== 'string') this.#lastHead = head;
     return head;
   }
@@ -205,7 +214,7 @@ export class LaneConnection implements ByteSink, Swept {
     this.#stream.received(end - at);
   }
 
-  #begin(head: Exclude<RequestHead, { kind: 'stream' }>): void {
+  #begin(head: Extract<RequestHead, { kind: 'write' | 'read' }>): void {
     this.#hadRequest = true;
     if (head.kind === 'read') {
       this.#owed.add(new ReadExchange(head.call));
@@ -226,7 +235,7 @@ export class LaneConnection implements ByteSink, Swept {
     const exchange = new WriteExchange(this, call, body.buffer);
     this.#owed.add(exchange);
     if (body.error !== undefined) exchange.failed(body.error);
-    else submitBatch(this.#context.ports.store, call.categoryName, exchange);
+    else submitBatch(this.#context.ports, call.categoryName, exchange, call.replicaCount);
   }
 
   #writeAnswer(exchange: WriteExchange, outcome: NonNullable<WriteExchange['outcome']>): string {
@@ -266,7 +275,7 @@ export class LaneConnection implements ByteSink, Swept {
     this.#state = 'left';
     this.socket.off('drain', this.#onDrain);
     this.socket.off('end', this.#onEnd);
-    this.#context.handOver(this.socket, this.#foreignBytes ?? Buffer.alloc(0));
+    this.#context.handOver(this.socket, this.#foreignBytes ?? Buffer.alloc(0), this.#replica);
   }
 
   #isFull(): boolean {

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { ReplicaHello } from '../../protocol/replication.js';
 import type { AnswerText } from '../answer-text.js';
 import type { ServerPorts } from '../server-ports.js';
 
@@ -25,6 +26,6 @@ export interface LaneContext {
   readonly nowMs: number;
   /** Has the connection send its answers when what settles now is settled. */
   flushSoon(connection: { flush(): void }): void;
-  /** Gives the socket to the HTTP server, which finds these bytes first. */
-  handOver(socket: Socket, bytes: Buffer): void;
+  /** Gives the socket to the HTTP server, or to replication when a peer has opened it, which finds these bytes first. */
+  handOver(socket: Socket, bytes: Buffer, replica: ReplicaHello | undefined): void;
 }

@@ -6,7 +6,14 @@ import {
   requestMsMax,
   socketIdleMsMax,
 } from '../../protocol/limits.js';
+import { type ReplicaHello, replicationPath } from '../../protocol/replication.js';
 import { AnswerText } from '../answer-text.js';
+import {
+  errorAnswer,
+  logFailure,
+  noMemberError,
+  toChukchaError,
+} from '../operations/error-answer.js';
 import type { ServerPorts } from '../server-ports.js';
 import { readInto } from './byte-source.js';
 import { ConnectionSweep } from './connection-sweep.js';
@@ -78,8 +85,12 @@ export class Lane implements LaneContext {
     this.#flushing.push(connection);
   }
 
-  handOver(socket: Socket, bytes: Buffer): void {
+  handOver(socket: Socket, bytes: Buffer, replica: ReplicaHello | undefined): void {
     this.#forget(socket);
+    if (replica !== undefined) {
+      this.#acceptReplica(socket, bytes, replica);
+      return;
+    }
     for (const onConnection of this.#onConnection) onConnection.call(this.#httpServer, socket);
     socket.unshift(bytes);
     socket.resume();
@@ -102,6 +113,20 @@ export class Lane implements LaneContext {
     this.#sweep.add(connection);
     socket.once('close', () => this.#forget(socket));
     readInto(socket, connection, this.#options.reading);
+  }
+
+  #acceptReplica(socket: Socket, bytes: Buffer, hello: ReplicaHello): void {
+    const { cluster, log } = this.ports;
+    try {
+      if (cluster === undefined) throw noMemberError();
+      cluster.acceptReplica(hello, socket, bytes);
+    } catch (thrown) {
+      const error = toChukchaError(thrown);
+      logFailure(log, replicationPath, error);
+      const { status, body } = errorAnswer(error);
+      socket.write(this.answers.json(status, body, undefined, true), 'latin1');
+      socket.destroySoon();
+    }
   }
 
   #forget(socket: Socket): void {

@@ -1,5 +1,6 @@
 import { streamProtocol } from '../../protocol/frames.js';
 import { headers } from '../../protocol/http-api.js';
+import { type ReplicaHello, replicationQueryNames } from '../../protocol/replication.js';
 import { parseRead, type ReadCall, readQueryNames } from '../operations/read.js';
 import {
   type ConsumeCall,
@@ -7,6 +8,7 @@ import {
   type ProduceCall,
   parseConsume,
   parseProduce,
+  parseReplication,
   produceQueryNames,
 } from '../operations/streams.js';
 import { parseWrite, type WriteCall, writeQueryNames } from '../operations/write.js';
@@ -25,18 +27,25 @@ export type RequestHead =
       readonly bodyBytes: number;
     }
   | { readonly kind: 'read'; readonly bytes: Buffer; readonly call: ReadCall }
-  | { readonly kind: 'stream'; readonly bytes: Buffer; readonly call: ProduceCall | ConsumeCall };
+  | { readonly kind: 'stream'; readonly bytes: Buffer; readonly call: ProduceCall | ConsumeCall }
+  | { readonly kind: 'replica'; readonly bytes: Buffer; readonly hello: ReplicaHello };
 
 /** Names and numbers, so that nothing needs decoding and the query means the same to every parser. */
 const requestLine =
-  /^(POST \/write|GET \/read|GET \/produce|GET \/consume)\?([a-z_]+=[A-Za-z0-9_-]+(?:&[a-z_]+=[A-Za-z0-9_-]+)*) HTTP\/1\.1$/;
+  /^(POST \/write|GET \/read|GET \/produce|GET \/consume|GET \/replication\/stream)\?([a-z_]+=[A-Za-z0-9_-]+(?:&[a-z_]+=[A-Za-z0-9_-]+)*) HTTP\/1\.1$/;
 
 /** One blank, then visible ASCII with single or more blanks inside. */
 const headerLine = /^([A-Za-z-]+): ?([!-~](?:[ -~]*[!-~])?)$/;
 
 /** What a head can still become that is not whole yet; a CR or LF alone is for Node's parser to refuse. */
 const plainStart = /^(?:[ -~]|\r\n)*\r?$/;
-const starts = ['POST /write?', 'GET /read?', 'GET /produce?', 'GET /consume?'];
+const starts = [
+  'POST /write?',
+  'GET /read?',
+  'GET /produce?',
+  'GET /consume?',
+  'GET /replication/stream?',
+];
 
 /** What common clients send without asking for anything that the lane does not do. */
 const ignoredHeaders: ReadonlySet<string> = new Set([
@@ -88,7 +97,7 @@ function parseHead(text: string, bytes: Buffer, bodyBytesMax: number): RequestHe
   const [first = '', ...lines] = text.split('\r\n');
   const [, target, queryString = ''] = requestLine.exec(first) ?? [];
   if (target === undefined) return undefined;
-  if (target === 'GET /produce' || target === 'GET /consume') {
+  if (target !== 'POST /write' && target !== 'GET /read') {
     return parseStream(target, queryString, lines, bytes);
   }
   const fields = parseFields(lines, isPlainField);
@@ -108,13 +117,17 @@ function parseHead(text: string, bytes: Buffer, bodyBytesMax: number): RequestHe
 }
 
 function parseStream(
-  target: 'GET /produce' | 'GET /consume',
+  target: string,
   queryString: string,
   lines: readonly string[],
   bytes: Buffer,
 ): RequestHead | undefined {
   const fields = parseFields(lines, isStreamField);
   if (fields?.get('upgrade') !== streamProtocol || !fields.has('connection')) return undefined;
+  if (target === 'GET /replication/stream') {
+    const hello = parseReplication(new Query(queryString, replicationQueryNames));
+    return { kind: 'replica', bytes, hello };
+  }
   const call =
     target === 'GET /produce'
       ? parseProduce(new Query(queryString, produceQueryNames), fields.get(headers.producer))

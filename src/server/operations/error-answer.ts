@@ -25,7 +25,7 @@ export function errorAnswer(error: ChukchaError): ErrorAnswer {
   const { state, allow } = error.fields;
   return {
     status: error.status,
-    body: `${escapeNonAscii(JSON.stringify(error.toBody()))}\n`,
+    body: `${escapeNonAscii(JSON.stringify(bodyOf(error)))}\n`,
     headers: {
       ...(passingStatuses.has(error.status) && { 'Retry-After': `${retryAfterSeconds}` }),
       ...(typeof allow === 'string' && { Allow: allow }),
@@ -33,6 +33,12 @@ export function errorAnswer(error: ChukchaError): ErrorAnswer {
       ...(typeof state === 'string' && { [headers.chunkState]: state }),
     },
   };
+}
+
+/** A batch that was stored after all is said to be so in front of everything else. */
+function bodyOf(error: ChukchaError): object {
+  const stored = error.code === 'not_replicated' ? error.fields : {};
+  return { ...stored, ...error.toBody() };
 }
 
 /** The length of ASCII is its number of characters, and a socket takes it without a conversion. */
@@ -64,6 +70,14 @@ export function requestTimeoutError(): ChukchaError {
   return new ChukchaError(
     'request_timeout',
     'The request did not arrive in time: send it again, faster; nothing was stored.',
+  );
+}
+
+/** What is told who asks a node that stands alone for what only a member of a cluster has. */
+export function noMemberError(): ChukchaError {
+  return new ChukchaError(
+    'membership_refused',
+    'This node stands alone and has no peers: start it with --etcd to make it a member of a cluster.',
   );
 }
 

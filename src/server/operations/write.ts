@@ -3,8 +3,10 @@ import { ChukchaError } from '../../protocol/chukcha-error.js';
 import { headers, type ProducerStamp, type WriteReceipt } from '../../protocol/http-api.js';
 import { checkCategoryName, checkProducerName } from '../../protocol/names.js';
 import type { Appended, Submission } from '../../storage/batch.js';
-import type { Store } from '../../storage/store.js';
 import { checkInteger, type Query } from '../query.js';
+import type { ServerPorts } from '../server-ports.js';
+import { ReplicatedSubmission } from './replicated-submission.js';
+import { parseReplicaCount } from './streams.js';
 
 export const writeQueryNames = ['category', 'min_sync_replicas', 'sync_each_write'] as const;
 
@@ -12,6 +14,8 @@ export const writeQueryNames = ['category', 'min_sync_replicas', 'sync_each_writ
 export interface WriteCall {
   readonly categoryName: string;
   readonly sync: boolean;
+  /** How many peers have to have it before it is answered. */
+  readonly replicaCount: number;
   readonly stamp: ProducerStamp | undefined;
 }
 
@@ -21,28 +25,40 @@ export interface StampHeaders {
   readonly sequence: string | undefined;
 }
 
-/**
- * Reads what a write asks for. Throws `invalid_request`, `invalid_name`, or `too_few_replicas` when it asks
- * for more copies than there are nodes.
- */
+/** Reads what a write asks for. Throws `invalid_request` or `invalid_name`. */
 export function parseWrite(query: Query, stampHeaders: StampHeaders): WriteCall {
   const categoryName = checkCategoryName(query.required('category'));
   const sync = query.flag('sync_each_write');
-  checkReplicas(query.integerOr('min_sync_replicas', { min: 0, max: 1_000 }, 0));
-  return { categoryName, sync, stamp: parseStamp(stampHeaders) };
+  const replicaCount = parseReplicaCount(query);
+  return { categoryName, sync, replicaCount, stamp: parseStamp(stampHeaders) };
 }
 
 /**
- * Checks a batch and hands it to the store, which answers it. It fails with the errors of a batch that is not
- * whole messages, or with those of `Category.submit`; batches of one category keep their order.
+ * Checks a batch and hands it to the store, which answers it; one that asks for peers is answered when they have it.
+ * It fails with the errors of a batch that is not whole messages, with those of `Category.submit`, with
+ * `too_few_replicas` before it is stored, or with `not_replicated` after. Batches of one category keep their order.
  */
-export function submitBatch(store: Store, categoryName: string, submission: Submission): void {
+export function submitBatch(
+  { store, cluster }: Pick<ServerPorts, 'store' | 'cluster'>,
+  categoryName: string,
+  asked: Submission,
+  replicaCount: number,
+): void {
   try {
-    checkBatch(submission.pieces);
+    checkBatch(asked.pieces);
   } catch (error) {
-    submission.failed(error);
+    asked.failed(error);
     return;
   }
+  const refusal = cluster === undefined ? alone(replicaCount) : cluster.refusal(replicaCount);
+  if (refusal !== undefined) {
+    asked.failed(refusal);
+    return;
+  }
+  const submission =
+    replicaCount === 0 || cluster === undefined
+      ? asked
+      : new ReplicatedSubmission(asked, { cluster, category: categoryName, replicaCount });
   const category = store.openCategory(categoryName);
   if (category !== undefined) {
     category.submit(submission);
@@ -77,11 +93,11 @@ function parseStamp({ producer, sequence }: StampHeaders): ProducerStamp | undef
   };
 }
 
-function checkReplicas(replicaCount: number): void {
-  if (replicaCount === 0) return;
-  throw new ChukchaError(
+function alone(replicaCount: number): ChukchaError | undefined {
+  if (replicaCount === 0) return undefined;
+  return new ChukchaError(
     'too_few_replicas',
-    `min_sync_replicas is ${replicaCount}, but this node has no peers: write without it; nothing was stored.`,
+    `min_sync_replicas is ${replicaCount}, but this node has no peers: write without it, or start the node as a member of a cluster; nothing was stored.`,
     { fields: { wanted: replicaCount, replicas: 0 } },
   );
 }

@@ -1,5 +1,5 @@
 import { type GroupRegistration, paths } from '../../protocol/http-api.js';
-import { checkGroupName } from '../../protocol/names.js';
+import { checkCategoryName, checkGroupName } from '../../protocol/names.js';
 import { type Route, sendJson } from '../route.js';
 
 /**
@@ -10,10 +10,15 @@ export const registerGroupRoute: Route = {
   path: `${paths.groups}/<group>`,
   methods: ['PUT'],
   queryNames: ['category', 'from'],
-  async handle(context, query, { store }) {
+  async handle(context, query, { store, cluster }) {
     const group = checkGroupName(query.required('group'));
     const from = query.choice('from', ['earliest', 'latest']);
-    const category = await store.category(query.required('category'));
+    const categoryName = checkCategoryName(query.required('category'));
+    if (cluster !== undefined) {
+      sendJson(context, 200, await cluster.registerGroup(categoryName, group, from));
+      return;
+    }
+    const category = await store.category(categoryName);
     const freed = await category.registerGroup(group, from);
     const registration: GroupRegistration = {
       category: category.name,

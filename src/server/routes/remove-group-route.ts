@@ -1,5 +1,5 @@
 import { type GroupRemoval, paths } from '../../protocol/http-api.js';
-import { checkGroupName } from '../../protocol/names.js';
+import { checkCategoryName, checkGroupName } from '../../protocol/names.js';
 import { type Route, sendJson } from '../route.js';
 
 /**
@@ -10,9 +10,13 @@ export const removeGroupRoute: Route = {
   path: `${paths.groups}/<group>`,
   methods: ['DELETE'],
   queryNames: ['category'],
-  async handle(context, query, { store }) {
+  async handle(context, query, { store, cluster }) {
     const group = checkGroupName(query.required('group'));
     const categoryName = query.required('category');
+    if (cluster !== undefined) {
+      sendJson(context, 200, await cluster.removeGroup(checkCategoryName(categoryName), group));
+      return;
+    }
     const category = await store.knownCategory(categoryName);
     const freed = await category?.removeGroup(group);
     const removal: GroupRemoval = {

@@ -19,12 +19,13 @@ export const writeRoute: Route = {
     const { [headers.producer]: producer, [headers.sequence]: sequence } = context.req.headers;
     // Only `Set-Cookie` can be a list: Node joins the others with commas, which no name has.
     const stamp = { producer, sequence } as StampHeaders;
-    const { categoryName, ...call } = parseWrite(query, stamp);
+    const { categoryName, replicaCount, ...call } = parseWrite(query, stamp);
     const body = await readBody(context.req, context.res, ports);
     try {
       const { pieces, byteCount } = body;
       const appended = await new Promise<Appended>((stored, failed) => {
-        submitBatch(ports.store, categoryName, { ...call, pieces, byteCount, stored, failed });
+        const submission = { ...call, pieces, byteCount, stored, failed };
+        submitBatch(ports, categoryName, submission, replicaCount);
       });
       sendText(context, 200, receiptBody(appended));
     } finally {

@@ -59,13 +59,14 @@ export class ProduceConnection extends StreamConnection {
       body.release();
       throw invalidFrame(`kind ${head.kind} is not one that a producer sends`);
     }
-    const { categoryName, producer } = this.#call;
+    const { categoryName, producer, replicaCount } = this.#call;
     const sync = (head.flags & frameFlags.sync) !== 0;
     const stamp = producer === undefined ? undefined : { producer, sequence: head.number };
-    const exchange = new BatchExchange(this, { categoryName, sync, stamp }, body, head.number);
+    const call = { categoryName, sync, replicaCount, stamp };
+    const exchange = new BatchExchange(this, call, body, head.number);
     this.#owed.add(exchange);
     if (body.error !== undefined) exchange.failed(body.error);
-    else submitBatch(this.context.ports.store, categoryName, exchange);
+    else submitBatch(this.context.ports, categoryName, exchange, replicaCount);
   }
 
   protected override isFull(): boolean {

@@ -1,0 +1,19 @@
+import type { NodeChange } from '../../protocol/http-api.js';
+
+/** Changes a member of a cluster through any of its nodes. Throws what the node answers. */
+export async function changeNode(
+  server: string,
+  node: string,
+  change: NodeChange,
+  force = false,
+): Promise<void> {
+  const { checkNodeName } = await import('../../protocol/names.js');
+  checkNodeName(node);
+  const { Client } = await import('../../client/client.js');
+  const client = new Client({ server });
+  try {
+    await client.changeNode(node, change, { force });
+  } finally {
+    client.close();
+  }
+}
