@@ -304,8 +304,24 @@ export class ChunkWriter {
       await settleAll([this.#data.sync(), this.#index.sync()]);
     }
     if (this.#isNameSynced) return;
-    await this.#disk.syncDirectory(dirname(this.#data.path));
+    await this.#syncName();
     this.#isNameSynced = true;
+  }
+
+  /**
+   * Without a free descriptor the files give up theirs for the directory: they are durable by now, and the next
+   * batch opens them again. Else the writers of many categories would hold all there are, and each wait for one.
+   */
+  async #syncName(): Promise<void> {
+    const directory = dirname(this.#data.path);
+    try {
+      await this.#disk.syncDirectory(directory);
+    } catch (error) {
+      const isBusy = this.#isAppending || this.#isDirty;
+      if (!hasSystemCode(error, 'EMFILE', 'ENFILE') || isBusy) throw error;
+      await settleAll([this.#data.close(), this.#index.close()]);
+      await this.#disk.syncDirectory(directory);
+    }
   }
 
   async #cutBack(): Promise<void> {

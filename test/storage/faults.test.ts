@@ -10,6 +10,8 @@ import { append, chunkFiles, openStore, readChunk } from '../support/test-store.
 const first = 'node1-chunk000000000';
 const second = 'node1-chunk000000001';
 const chunkFile = /chunk\d{9}$/;
+/** The directory of the chunks, and not that of their indexes. */
+const ownDirectory = /(?<!\.chukcha\/)logs$/;
 
 /** Above 64 KiB a write goes through the thread pool, below it is made at once; both have to cope. */
 const batches = { small: 'x'.repeat(99), large: 'y'.repeat(300_000) };
@@ -265,11 +267,22 @@ await t.test('a synced write that waits behind a sync that fails is not answered
 
 await t.test('without a free descriptor a sync is tried again later', async (t) => {
   const { disk, clock, log, store, category } = await openFaulty(t.testdir());
-  disk.inject({ operation: 'syncDirectory', path: /(?<!\.chukcha\/)logs$/, code: 'EMFILE' });
+  disk.inject({ operation: 'syncDirectory', path: ownDirectory, code: 'EMFILE', times: 2 });
   await t.rejects(append(category, 'a\n', true), { code: 'storage_failed', message: /ulimit -n/ });
   await append(category, 'b\n', true);
   t.same(log.entries, [], 'the category goes on');
   clock.advance(1_000);
+  await store.close();
+});
+
+await t.test('files that are durable give up their descriptors for the name', async (t) => {
+  const { directory, disk, store, category } = await openFaulty(t.testdir());
+  disk.inject({ operation: 'syncDirectory', path: ownDirectory, code: 'EMFILE' });
+  await append(category, 'a\n', true);
+  t.equal(disk.count('close', chunkFile), 1);
+  t.equal(disk.count('close', /chunk\d{9}\.batches$/), 1);
+  await append(category, 'b\n', true);
+  t.equal((await readChunk(directory, 'logs', first)).toString(), 'a\nb\n', 'and come back');
   await store.close();
 });
 
