@@ -19,6 +19,14 @@ export function writeError(
       { cause },
     );
   }
+  if (hasSystemCode(cause, 'EMFILE', 'ENFILE')) {
+    return new ChukchaError(
+      'storage_failed',
+      `The process has no file descriptor left to write ${path} (${errorMessage(cause)}): raise its limit (ulimit -n), or ` +
+        `write to fewer categories at a time, and try again; ${outcome}.`,
+      { cause },
+    );
+  }
   return new ChukchaError(
     'storage_failed',
     `The disk does not work as it should at ${path} (${errorMessage(cause)}): look at it and try again; ${outcome}.`,

@@ -286,6 +286,17 @@ await t.test('files that are durable give up their descriptors for the name', as
   await store.close();
 });
 
+await t.test('a write without a free descriptor is refused, and says which limit', async (t) => {
+  const { disk, store, category } = await openFaulty(t.testdir());
+  disk.inject({ operation: 'createFile', code: 'EMFILE' });
+  await t.rejects(append(category, 'a\n'), {
+    code: 'storage_failed',
+    message: /no file descriptor left to write .*ulimit -n.*nothing was stored/,
+  });
+  await append(category, 'a\n');
+  await store.close();
+});
+
 await t.test(
   'after a kill, what is recovered is made durable; after a clean stop it is already',
   async (t) => {
