@@ -1,9 +1,7 @@
 import { hostname } from 'node:os';
-import type { Clock } from '../common/clock.js';
-import type { Logger } from '../common/logger.js';
 import type { Random } from '../common/random.js';
 import { ClusterTable } from '../coordination/cluster-table.js';
-import { EtcdCoordinator } from '../coordination/etcd-coordinator.js';
+import type { Coordinator, CoordinatorSnapshot } from '../coordination/coordinator.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import { dataLayout } from '../storage/data-layout.js';
 import type { Disk } from '../storage/disk.js';
@@ -11,14 +9,19 @@ import type { StoreMembership } from '../storage/store.js';
 import { fileSnapshot } from './cluster-snapshot.js';
 import { enterCluster, machineRestarted } from './enter-cluster.js';
 import { type Identity, openIdentity } from './identity.js';
-import type { NodeOptions } from './node-options.js';
+import type { ClusterOptions, NodeOptions } from './node-options.js';
 
 export interface EntrancePorts {
   readonly disk: Disk;
-  readonly clock: Clock;
   readonly random: Random;
-  readonly log: Logger;
+  readonly openCoordinator: OpenCoordinator;
 }
+
+/** Opens what the nodes of a cluster agree on; resolves also while it cannot be reached. */
+export type OpenCoordinator = (
+  options: ClusterOptions,
+  snapshot: CoordinatorSnapshot,
+) => Promise<Coordinator>;
 
 /** Whose directory it is, and what there is to know of it as a member of a cluster. */
 export interface Entrance {
@@ -35,7 +38,7 @@ export async function enter(
   dataDirectory: string,
   ports: EntrancePorts,
 ): Promise<Entrance> {
-  const { disk, clock, random, log } = ports;
+  const { disk, random } = ports;
   const { cluster, name } = options;
   const place = `${hostname()}:${dataDirectory}`;
   if (cluster === undefined) {
@@ -49,10 +52,8 @@ export async function enter(
   }
   const { stateDirectory } = dataLayout(dataDirectory);
   await disk.makeDirectory(stateDirectory);
-  const coordinator = await EtcdCoordinator.open(
-    { hosts: cluster.etcdHosts, cluster: cluster.name },
-    { clock, random, log, snapshot: fileSnapshot(disk, `${stateDirectory}/cluster.json`) },
-  );
+  const snapshot = fileSnapshot(disk, `${stateDirectory}/cluster.json`);
+  const coordinator = await ports.openCoordinator(cluster, snapshot);
   const table = new ClusterTable(coordinator);
   try {
     const identity = await enterCluster({ dataDirectory, name, cluster }, { disk, random, table });

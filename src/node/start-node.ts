@@ -13,7 +13,7 @@ import { nodeDisk } from '../storage/node-disk.js';
 import { OpenFiles } from '../storage/open-files.js';
 import { Store } from '../storage/store.js';
 import { ClusterNode, type ClusterNodePorts } from './cluster-node.js';
-import { type Entrance, enter } from './entrance.js';
+import { type Entrance, enter, type OpenCoordinator } from './entrance.js';
 import type { NodeOptions } from './node-options.js';
 import { createNodeStatus } from './node-status.js';
 
@@ -23,6 +23,8 @@ export interface NodePorts {
   readonly disk?: Disk;
   readonly clock?: Clock;
   readonly random?: Random;
+  /** @default that of etcd */
+  readonly openCoordinator?: OpenCoordinator;
 }
 
 /** A node that takes requests. */
@@ -50,7 +52,8 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
     `node ${options.name ?? 'without a --name'}`,
   );
   try {
-    const entrance = await enter(options, dataDirectory, { disk, clock, random, log });
+    const { openCoordinator = etcdCoordinator({ clock, random, log }) } = ports;
+    const entrance = await enter(options, dataDirectory, { disk, random, openCoordinator });
     const { identity, membership } = entrance;
     const store = await Store.open(
       { ...options, dataDirectory, nodeName: identity.nodeName, membership },
@@ -124,6 +127,18 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
     await lock.release();
     throw error;
   }
+}
+
+/** Loaded only by members of a cluster: it takes a third of a second. */
+function etcdCoordinator(ports: {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+}): OpenCoordinator {
+  return async ({ etcdHosts, name }, snapshot) => {
+    const { EtcdCoordinator } = await import('../coordination/etcd-coordinator.js');
+    return EtcdCoordinator.open({ hosts: etcdHosts, cluster: name }, { ...ports, snapshot });
+  };
 }
 
 function createClusterNode(

@@ -13,9 +13,22 @@ const openBytes = 16 * 1024;
 export const nodeNetwork: Network = {
   connect(url, target, signal) {
     return new Promise((resolve, reject) => {
-      const opening = new OpeningStream(url, target, resolve, reject);
-      if (signal.aborted) opening.fail('it was given up');
-      signal.addEventListener('abort', () => opening.fail('it was given up'), { once: true });
+      const abort = (): void => opening.fail('it was given up');
+      const settled = (): void => signal.removeEventListener('abort', abort);
+      const opening = new OpeningStream(
+        url,
+        target,
+        (channel) => {
+          settled();
+          resolve(channel);
+        },
+        (error) => {
+          settled();
+          reject(error);
+        },
+      );
+      signal.addEventListener('abort', abort, { once: true });
+      if (signal.aborted) abort();
     });
   },
 };
@@ -23,19 +36,17 @@ export const nodeNetwork: Network = {
 /** Takes over the socket of a stream that another node has opened, with what came behind the head of the request. */
 export function acceptedChannel(socket: Socket, firstBytes: Buffer): Channel {
   return new SocketChannel(socket, (sink) => {
-    const take = (bytes: Buffer): void => {
-      for (let at = 0; at < bytes.length; ) {
-        const copied = bytes.copy(sink.target(), 0, at);
-        at += copied;
-        sink.received(copied);
-      }
-    };
-    if (firstBytes.length > 0) take(firstBytes);
-    socket.on('data', take);
+    feed(sink, firstBytes);
+    socket.on('data', (bytes: Buffer) => feed(sink, bytes));
+    // It was paused while it was handed over.
+    socket.resume();
   });
 }
 
-/** A connection on which the other node has not answered yet. */
+/**
+ * A connection that is being opened. What comes before somebody takes it is kept here; from then on the system puts
+ * it where the sink says.
+ */
 class OpeningStream {
   readonly #url: string;
   readonly #socket: Socket;
@@ -43,8 +54,12 @@ class OpeningStream {
   readonly #failed: (error: ChukchaError) => void;
   readonly #timer: NodeJS.Timeout;
   readonly #buffer = Buffer.allocUnsafeSlow(openBytes);
+  /** What of the buffer was read into, and where what is not taken yet begins. */
   #filledBytes = 0;
+  #takenBytes = 0;
   #sink: ChannelSink | undefined;
+  /** Whether the next bytes come into the buffer here. */
+  #readsHere = true;
   #isDone = false;
 
   constructor(
@@ -65,8 +80,7 @@ class OpeningStream {
       onread: {
         buffer: () => this.#target(),
         callback: (byteCount) => {
-          if (this.#sink === undefined) this.#readAnswer(byteCount);
-          else this.#sink.received(byteCount);
+          this.#received(byteCount);
           return true;
         },
       },
@@ -95,16 +109,29 @@ class OpeningStream {
   }
 
   #target(): Buffer {
+    this.#readsHere = this.#sink === undefined;
     return this.#sink?.target() ?? this.#buffer.subarray(this.#filledBytes);
   }
 
-  #readAnswer(byteCount: number): void {
+  #received(byteCount: number): void {
+    if (!this.#readsHere) {
+      this.#sink?.received(byteCount);
+      return;
+    }
     this.#filledBytes += byteCount;
+    if (this.#sink !== undefined) this.#handOver(this.#sink);
+    else if (!this.#isDone) this.#readAnswer();
+    // Nobody has taken the stream, and the other side sends on and on.
+    if (this.#filledBytes === openBytes) this.#socket.destroy();
+  }
+
+  #readAnswer(): void {
     const text = this.#buffer.toString('latin1', 0, this.#filledBytes);
     const headEnd = text.indexOf('\r\n\r\n') + 4;
-    if (headEnd < 4 && this.#filledBytes < openBytes) return;
+    if (headEnd < 4) return;
     if (/^HTTP\/1\.1 101 /.test(text)) {
-      this.#open(this.#buffer.subarray(headEnd, this.#filledBytes));
+      this.#takenBytes = headEnd;
+      this.#open();
       return;
     }
     const [, length = '0'] = /\r\ncontent-length: (\d+)\r\n/i.exec(text) ?? [];
@@ -113,18 +140,28 @@ class OpeningStream {
     this.fail(errorFromBody(text.slice(headEnd, bodyEnd)) ?? 'what answers is no chukcha node');
   }
 
-  #open(firstBytes: Buffer): void {
+  #open(): void {
     this.#isDone = true;
     clearTimeout(this.#timer);
     const channel = new SocketChannel(this.#socket, (sink) => {
-      for (let at = 0; at < firstBytes.length; ) {
-        const copied = firstBytes.copy(sink.target(), 0, at);
-        at += copied;
-        sink.received(copied);
-      }
       this.#sink = sink;
+      this.#handOver(sink);
     });
     this.#opened(channel);
+  }
+
+  #handOver(sink: ChannelSink): void {
+    feed(sink, this.#buffer.subarray(this.#takenBytes, this.#filledBytes));
+    this.#takenBytes = this.#filledBytes;
+  }
+}
+
+/** Puts bytes that lie elsewhere where a sink says. */
+function feed(sink: ChannelSink, bytes: Buffer): void {
+  for (let at = 0; at < bytes.length; ) {
+    const copied = bytes.copy(sink.target(), 0, at);
+    at += copied;
+    sink.received(copied);
   }
 }
 

@@ -110,19 +110,19 @@ export class Repairs {
   }
 
   /**
-   * A chunk of this node's earlier start is made what it is now when every peer was heard and none has more of it, or
-   * was waited for long enough.
+   * An own chunk of an earlier start is made what it is now when every peer was heard and none has more of it, or was
+   * waited for long enough.
    */
   #complete(category: Category, nowMs: number): void {
     const { nodeName, intakes, membership } = this.#ports;
     const isHeard = membership.peers.every(({ name }) => intakes.get(name)?.inventory.isWhole);
-    if (category.recovering.size > 0) {
+    const own = [...category.copies].filter(({ owner }) => owner === nodeName);
+    if (own.length > 0) {
       const isOverdue = nowMs - this.#startMs > recoveryMsMax;
       const wanted = planRepair(category, nodeName, [...intakes.values()]);
-      for (const chunkName of category.recovering) {
-        const isWanted = wanted.some(({ entry }) => entry.chunkName === chunkName);
-        if ((isHeard && !isWanted) || (isOverdue && !isWanted))
-          void category.endRecovery(chunkName);
+      for (const { name } of own) {
+        const isWanted = wanted.some(({ entry }) => entry.chunkName === name);
+        if ((isHeard || isOverdue) && !isWanted) void category.endRecovery(name);
         else this.#changed?.add(category.name);
       }
     }

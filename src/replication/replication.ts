@@ -196,6 +196,11 @@ export class Replication implements StoreListener {
     return this.#behind(this.board.peers);
   }
 
+  /** Whether every connected peer was sent all that there is for it. */
+  get isIdle(): boolean {
+    return [...this.#feeds.values()].every((feed) => feed.isIdle);
+  }
+
   /** What the furthest of the peers lacks, as a sum over the categories. */
   #behind(peers: readonly string[]): number {
     let bytes = 0;

@@ -93,6 +93,11 @@ export class SourceFeed implements ChannelSink {
     return this.#isCaughtUp;
   }
 
+  /** Whether nothing is on its way to be sent. */
+  get isIdle(): boolean {
+    return !this.#isRunning;
+  }
+
   ownGrown(category: Category): void {
     this.#own.markGrown(category);
     this.#wake();

@@ -29,8 +29,6 @@ export interface OpenedCategory {
   readonly damaged: readonly ChunkFiles[];
   /** Chunks in the list that peers may have more of, and their batches. */
   readonly copies: readonly LeftCopy[];
-  /** The names of those of them that this node wrote before this start. */
-  readonly recovering: readonly string[];
   readonly directoryExists: boolean;
 }
 
@@ -75,11 +73,8 @@ export async function openCategory(
     options.firstIndex,
   );
   const { chunks, damaged, copies } = opening;
-  const recovering = copies.flatMap(({ chunk }) =>
-    chunk.owner === nodeName && chunk.index >= indexes.first ? chunk.name : [],
-  );
   const directoryExists = names !== undefined;
-  return { chunks, groups, producers, indexes, damaged, copies, recovering, directoryExists };
+  return { chunks, groups, producers, indexes, damaged, copies, directoryExists };
 }
 
 class CategoryOpening {

@@ -49,8 +49,6 @@ export class Category {
   readonly #filter: DuplicateFilter;
   readonly #acks: GroupAcks;
   readonly #damaged: DamagedChunks;
-  /** Chunks of this node's earlier starts of which peers may have more than it. */
-  readonly #recovering: Set<string>;
   #listVersion = 0;
   #expiredBytes = 0;
   /** Every chunk of this node with a lower index is in the list, or gone. */
@@ -127,7 +125,6 @@ export class Category {
       quarantine: (chunk, reason) =>
         this.#damaged.quarantine(chunk, chunkFiles(options, chunk.name), reason),
     });
-    this.#recovering = new Set(opened.recovering);
     for (const { chunk, records } of opened.copies) this.#copies.adopt(chunk, records);
   }
 
@@ -295,10 +292,8 @@ export class Category {
   }
 
   /** As `ChunkCopies.seal`. */
-  async sealCopy(name: ChunkName, seal: SealRecord): Promise<SealOutcome> {
-    const outcome = await this.#copies.seal(name, seal);
-    if (outcome !== 'incomplete') this.#recovering.delete(formatChunkName(name));
-    return outcome;
+  sealCopy(name: ChunkName, seal: SealRecord): Promise<SealOutcome> {
+    return this.#copies.seal(name, seal);
   }
 
   /** Makes durable what was taken of all chunks that peers send. Throws `storage_failed`. */
@@ -316,14 +311,8 @@ export class Category {
     return this.#copies.crcOf(chunkName);
   }
 
-  /** The names of this node's chunks of earlier starts of which peers may have more than it. */
-  get recovering(): ReadonlySet<string> {
-    return this.#recovering;
-  }
-
-  /** No peer has more of such a chunk: makes it what it is now. */
+  /** No peer has more of this node's own chunk of an earlier start: makes it what it is now. */
   async endRecovery(chunkName: string): Promise<void> {
-    if (!this.#recovering.delete(chunkName)) return;
     await this.#copies.sealAsItIs(chunkName);
     this.#ports.listener().ownGrown(this);
   }

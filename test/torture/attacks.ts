@@ -64,7 +64,7 @@ export const attacks: Readonly<Record<string, Attack>> = {
     async run(target, tally) {
       await inParallel(3_000, async (index) => {
         const request = strangeRequests[index % strangeRequests.length] ?? '';
-        tally.count(await target.exchange(request), /^4\d\d \w+$/);
+        tally.count(await target.exchange(request), refused);
       });
     },
   },
