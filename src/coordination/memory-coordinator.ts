@@ -7,92 +7,68 @@ import type {
   ExpectedVersion,
   PutOutcome,
 } from './coordinator.js';
+import type { MemoryEntry, MemoryTable, MemoryTableUser } from './memory-table.js';
+import { checkKey, checkValue } from './table-limits.js';
 
-/** A table in this process, for one coordinator or for several that stand for so many nodes. */
-export class MemoryTable {
-  readonly entries = new Map<string, CoordinatorEntry>();
-  readonly coordinators = new Set<MemoryCoordinator>();
-  #version = 0;
-
-  nextVersion(): number {
-    this.#version += 1;
-    return this.#version;
-  }
-
-  /** Has everybody see what the table is now, but for those that are cut off. */
-  spread(): void {
-    for (const coordinator of this.coordinators) coordinator.follow();
-  }
+interface HeldEntry {
+  readonly value: string;
+  readonly isOwn: (value: string) => boolean;
 }
 
-/** The table that nodes agree on, in this process alone: nothing is needed for it, and nothing of it stays. */
-export class MemoryCoordinator implements Coordinator {
+/**
+ * The table in this process alone, for a node that stands alone, and for tests of several in one process. It is
+ * empty at each start. The copy of one that is cut off stays as it was.
+ */
+export class MemoryCoordinator implements Coordinator, MemoryTableUser {
   readonly changed = new ChangeSignal();
   readonly #table: MemoryTable;
-  readonly #held = new Set<string>();
-  #copy = new Map<string, CoordinatorEntry>();
-  #isCut = false;
-  #isCurrent = false;
+  readonly #held = new Map<string, HeldEntry>();
+  #copy: ReadonlyMap<string, MemoryEntry>;
+  #isClosed = false;
 
-  constructor(table: MemoryTable = new MemoryTable()) {
+  constructor(table: MemoryTable) {
     this.#table = table;
-    table.coordinators.add(this);
-    this.follow();
+    this.#copy = table.entries;
+    table.add(this);
   }
 
   get status(): CoordinatorStatus {
-    return {
-      isAvailable: !this.#isCut,
-      problem: this.#isCut ? 'the table is cut off' : undefined,
-      isCurrent: this.#isCurrent,
-    };
-  }
-
-  /** Cuts the table off, or lets it be reached again. */
-  cut(isCut: boolean): void {
-    this.#isCut = isCut;
-    this.follow();
-    this.changed.notify();
-  }
-
-  /** Takes over what the table is now, if it can be reached. */
-  follow(): void {
-    if (this.#isCut) return;
-    this.#isCurrent = true;
-    this.#copy = new Map(this.#table.entries);
-    this.changed.notify();
+    const isAvailable = !this.#table.isCutOff(this);
+    const problem = isAvailable ? undefined : 'this node is cut off from the table in memory';
+    return { isAvailable, problem, isCurrent: true };
   }
 
   get(key: string): CoordinatorEntry | undefined {
-    return this.#copy.get(key);
+    const found = this.#copy.get(key);
+    return found && { value: found.value, version: found.version };
   }
 
   list(prefix: string): readonly (readonly [key: string, entry: CoordinatorEntry])[] {
-    const found = [...this.#copy].filter(([key]) => key.startsWith(prefix));
-    return found.sort(([left], [right]) => (left < right ? -1 : 1));
+    return [...this.#copy]
+      .filter(([key]) => key.startsWith(prefix))
+      .sort(([left], [right]) => (left < right ? -1 : 1))
+      .map(([key, { value, version }]) => [key, { value, version }] as const);
   }
 
   async put(key: string, value: string, expected: ExpectedVersion): Promise<PutOutcome> {
-    this.#requireTable();
-    const { entries } = this.#table;
-    if ((entries.get(key)?.version ?? 'absent') !== expected) {
-      this.follow();
-      return { done: false, entry: entries.get(key) };
-    }
-    const entry = { value, version: this.#table.nextVersion() };
-    entries.set(key, entry);
-    this.#table.spread();
-    return { done: true, entry };
+    checkKey(key);
+    checkValue(key, value);
+    this.#checkLink(`put ${key}`);
+    const outcome = this.#table.change(key, value, expected);
+    const held = this.#held.get(key);
+    if (outcome.done && held !== undefined) this.#held.set(key, { ...held, value });
+    return outcome;
   }
 
   async remove(key: string, version: number): Promise<PutOutcome> {
-    this.#requireTable();
-    const { entries } = this.#table;
-    const entry = entries.get(key);
-    if (entry?.version !== version) return { done: entry === undefined, entry };
-    entries.delete(key);
-    this.#table.spread();
-    return { done: true, entry: undefined };
+    checkKey(key);
+    this.#checkLink(`remove ${key}`);
+    const held = this.#held.get(key);
+    // Not to be made anew in the moment in which it has gone.
+    this.#held.delete(key);
+    const outcome = this.#table.change(key, undefined, version);
+    if (!outcome.done && held !== undefined) this.#held.set(key, held);
+    return outcome;
   }
 
   async hold(
@@ -100,26 +76,53 @@ export class MemoryCoordinator implements Coordinator {
     value: string,
     isOwn: (value: string) => boolean,
   ): Promise<PutOutcome> {
-    const before = this.#table.entries.get(key);
-    if (before !== undefined && !this.#held.has(key) && !isOwn(before.value)) {
-      return { done: false, entry: before };
-    }
-    const outcome = await this.put(key, value, before?.version ?? 'absent');
-    if (outcome.done) this.#held.add(key);
+    checkKey(key);
+    checkValue(key, value);
+    this.#checkLink(`hold ${key}`);
+    const outcome = this.#claim(key, { value, isOwn });
+    if (outcome.done) this.#held.set(key, { value, isOwn });
     return outcome;
   }
 
   async close(): Promise<void> {
-    this.#table.coordinators.delete(this);
-    for (const key of this.#held) this.#table.entries.delete(key);
-    this.#table.spread();
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#held.clear();
+    this.#table.delete(this);
+    this.changed.notify();
   }
 
-  #requireTable(): void {
-    if (!this.#isCut) return;
+  noteChange(): void {
+    if (this.#table.isCutOff(this)) {
+      this.changed.notify();
+      return;
+    }
+    for (const [key, held] of this.#held) {
+      if (this.#table.entries.has(key)) continue;
+      // The table tells of this change too, and that has the others made anew.
+      this.#claim(key, held);
+      return;
+    }
+    this.#copy = this.#table.entries;
+    this.changed.notify();
+  }
+
+  #claim(key: string, { value, isOwn }: HeldEntry): PutOutcome {
+    const found = this.#table.entries.get(key);
+    const isForeign = found !== undefined && found.holder !== this && !isOwn(found.value);
+    if (isForeign) return { done: false, entry: { value: found.value, version: found.version } };
+    if (found?.holder === this && found.value === value) {
+      return { done: true, entry: { value, version: found.version } };
+    }
+    return this.#table.change(key, value, found?.version ?? 'absent', this);
+  }
+
+  #checkLink(what: string): void {
+    if (!this.#isClosed && !this.#table.isCutOff(this)) return;
+    const reason = this.#isClosed ? 'the coordinator was closed' : this.status.problem;
     throw new ChukchaError(
       'coordination_unavailable',
-      'What the nodes agree on cannot be changed: the table is cut off; try again later.',
+      `Could not ${what} in the table in memory (${reason}). Nothing was changed: try again later.`,
     );
   }
 }

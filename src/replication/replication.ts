@@ -6,6 +6,7 @@ import { parseChunkName } from '../protocol/names.js';
 import type { OwnerPosition } from '../protocol/position.js';
 import type { ReplicaHello } from '../protocol/replication.js';
 import type { Category } from '../storage/category.js';
+import { drainingError } from '../storage/category-writer.js';
 import type { Chunk } from '../storage/chunk.js';
 import type { OpenFiles } from '../storage/open-files.js';
 import type { Store } from '../storage/store.js';
@@ -105,11 +106,12 @@ export class Replication implements StoreListener {
 
   /**
    * Takes over a stream that a peer has opened; a newer one of the same peer replaces the older. Throws
-   * `membership_refused` before anything is sent.
+   * `membership_refused`, or `draining` when this node stops, before anything is sent.
    *
    * @param open makes the stream one
    */
   accept(hello: ReplicaHello, open: () => Channel): void {
+    if (this.#stop.signal.aborted) throw drainingError();
     this.#ports.membership.check(hello);
     const { node } = hello;
     this.#feeds.get(node)?.close('it was opened anew');

@@ -88,7 +88,7 @@ await t.test('groups are known everywhere, and hold messages until they are remo
 
 await t.test('without the table everything but changes of members and groups goes on', async (t) => {
   const cluster = await trio(t);
-  for (const { coordinator } of cluster.members.values()) coordinator.cut(true);
+  cluster.cutTable();
   const [a, b] = [cluster.member('a').client, cluster.member('b').client];
   await a.write('logs', line('one'), { sync: true });
   await until(async () => (await textAt(cluster, 'b')) === 'one\n');
@@ -98,7 +98,7 @@ await t.test('without the table everything but changes of members and groups goe
   await until(async () => (await a.status()).categories[0]?.chunks === 0);
   await t.rejects(a.registerGroup('logs', 'g'), { code: 'coordination_unavailable' });
   await t.rejects(a.changeNode('b', 'drain'), { code: 'coordination_unavailable' });
-  for (const { coordinator } of cluster.members.values()) coordinator.cut(false);
+  cluster.healTable();
   await until(async () => (await b.groups('logs')).length === 1);
 });
 

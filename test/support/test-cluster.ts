@@ -1,6 +1,8 @@
 import type { Test } from 'tap';
 import { Client } from '../../src/client/client.js';
-import { MemoryCoordinator, MemoryTable } from '../../src/coordination/memory-coordinator.js';
+import { systemClock } from '../../src/common/clock.js';
+import { MemoryCoordinator } from '../../src/coordination/memory-coordinator.js';
+import { MemoryTable } from '../../src/coordination/memory-table.js';
 import { resolveNodeOptions } from '../../src/node/node-options.js';
 import { type RunningNode, startNode } from '../../src/node/start-node.js';
 import { RecordingLogger } from './recording-logger.js';
@@ -16,7 +18,7 @@ export interface ClusterMember {
 
 /** Whole nodes in this process, over real sockets and files, that agree in a table in memory. */
 export class TestCluster {
-  readonly table = new MemoryTable();
+  readonly table = new MemoryTable(systemClock);
   readonly members = new Map<string, ClusterMember>();
   readonly #root: string;
 
@@ -55,6 +57,15 @@ export class TestCluster {
     this.members.delete(name);
     member?.client.close();
     await member?.node.close();
+  }
+
+  /** Keeps the table from all nodes, as an etcd that is away. */
+  cutTable(): void {
+    for (const { coordinator } of this.members.values()) this.table.cutOff(coordinator);
+  }
+
+  healTable(): void {
+    for (const { coordinator } of this.members.values()) this.table.heal(coordinator);
   }
 
   member(name: string): ClusterMember {

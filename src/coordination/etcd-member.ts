@@ -1,0 +1,277 @@
+import { noop } from 'cockatiel';
+import {
+  castGrpcError,
+  Etcd3,
+  EtcdLeaseInvalidError,
+  EtcdPermissionDeniedError,
+  GRPCFailedPreconditionError,
+  GRPCInvalidArgumentError,
+  GRPCOutOfRangeError,
+  GRPCResourceExhastedError,
+  GRPCUnauthenticatedError,
+  type IKeyValue,
+  type IOptions,
+  type IRequestOp,
+  type ITxnRequest,
+  type IWatchResponse,
+} from 'etcd3';
+import type { Clock } from '../common/clock.js';
+import { errorMessage } from '../protocol/chukcha-error.js';
+import {
+  type ChangeAnswer,
+  EtcdFailure,
+  type EtcdFailureKind,
+  type EtcdMember,
+  noLease,
+  type StoredEntry,
+  type TableChange,
+  type TableEvent,
+  type TableList,
+} from './etcd-port.js';
+
+/** How long a silent connection is asked whether it lives; etcd takes more than one question in 5 s for an attack. */
+const pingIntervalMs = 10_000;
+const pingMsMax = 3_000;
+
+/** The whole table comes in one answer; 4 MiB, as gRPC has it, are not enough for one of many groups. */
+const answerBytesMax = 64 * 1024 * 1024;
+
+const connectionOptions: NonNullable<IOptions['grpcOptions']> = {
+  'grpc.keepalive_time_ms': pingIntervalMs,
+  'grpc.keepalive_timeout_ms': pingMsMax,
+  'grpc.keepalive_permit_without_calls': 1,
+  'grpc.max_receive_message_length': answerBytesMax,
+  // A member that was closed leaves no connection to the next one, which may be half dead.
+  'grpc.use_local_subchannel_pool': 1,
+};
+
+type Interceptor = NonNullable<
+  Extract<NonNullable<IOptions['defaultCallOptions']>, { interceptors?: unknown }>['interceptors']
+>[number];
+type Call = ReturnType<Interceptor>;
+
+/** The status of gRPC for calls that the caller has given up. */
+const cancelledStatus = 1;
+
+/** What gRPC and etcd3 say of calls that never left this process. */
+const notSentPattern =
+  /No connection established|Name resolution failed|Channel closed before call started|client was already closed/;
+
+/** What etcd says when it will not do something; whatever else fails may have been done. */
+const refusals = [
+  EtcdPermissionDeniedError,
+  GRPCFailedPreconditionError,
+  GRPCInvalidArgumentError,
+  GRPCOutOfRangeError,
+  // No room for another entry.
+  GRPCResourceExhastedError,
+  GRPCUnauthenticatedError,
+];
+
+/**
+ * One member of etcd by way of etcd3, of which only the plain calls are used. Its own watchers lose changes when
+ * they connect again, its leases leave timers behind, its circuit breaker keeps calls from an etcd that is back,
+ * and none of them has a time limit (etcd3 1.1.2; `docs/adr/0011-a-table-not-an-api.md`).
+ */
+export class Etcd3Member implements EtcdMember {
+  readonly host: string;
+  readonly #clock: Clock;
+  readonly #root: string;
+  readonly #client: Etcd3;
+  /** What is under way, to be given up at the end: a call keeps the process alive until its limit. */
+  readonly #calls = new Set<Call>();
+  #isClosed = false;
+
+  /** @param root what the keys begin with in etcd, ending with a slash */
+  constructor(host: string, root: string, clock: Clock) {
+    this.host = host;
+    this.#clock = clock;
+    this.#root = root;
+    this.#client = new Etcd3({
+      hosts: host,
+      grpcOptions: connectionOptions,
+      faultHandling: { host: () => noop, global: noop },
+      defaultCallOptions: {
+        interceptors: [(options, next) => this.#keepTrack(next(options) as Call)],
+      },
+    });
+  }
+
+  async list(limitMs: number): Promise<TableList> {
+    const range = { key: Buffer.from(this.#root), range_end: endOf(this.#root) };
+    const { header, kvs } = await this.#attempt(
+      this.#client.kv.range(range, this.#endAfter(limitMs)),
+    );
+    const entries = kvs.map((found) => [this.#keyOf(found), toEntry(found)] as const);
+    return { revision: Number(header.revision), entries: new Map(entries) };
+  }
+
+  async change(change: TableChange, limitMs: number): Promise<ChangeAnswer> {
+    const key = Buffer.from(this.#root + change.key);
+    const read: IRequestOp = { request_range: { key } };
+    const request: ITxnRequest = {
+      compare: [
+        change.expected === 'absent'
+          ? { key, result: 'Equal', target: 'Create', create_revision: 0 }
+          : { key, result: 'Equal', target: 'Mod', mod_revision: change.expected },
+      ],
+      success: [writeOf(change, key), read],
+      failure: [read],
+    };
+    const { header, succeeded, responses } = await this.#attempt(
+      this.#client.kv.txn(request, this.#endAfter(limitMs)),
+    );
+    const found = responses.at(-1)?.response_range.kvs[0];
+    return {
+      done: succeeded,
+      entry: found && toEntry(found),
+      revision: Number(header.revision),
+    };
+  }
+
+  async follow(
+    afterRevision: number,
+    limitMs: number,
+    onStarted: () => void,
+    onEvents: (events: readonly TableEvent[]) => void,
+  ): Promise<never> {
+    const stream = await this.#attempt(this.#client.watchClient.watch());
+    const ended = new Promise<never>((_, reject) => {
+      const fail = (kind: EtcdFailureKind, reason: string): void => {
+        limit.cancel();
+        reject(new EtcdFailure(kind, reason));
+      };
+      const limit = this.#clock.after(limitMs, () =>
+        fail('unreachable', `the watch has not begun within ${limitMs} ms`),
+      );
+      stream.on('error', (error) => fail('unreachable', errorMessage(error)));
+      stream.on('end', () => fail('unreachable', 'the watch was ended by etcd'));
+      stream.on('data', (response) => {
+        // Also in the answer to a watch from a revision that was compacted meanwhile.
+        if (response.canceled) fail('unreachable', cancelReason(response));
+        else if (response.created) {
+          limit.cancel();
+          onStarted();
+        } else onEvents(this.#eventsOf(response));
+      });
+    });
+    stream.write({
+      create_request: {
+        key: Buffer.from(this.#root),
+        range_end: endOf(this.#root),
+        start_revision: String(afterRevision + 1),
+      },
+    });
+    try {
+      return await ended;
+    } finally {
+      stream.cancel();
+    }
+  }
+
+  async grantLease(ttlSeconds: number, limitMs: number): Promise<string> {
+    const { leaseClient } = this.#client;
+    const granted = leaseClient.leaseGrant({ TTL: ttlSeconds }, this.#endAfter(limitMs));
+    return (await this.#attempt(granted)).ID;
+  }
+
+  async keepLease(leaseId: string, limitMs: number): Promise<void> {
+    const stream = await this.#attempt(
+      this.#client.leaseClient.leaseKeepAlive(this.#endAfter(limitMs)),
+    );
+    const answer = new Promise<{ readonly TTL: string }>((resolve, reject) => {
+      stream.on('data', resolve);
+      stream.on('error', reject);
+      stream.on('end', () => reject(new Error('the stream was ended by etcd')));
+    });
+    stream.write({ ID: leaseId });
+    const { TTL } = await this.#attempt(answer);
+    stream.end();
+    if (TTL === '0') throw new EtcdFailure('lease lost', `lease ${leaseId} has expired`);
+  }
+
+  async revokeLease(leaseId: string, limitMs: number): Promise<void> {
+    const { leaseClient } = this.#client;
+    await this.#attempt(leaseClient.leaseRevoke({ ID: leaseId }, this.#endAfter(limitMs)));
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const call of this.#calls) call.cancelWithStatus(cancelledStatus, 'the member was closed');
+    this.#calls.clear();
+    this.#client.close();
+  }
+
+  /** gRPC takes a moment of the wall clock, and reads it again at once to make a duration of it. */
+  #endAfter(limitMs: number): { readonly deadline: number } {
+    return { deadline: this.#clock.wallMs() + limitMs };
+  }
+
+  async #attempt<T>(call: Promise<T>): Promise<T> {
+    try {
+      return await call;
+    } catch (error) {
+      const known = castGrpcError(error instanceof Error ? error : new Error(errorMessage(error)));
+      throw new EtcdFailure(kindOf(known), known.message, error);
+    }
+  }
+
+  /** Keeps the call until it has ended. */
+  #keepTrack(call: Call): Call {
+    const start = call.start.bind(call);
+    call.start = (metadata, listener) => {
+      this.#calls.add(call);
+      start(metadata, {
+        ...listener,
+        onReceiveStatus: (status) => {
+          this.#calls.delete(call);
+          listener?.onReceiveStatus?.(status);
+        },
+      });
+    };
+    return call;
+  }
+
+  #eventsOf(response: IWatchResponse): TableEvent[] {
+    return response.events.map(({ type, kv }) => ({
+      key: this.#keyOf(kv),
+      entry: type === 'Put' ? toEntry(kv) : undefined,
+      revision: Number(kv.mod_revision),
+    }));
+  }
+
+  #keyOf({ key }: IKeyValue): string {
+    return key.toString().slice(this.#root.length);
+  }
+}
+
+function writeOf({ value, expected, leaseId }: TableChange, key: Buffer): IRequestOp {
+  if (value === undefined) return { request_delete_range: { key } };
+  const bytes = Buffer.from(value);
+  if (leaseId !== undefined) return { request_put: { key, value: bytes, lease: leaseId } };
+  // etcd takes the lease off an entry that is put without a word of it.
+  return { request_put: { key, value: bytes, ignore_lease: expected !== 'absent' } };
+}
+
+function toEntry({ value, mod_revision, lease }: IKeyValue): StoredEntry {
+  return { value: value.toString(), version: Number(mod_revision), leaseId: lease || noLease };
+}
+
+/** The first key behind all that begin with the text, which ends with an ASCII character. */
+function endOf(prefix: string): Buffer {
+  const end = Buffer.from(prefix);
+  end.writeUInt8(end.readUInt8(end.length - 1) + 1, end.length - 1);
+  return end;
+}
+
+function cancelReason({ compact_revision, cancel_reason }: IWatchResponse): string {
+  if (compact_revision === '0') return `etcd has cancelled the watch: ${cancel_reason}`;
+  return `etcd keeps the changes only from revision ${compact_revision} on`;
+}
+
+function kindOf(error: Error): EtcdFailureKind {
+  if (error instanceof EtcdLeaseInvalidError) return 'lease lost';
+  if (notSentPattern.test(error.message)) return 'not sent';
+  return refusals.some((refusal) => error instanceof refusal) ? 'refused' : 'unreachable';
+}
