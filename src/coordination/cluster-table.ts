@@ -10,7 +10,7 @@ import type { Coordinator } from './coordinator.js';
  *     any --an operator's word--> removed (its chunks are finished without it), or
  *         replaceable --a node starts under the name, with whatever directory--> active
  */
-export type MemberState = 'active' | 'draining' | 'lost' | 'removed' | 'replaceable';
+type MemberState = 'active' | 'draining' | 'lost' | 'removed' | 'replaceable';
 
 /** A node that belongs to the cluster, or did. */
 export interface Member {

@@ -81,7 +81,8 @@ export class EtcdCoordinator implements Coordinator {
 
   private constructor(options: EtcdCoordinatorOptions, ports: EtcdCoordinatorPorts) {
     const { hosts, cluster, ...limits } = options;
-    if (hosts.length === 0) throw new RangeError('There is no address of etcd: expected one or more.');
+    if (hosts.length === 0)
+      throw new RangeError('There is no address of etcd: expected one or more.');
     checkCluster(cluster);
     this.#limits = { ...limitDefaults, ...limits };
     this.#clock = ports.clock;
@@ -145,11 +146,7 @@ export class EtcdCoordinator implements Coordinator {
     );
   }
 
-  async hold(
-    key: string,
-    value: string,
-    isOwn: (value: string) => boolean,
-  ): Promise<PutOutcome> {
+  async hold(key: string, value: string, isOwn: (value: string) => boolean): Promise<PutOutcome> {
     checkKey(key);
     checkValue(key, value);
     return this.#answer(`hold ${key}`, () => this.#leases.hold(key, value, isOwn));

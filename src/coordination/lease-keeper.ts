@@ -67,11 +67,7 @@ export class LeaseKeeper {
   }
 
   /** Makes an entry and holds it from then on, if it was made. Throws an {@link EtcdFailure}. */
-  async hold(
-    key: string,
-    value: string,
-    isOwn: (value: string) => boolean,
-  ): Promise<ChangeAnswer> {
+  async hold(key: string, value: string, isOwn: (value: string) => boolean): Promise<ChangeAnswer> {
     const version = this.#held.get(key)?.version;
     const answer = await this.#claim(key, value, (found, foundVersion) => {
       return foundVersion === version || isOwn(found);

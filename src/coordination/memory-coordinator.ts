@@ -71,11 +71,7 @@ export class MemoryCoordinator implements Coordinator, MemoryTableUser {
     return outcome;
   }
 
-  async hold(
-    key: string,
-    value: string,
-    isOwn: (value: string) => boolean,
-  ): Promise<PutOutcome> {
+  async hold(key: string, value: string, isOwn: (value: string) => boolean): Promise<PutOutcome> {
     checkKey(key);
     checkValue(key, value);
     this.#checkLink(`hold ${key}`);

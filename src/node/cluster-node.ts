@@ -147,8 +147,7 @@ export class ClusterNode implements ClusterPorts, Membership {
     this.#isStopping = true;
     await Promise.all([...store.openCategories].map((category) => category.seal()));
     const deadlineMs = clock.monotonicMs() + stopMsMax;
-    const isDone = (): boolean =>
-      this.#replication.isIdle && this.#replication.bytesHereOnly === 0;
+    const isDone = (): boolean => this.#replication.isIdle && this.#replication.bytesHereOnly === 0;
     while (this.#replication.board.peers.length > 0 && !isDone()) {
       if (clock.monotonicMs() > deadlineMs) break;
       await sleep(clock, stopPollMs);

@@ -134,7 +134,7 @@ export class ChunkFeed {
  * and how many bytes these have: at most `byteCountMax`, but one batch in any case. Byte by byte, because turning
  * each line into text costs more than everything else that is done for a small batch.
  */
-export function scanLines(
+function scanLines(
   block: Buffer,
   offset: number,
   size: number,

@@ -3,7 +3,7 @@ import { AckSet, type AckSetRecord } from './ack-set.js';
 type OwnerRecords = Readonly<Record<string, AckSetRecord>>;
 
 /** A group on disk and on the wire. */
-export interface GroupRecord {
+interface GroupRecord {
   /** Rises when a group that was removed is registered again: what it had acknowledged before counts no more. */
   readonly generation: number;
   /** The group is not registered any more; that is kept, so that an older word of it does not bring it back. */

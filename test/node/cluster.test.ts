@@ -17,7 +17,9 @@ async function isMeshed(cluster: TestCluster): Promise<boolean> {
   );
   return statuses.every(({ clusterStatus }) => {
     const members = clusterStatus?.members ?? [];
-    return members.length === cluster.members.size && members.every((m) => m.receiving && m.sending);
+    return (
+      members.length === cluster.members.size && members.every((m) => m.receiving && m.sending)
+    );
   });
 }
 
@@ -42,20 +44,23 @@ await t.test('what is written to any node is read from any other', async (t) => 
   }
 });
 
-await t.test('a write is confirmed by as many peers as it asks for, or refused before', async (t) => {
-  const cluster = await trio(t);
-  const post = (query: string): Promise<Response> =>
-    fetch(`${cluster.member('a').node.url}/write?category=logs&${query}`, {
-      method: 'POST',
-      body: 'x\n',
-    });
-  t.equal((await post('min_sync_replicas=2')).status, 200);
-  t.equal((await post('min_sync_replicas=2&sync_each_write=true')).status, 200);
-  const refused = await post('min_sync_replicas=3');
-  t.equal(refused.status, 503);
-  t.match(await refused.json(), { error: { code: 'too_few_replicas', wanted: 3, replicas: 2 } });
-  t.equal(await textAt(cluster, 'a'), 'x\nx\n', 'nothing of it was stored');
-});
+await t.test(
+  'a write is confirmed by as many peers as it asks for, or refused before',
+  async (t) => {
+    const cluster = await trio(t);
+    const post = (query: string): Promise<Response> =>
+      fetch(`${cluster.member('a').node.url}/write?category=logs&${query}`, {
+        method: 'POST',
+        body: 'x\n',
+      });
+    t.equal((await post('min_sync_replicas=2')).status, 200);
+    t.equal((await post('min_sync_replicas=2&sync_each_write=true')).status, 200);
+    const refused = await post('min_sync_replicas=3');
+    t.equal(refused.status, 503);
+    t.match(await refused.json(), { error: { code: 'too_few_replicas', wanted: 3, replicas: 2 } });
+    t.equal(await textAt(cluster, 'a'), 'x\nx\n', 'nothing of it was stored');
+  },
+);
 
 await t.test('an acknowledgement anywhere frees the space everywhere', async (t) => {
   const cluster = await trio(t);
@@ -86,41 +91,47 @@ await t.test('groups are known everywhere, and hold messages until they are remo
   }
 });
 
-await t.test('without the table everything but changes of members and groups goes on', async (t) => {
-  const cluster = await trio(t);
-  cluster.cutTable();
-  const [a, b] = [cluster.member('a').client, cluster.member('b').client];
-  await a.write('logs', line('one'), { sync: true });
-  await until(async () => (await textAt(cluster, 'b')) === 'one\n');
-  const { chunk, size } = await a.seal('logs');
-  await until(async () => (await b.listChunks('logs')).chunks[0]?.complete === true);
-  await b.ack('logs', chunk ?? '', size ?? 0);
-  await until(async () => (await a.status()).categories[0]?.chunks === 0);
-  await t.rejects(a.registerGroup('logs', 'g'), { code: 'coordination_unavailable' });
-  await t.rejects(a.changeNode('b', 'drain'), { code: 'coordination_unavailable' });
-  cluster.healTable();
-  await until(async () => (await b.groups('logs')).length === 1);
-});
+await t.test(
+  'without the table everything but changes of members and groups goes on',
+  async (t) => {
+    const cluster = await trio(t);
+    cluster.cutTable();
+    const [a, b] = [cluster.member('a').client, cluster.member('b').client];
+    await a.write('logs', line('one'), { sync: true });
+    await until(async () => (await textAt(cluster, 'b')) === 'one\n');
+    const { chunk, size } = await a.seal('logs');
+    await until(async () => (await b.listChunks('logs')).chunks[0]?.complete === true);
+    await b.ack('logs', chunk ?? '', size ?? 0);
+    await until(async () => (await a.status()).categories[0]?.chunks === 0);
+    await t.rejects(a.registerGroup('logs', 'g'), { code: 'coordination_unavailable' });
+    await t.rejects(a.changeNode('b', 'drain'), { code: 'coordination_unavailable' });
+    cluster.healTable();
+    await until(async () => (await b.groups('logs')).length === 1);
+  },
+);
 
-await t.test('an empty directory under a known name is refused, and taken after a word', async (t) => {
-  const cluster = await trio(t);
-  await cluster.member('c').client.write('logs', line('of c'));
-  for (const name of ['a', 'b', 'c']) {
-    await until(async () => (await textAt(cluster, name)) === 'of c\n');
-  }
-  await cluster.stop('c');
-  await rm(cluster.directory('c'), { recursive: true });
-  await t.rejects(cluster.start('c'), { code: 'membership_refused', message: /node replace c/ });
-  await rm(cluster.directory('c'), { recursive: true });
-  await cluster.member('a').client.changeNode('c', 'replace');
-  const { client } = await cluster.start('c');
-  await until(async () => (await textAt(cluster, 'c')) === 'of c\n');
-  const { chunk } = await client.write('logs', line('new'));
-  t.ok(Number(chunk?.slice(-9)) >= 100_000, 'no name is used twice');
-  for (const name of ['a', 'b', 'c']) {
-    await until(async () => (await textAt(cluster, name)) === 'of c\nnew\n');
-  }
-});
+await t.test(
+  'an empty directory under a known name is refused, and taken after a word',
+  async (t) => {
+    const cluster = await trio(t);
+    await cluster.member('c').client.write('logs', line('of c'));
+    for (const name of ['a', 'b', 'c']) {
+      await until(async () => (await textAt(cluster, name)) === 'of c\n');
+    }
+    await cluster.stop('c');
+    await rm(cluster.directory('c'), { recursive: true });
+    await t.rejects(cluster.start('c'), { code: 'membership_refused', message: /node replace c/ });
+    await rm(cluster.directory('c'), { recursive: true });
+    await cluster.member('a').client.changeNode('c', 'replace');
+    const { client } = await cluster.start('c');
+    await until(async () => (await textAt(cluster, 'c')) === 'of c\n');
+    const { chunk } = await client.write('logs', line('new'));
+    t.ok(Number(chunk?.slice(-9)) >= 100_000, 'no name is used twice');
+    for (const name of ['a', 'b', 'c']) {
+      await until(async () => (await textAt(cluster, name)) === 'of c\nnew\n');
+    }
+  },
+);
 
 await t.test('a drained node takes no writes and can be removed', async (t) => {
   const cluster = await trio(t);
@@ -138,14 +149,4 @@ await t.test('a drained node takes no writes and can be removed', async (t) => {
   t.equal((await a.status()).clusterStatus?.members.length, 2);
   t.equal(await textAt(cluster, 'a'), 'one\n');
   await t.rejects(cluster.start('c'), { code: 'membership_refused', message: /was removed/ });
-});
-
-await t.test('the last chunks of a node that is given up are finished, and its return brings the rest', async (t) => {
-  const cluster = await trio(t, { 'node-lost-after': '1s' });
-  await cluster.member('c').client.write('logs', line('seen'));
-  for (const name of ['a', 'b', 'c']) {
-    await until(async () => (await textAt(cluster, name)) === 'seen\n');
-  }
-  const { node } = cluster.member('c');
-  t.ok(node.url);
 });

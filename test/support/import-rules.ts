@@ -38,7 +38,7 @@ const allowedFolders: Readonly<Record<Folder, readonly Folder[]>> = {
   storage: ['protocol', 'common'],
   client: ['protocol', 'common'],
   coordination: ['protocol', 'common'],
-  replication: ['protocol', 'common'],
+  replication: ['storage', 'protocol', 'common'],
   server: ['storage', 'protocol', 'common'],
   pipeline: ['client', 'storage', 'protocol', 'common'],
   'plugin-host': ['protocol', 'common'],
@@ -74,7 +74,11 @@ const packageRules: readonly PackageRule[] = [
 
 /** Folders that see time, chance, disk and network through ports only, and the adapters behind these. */
 const portedFolders = /^src\/(storage|replication|coordination)\//;
-const adapterFiles = ['src/storage/node-disk.ts', 'src/storage/directory-lock.ts'];
+const adapterFiles = [
+  'src/storage/node-disk.ts',
+  'src/storage/directory-lock.ts',
+  'src/replication/node-network.ts',
+];
 const portedModules = /^(node:)?(fs|fs\/promises|http|https|http2|net|timers|timers\/promises)$/;
 const portedGlobals: Readonly<Record<string, RegExp>> = {
   'Date.now': /\bDate\s*\.\s*now\b/,

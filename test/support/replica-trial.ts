@@ -279,7 +279,10 @@ export class ReplicaTrial {
       this.running.map(async (name) => {
         const contents = await this.#contents(name);
         const chunks = contents.map(([chunk, text, state]) => `${chunk} ${text.length} ${state}`);
-        return `${name}: ${chunks.join(', ')} | ${this.#life(name).log.entries.slice(-3).map((entry) => entry.sentence).join(' / ')}`;
+        return `${name}: ${chunks.join(', ')} | ${this.#life(name)
+          .log.entries.slice(-3)
+          .map((entry) => entry.sentence)
+          .join(' / ')}`;
       }),
     );
     return lines.join('\n');
