@@ -1,19 +1,21 @@
+export { Client } from './client/client.js';
 export type {
   CallOptions,
   ChunkListing,
+  ClientOptions,
   ListOptions,
   NodeInfo,
   ReadAnswer,
   ReadOptions,
   WriteOptions,
-} from './client/client.js';
-export { Client, type ClientOptions } from './client/client.js';
+} from './client/client-calls.js';
 export {
   type ConsumeEvent,
   ConsumeStream,
   type ConsumeStreamOptions,
 } from './client/consume-stream.js';
-export { Consumer, type ConsumerBatch, type ConsumerOptions } from './client/consumer.js';
+export { Consumer } from './client/consumer.js';
+export type { ConsumerBatch, ConsumerOptions } from './client/consumer-options.js';
 export {
   ProduceStream,
   type ProduceStreamOptions,

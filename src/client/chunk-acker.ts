@@ -1,6 +1,8 @@
 import type { Clock } from '../common/clock.js';
 import { sleep } from '../common/wait.js';
+import { type ChukchaError, errorCode } from '../protocol/chukcha-error.js';
 import type { Client } from './client.js';
+import type { ConsumerNodes } from './consumer-nodes.js';
 import type { RetryListener } from './decide-retry.js';
 import type { FinishedChunk, OwnerCursor } from './owner-cursor.js';
 
@@ -15,15 +17,17 @@ export interface ChunkAckerOptions {
 /** How many acknowledgements are under way at a time; each takes a connection, and the node's disk takes one by one. */
 const underWayCountMax = 16;
 
-/** Acknowledges to the node, in the background, the chunks that a group has processed whole. */
+/** Acknowledges to the nodes, in the background, the chunks that a group has processed whole. */
 export class ChunkAcker {
   readonly #client: Client;
+  readonly #nodes: ConsumerNodes;
   readonly #options: ChunkAckerOptions;
   readonly #underWay = new Map<string, Promise<void>>();
   #stopped = false;
 
-  constructor(client: Client, options: ChunkAckerOptions) {
+  constructor(client: Client, nodes: ConsumerNodes, options: ChunkAckerOptions) {
     this.#client = client;
+    this.#nodes = nodes;
     this.#options = options;
   }
 
@@ -50,17 +54,37 @@ export class ChunkAcker {
   }
 
   /** Never rejects: what failed is given again after the next batch or listing, or by the next run. */
-  async #ack(cursor: OwnerCursor, { chunk, size }: FinishedChunk): Promise<void> {
-    const { category, group, onRetry } = this.#options;
+  async #ack(cursor: OwnerCursor, finished: FinishedChunk): Promise<void> {
+    const { chunk } = finished;
     try {
-      await this.#client.ack(category, chunk, size, { group });
+      await this.#give(finished);
     } catch (error) {
       this.#underWay.delete(chunk);
-      onRetry?.(error, 0);
+      // That a replica is behind is no failure: its list changes when it has the chunk, which gives it again.
+      if (!(this.#nodes.areSeveral && isRefusedByLag(error))) this.#options.onRetry?.(error, 0);
       return;
     }
     cursor.forget(chunk);
     this.#underWay.delete(chunk);
     this.ackFinished(cursor);
   }
+
+  /** To the node that is read from, and if that one lags, to the one that has shown the chunk whole. */
+  async #give({ chunk, size, sealedAt }: FinishedChunk): Promise<void> {
+    const { category, group } = this.#options;
+    const ack = (server: string): Promise<void> =>
+      this.#client.ack(category, chunk, size, { group, server });
+    try {
+      await this.#nodes.onEach(ack);
+    } catch (error) {
+      if (!isRefusedByLag(error) || error.fields['server'] === sealedAt) throw error;
+      await this.#nodes.once(ack, sealedAt);
+    }
+  }
+}
+
+/** A node that does not have the whole chunk yet takes no acknowledgement of it. */
+function isRefusedByLag(error: unknown): error is ChukchaError {
+  const code = errorCode(error);
+  return code === 'chunk_open' || code === 'chunk_not_found';
 }

@@ -1,4 +1,6 @@
-import type { Client, ReadAnswer } from './client.js';
+import type { Client } from './client.js';
+import type { ReadAnswer } from './client-calls.js';
+import type { ConsumerNodes } from './consumer-nodes.js';
 import type { ReadPlan } from './owner-cursor.js';
 import { ReadBuffers } from './read-buffers.js';
 
@@ -8,8 +10,6 @@ export interface ChunkReaderOptions {
   /** How long a node holds a read at the end of what there is, in milliseconds. */
   readonly pollMs: number;
   readonly signal: AbortSignal;
-  /** Calls again while the failure may pass. */
-  readonly trying: (call: () => Promise<ReadAnswer>) => Promise<ReadAnswer>;
 }
 
 export interface PlannedAnswer {
@@ -20,11 +20,13 @@ export interface PlannedAnswer {
 /** Carries out what an `OwnerCursor` plans: one read, or those of several small chunks at one time. */
 export class ChunkReader {
   readonly #client: Client;
+  readonly #nodes: ConsumerNodes;
   readonly #options: ChunkReaderOptions;
   readonly #buffers: ReadBuffers;
 
-  constructor(client: Client, options: ChunkReaderOptions) {
+  constructor(client: Client, nodes: ConsumerNodes, options: ChunkReaderOptions) {
     this.#client = client;
+    this.#nodes = nodes;
     this.#options = options;
     this.#buffers = new ReadBuffers(options.batchBytesMax);
   }
@@ -43,7 +45,9 @@ export class ChunkReader {
     // Together they are no larger than one buffer, but only when each has a buffer of its own size.
     const takeBuffer = (byteCount: number): Buffer => Buffer.allocUnsafeSlow(byteCount);
     const aheadAnswers = ahead.map(async (plan) => {
-      const answer = await this.#call(plan, takeBuffer).catch(() => undefined);
+      const answer = await this.#nodes
+        .once((server) => this.#call(plan, server, takeBuffer))
+        .catch(() => undefined);
       return answer === undefined ? undefined : { plan, answer };
     });
     yield { plan: first, answer: await this.#callUntilAnswered(first, takeBuffer) };
@@ -63,12 +67,17 @@ export class ChunkReader {
     plan: ReadPlan,
     takeBuffer: (byteCount: number) => Buffer,
   ): Promise<ReadAnswer> {
-    return this.#options.trying(() => this.#call(plan, takeBuffer));
+    return this.#nodes.tryingKnown((server) => this.#call(plan, server, takeBuffer));
   }
 
-  #call(plan: ReadPlan, takeBuffer: (byteCount: number) => Buffer): Promise<ReadAnswer> {
+  #call(
+    plan: ReadPlan,
+    server: string,
+    takeBuffer: (byteCount: number) => Buffer,
+  ): Promise<ReadAnswer> {
     const { category, batchBytesMax, pollMs, signal } = this.#options;
     return this.#client.read(category, {
+      server,
       chunk: plan.chunk,
       offset: plan.offset,
       byteCountMax: batchBytesMax,

@@ -1,3 +1,4 @@
+import { systemRandom } from '../common/random.js';
 import { totalBytes } from '../protocol/batch-check.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import {
@@ -17,92 +18,56 @@ import {
   serverUrlDefault,
   type WriteReceipt,
 } from '../protocol/http-api.js';
-import { type HttpAnswer, type HttpCall, HttpTransport } from './http-transport.js';
-
-export interface ClientOptions {
-  /** The node to talk to. @default "http://127.0.0.1:8080" */
-  readonly server?: string;
-  /** How long a node may be silent in the middle of a call, in milliseconds. @default 30000 */
-  readonly timeoutMs?: number;
-}
+import type {
+  CallOptions,
+  ChunkListing,
+  ClientOptions,
+  ListOptions,
+  NodeInfo,
+  ReadAnswer,
+  ReadOptions,
+  WriteOptions,
+} from './client-calls.js';
+import type { HttpAnswer, HttpCall } from './http-transport.js';
+import { NodeRing, type ServerList } from './node-ring.js';
 
 const timeoutMsDefault = 30_000;
 
-export interface CallOptions {
-  /** Gives up the call, which then throws `aborted`. */
-  readonly signal?: AbortSignal;
-}
-
-export interface WriteOptions extends CallOptions {
-  /** Answer only when the batch is durable on the node's disk. @default false */
-  readonly sync?: boolean;
-  /**
-   * Who sends the batch and as which of its batches, so that sending it again after a failure does not store
-   * it twice: as the same bytes with the same stamp.
-   */
-  readonly stamp?: ProducerStamp;
-}
-
-export interface ReadOptions extends CallOptions {
-  readonly chunk: string;
-  readonly offset: number;
-  /** The most bytes to get; a message that is larger comes whole all the same. */
-  readonly byteCountMax: number;
-  /** How long the node holds the call while there is nothing to read, in milliseconds. @default 0 */
-  readonly waitMs?: number;
-  /** Gives the buffer that the messages are put into; it has at least `byteCount` bytes. */
-  readonly takeBuffer?: (byteCount: number) => Buffer;
-}
-
-export interface ReadAnswer {
-  /** Whole messages; empty when there are none now. */
-  readonly bytes: Buffer;
-  readonly state: ChunkState;
-  /** The chunk's size on the node when it answered. */
-  readonly chunkSize: number;
-  readonly nextOffset: number;
-}
-
-export interface ListOptions extends CallOptions {
-  /** @default "default" */
-  readonly group?: string;
-  /** Hold the call while the list still has this version, up to `waitMs`. */
-  readonly version?: string;
-  readonly waitMs?: number;
-}
-
-export interface ChunkListing {
-  readonly chunks: readonly ListedChunk[];
-  readonly version: string;
-  /** The id of the cluster, or of the lone node's data directory, that the chunks belong to. */
-  readonly cluster: string;
-}
-
-/** A node that answers. */
-export interface NodeInfo {
-  readonly node: string;
-  /** The id of the cluster, or of the lone node's data directory. */
-  readonly cluster: string;
-  /** The largest batch that the node takes, in bytes. */
-  readonly batchBytesMax: number;
-}
-
 /**
- * The calls of one node, one method for each. Every method throws a `ChukchaError`: with the code that the
- * node answered, or `server_unreachable`, `timeout`, `invalid_response` or `aborted`.
+ * The calls of a node, one method for each. Every method throws a `ChukchaError`: with the code that the
+ * node answered, or `server_unreachable`, `timeout`, `invalid_response` or `aborted`. Its field `server` names the
+ * node.
+ *
+ * With several nodes of a cluster, each call is one try at the current node. One that fails by a fault of that node (it
+ * cannot be reached, stops, or cannot store) makes another node the current one for the calls that follow, and
+ * those that the left node holds fail at once with `server_unreachable`.
  */
 export class Client {
-  readonly #transport: HttpTransport;
+  readonly #ring: NodeRing;
   readonly #timeoutMs: number;
 
+  /** Throws `invalid_option` for what is not a list of addresses of nodes. */
   constructor(options: ClientOptions = {}) {
-    this.#transport = new HttpTransport(options.server ?? serverUrlDefault);
+    this.#ring = new NodeRing(options.server ?? serverUrlDefault, options.random ?? systemRandom);
     this.#timeoutMs = options.timeoutMs ?? timeoutMsDefault;
   }
 
-  /** The address of the node. */
+  /** The address of the current node: the one that calls go to unless they name another. */
   get server(): string {
-    return this.#transport.server;
+    return this.#ring.current;
+  }
+
+  /** The addresses of all nodes, as they were given. */
+  get servers(): ServerList {
+    return this.#ring.servers;
+  }
+
+  /**
+   * Goes on with another node when `server` is the current one and there are others: for callers that see that it
+   * lacks what another one may have.
+   */
+  moveOn(server: string, cause: unknown): void {
+    this.#ring.moveOn(server, cause);
   }
 
   /**
@@ -115,15 +80,18 @@ export class Client {
     pieces: readonly Uint8Array[],
     options: WriteOptions = {},
   ): Promise<WriteReceipt> {
-    const answer = await this.#transport.call({
+    const answer = await this.#ask(options, {
       method: 'POST',
       path: paths.write,
-      query: { category, sync_each_write: options.sync === true ? true : undefined },
+      query: {
+        category,
+        sync_each_write: options.sync === true ? true : undefined,
+        min_sync_replicas: options.minSyncReplicas,
+      },
       headers: stampHeaders(options.stamp),
       pieces,
       byteCount: totalBytes(pieces),
       timeoutMs: this.#timeoutMs,
-      ...withSignal(options),
     });
     return parseJson(answer) as WriteReceipt;
   }
@@ -131,7 +99,7 @@ export class Client {
   /** Reads whole messages of one chunk. Throws `chunk_not_found` with the field `chunkState`. */
   async read(category: string, options: ReadOptions): Promise<ReadAnswer> {
     const { chunk, offset, byteCountMax, waitMs = 0 } = options;
-    const answer = await this.#transport.call({
+    const answer = await this.#ask(options, {
       method: 'GET',
       path: paths.read,
       query: {
@@ -142,10 +110,11 @@ export class Client {
         wait_ms: waitMs === 0 ? undefined : waitMs,
       },
       timeoutMs: this.#timeoutMs + waitMs,
-      ...withSignal(options),
+      held: waitMs > 0,
       ...(options.takeBuffer === undefined ? {} : { takeBuffer: options.takeBuffer }),
     });
     return {
+      server: answer.server,
       bytes: answer.body,
       state: requiredHeader(answer, headers.chunkState) as ChunkState,
       chunkSize: Number(requiredHeader(answer, headers.chunkSize)),
@@ -167,14 +136,15 @@ export class Client {
   /** The chunks that the group has not acknowledged, by owner and then by index. */
   async listChunks(category: string, options: ListOptions = {}): Promise<ChunkListing> {
     const { group, version, waitMs = 0 } = options;
-    const answer = await this.#transport.call({
+    const answer = await this.#ask(options, {
       method: 'GET',
       path: paths.listChunks,
       query: { category, group, version, wait_ms: waitMs === 0 ? undefined : waitMs },
       timeoutMs: this.#timeoutMs + waitMs,
-      ...withSignal(options),
+      held: waitMs > 0,
     });
     return {
+      server: answer.server,
       chunks: parseList(answer) as ListedChunk[],
       version: requiredHeader(answer, headers.listVersion),
       cluster: requiredHeader(answer, headers.clusterId),
@@ -230,10 +200,11 @@ export class Client {
 
   /** The node and its categories, with what each group has still to acknowledge. */
   async status(options: CallOptions = {}): Promise<NodeStatus> {
-    const status = parseJson(await this.#get(paths.status, {}, options)) as NodeStatus | null;
+    const answer = await this.#get(paths.status, {}, options);
+    const status = parseJson(answer) as NodeStatus | null;
     if (Array.isArray(status?.categories)) return status;
     throw invalidResponse(
-      `${this.server} answered at ${paths.status}, but not as a chukcha node does`,
+      `${answer.server} answered at ${paths.status}, but not as a chukcha node does`,
     );
   }
 
@@ -250,22 +221,20 @@ export class Client {
 
   /** What the node says of itself, when it answers. */
   async live(options: CallOptions = {}): Promise<NodeInfo> {
-    const answer = parseJson(await this.#get(paths.live, {}, options)) as Record<
-      string,
-      unknown
-    > | null;
-    const { node, cluster, maxBatch } = answer ?? {};
+    const answer = await this.#get(paths.live, {}, options);
+    const info = parseJson(answer) as Record<string, unknown> | null;
+    const { node, cluster, maxBatch } = info ?? {};
     if (typeof node === 'string' && typeof cluster === 'string' && typeof maxBatch === 'number') {
       return { node, cluster, batchBytesMax: maxBatch };
     }
     throw invalidResponse(
-      `${this.server} answered at ${paths.live}, but not as a chukcha node does`,
+      `${answer.server} answered at ${paths.live}, but not as a chukcha node does`,
     );
   }
 
   /** Closes the connections. */
   close(): void {
-    this.#transport.close();
+    this.#ring.close();
   }
 
   #get(path: string, query: HttpCall['query'], options: CallOptions): Promise<HttpAnswer> {
@@ -279,13 +248,16 @@ export class Client {
     query: HttpCall['query'],
     options: CallOptions,
   ): Promise<HttpAnswer> {
-    return this.#transport.call({
+    return this.#ask(options, {
       method,
       path,
       query,
       timeoutMs: this.#timeoutMs,
-      ...withSignal(options),
     });
+  }
+
+  #ask({ server, signal }: CallOptions, call: HttpCall): Promise<HttpAnswer> {
+    return this.#ring.call(signal === undefined ? call : { ...call, signal }, server);
   }
 }
 
@@ -296,10 +268,6 @@ function stampHeaders(stamp: ProducerStamp | undefined): Readonly<Record<string,
 
 function groupPath(group: string): string {
   return `${paths.groups}/${encodeURIComponent(group)}`;
-}
-
-function withSignal({ signal }: CallOptions): { signal?: AbortSignal } {
-  return signal === undefined ? {} : { signal };
 }
 
 function parseJson(answer: HttpAnswer): unknown {

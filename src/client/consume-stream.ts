@@ -44,7 +44,8 @@ interface PendingAck {
 
 /**
  * A connection on which a node pushes the messages that a group has not acknowledged. It holds at most a window
- * of bytes that were not taken yet, because the node sends no more than was granted.
+ * of bytes that were not taken yet, because the node sends no more than was granted. It is a connection to one node,
+ * which its address names: `Consumer` is what goes on at another node.
  */
 export class ConsumeStream implements AsyncIterable<ConsumeEvent> {
   #socket!: FrameSocket;

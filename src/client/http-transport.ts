@@ -20,11 +20,15 @@ export interface HttpCall {
   /** How long the connection may be silent before the call fails with `timeout`. */
   readonly timeoutMs: number;
   readonly signal?: AbortSignal;
+  /** Whether the node may hold the call until there is something to tell. @default false */
+  readonly held?: boolean;
   /** Gives the buffer that the body of an answer is put into; it has at least `byteCount` bytes. */
   readonly takeBuffer?: (byteCount: number) => Buffer;
 }
 
 export interface HttpAnswer {
+  /** The address of the node that answered. */
+  readonly server: string;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
 }
@@ -34,13 +38,15 @@ const answerBytesMax = 32 * 1024 * 1024;
 
 /**
  * Calls one node over kept-alive connections. An answer with an error is thrown as the `ChukchaError`
- * that the node meant.
+ * that the node meant, with the node's address in the field `server`.
  */
 export class HttpTransport {
   readonly server: string;
   readonly #agent = new Agent({ keepAlive: true });
   readonly #hostname: string;
   readonly #port: string;
+  /** Calls that the node holds, until their answers begin. */
+  readonly #held = new Set<ClientRequest>();
 
   /** Throws `invalid_option` for an address that is not one of a node. */
   constructor(server: string) {
@@ -72,10 +78,15 @@ export class HttpTransport {
         outgoing.destroy(abortedError());
       };
       call.signal?.addEventListener('abort', abort, { once: true });
-      outgoing.once('close', () => call.signal?.removeEventListener('abort', abort));
+      if (call.held === true) this.#held.add(outgoing);
+      outgoing.once('close', () => {
+        this.#held.delete(outgoing);
+        call.signal?.removeEventListener('abort', abort);
+      });
       outgoing.once('timeout', () => outgoing.destroy(this.#timeoutError(call)));
       outgoing.on('error', (error) => reject(this.#connectionError(error)));
       outgoing.once('response', (incoming) => {
+        this.#held.delete(outgoing);
         this.#receive(incoming, call).then(resolve, (error: unknown) => {
           outgoing.destroy();
           reject(this.#connectionError(error));
@@ -83,6 +94,11 @@ export class HttpTransport {
       });
       sendPieces(outgoing, call.pieces);
     });
+  }
+
+  /** Ends the calls that the node holds; they throw the error. */
+  breakHeld(error: ChukchaError): void {
+    for (const outgoing of this.#held) outgoing.destroy(error);
   }
 
   /** Closes idle connections; calls that are under way go on. */
@@ -93,7 +109,7 @@ export class HttpTransport {
   async #receive(incoming: IncomingMessage, call: HttpCall): Promise<HttpAnswer> {
     const status = incoming.statusCode ?? 0;
     const body = await receiveBody(incoming, status === 200 ? call.takeBuffer : undefined);
-    if (status === 200) return { headers: incoming.headers, body };
+    if (status === 200) return { server: this.server, headers: incoming.headers, body };
     throw this.#answeredError(status, incoming.headers, body);
   }
 
@@ -103,7 +119,7 @@ export class HttpTransport {
       return new ChukchaError(
         'invalid_response',
         `${this.server} answered with status ${status} and no error of a chukcha node: check that --server names a node.`,
-        { fields: { status } },
+        { fields: { server: this.server, status } },
       );
     }
     const { code, message, ...fields } = error;
@@ -112,6 +128,7 @@ export class HttpTransport {
     return new ChukchaError(code, message, {
       fields: {
         ...fields,
+        server: this.server,
         ...(typeof chunkState === 'string' ? { chunkState } : {}),
         // A date, which the header may also be, comes from a proxy and not from a node.
         ...(retryAfterMs >= 0 ? { retryAfterMs } : {}),
@@ -123,6 +140,7 @@ export class HttpTransport {
     return new ChukchaError(
       'timeout',
       `${this.server} did not answer ${call.method} ${call.path} within ${call.timeoutMs} ms: look whether the node is overloaded or stopped.`,
+      { fields: { server: this.server } },
     );
   }
 

@@ -2,14 +2,22 @@ import { ChukchaError } from '../protocol/chukcha-error.js';
 import type { ListedChunk } from '../protocol/http-api.js';
 import { parseChunkName } from '../protocol/names.js';
 import { compareOwnerPositions, type OwnerPosition } from '../protocol/position.js';
-import type { ReadAnswer } from './client.js';
+import type { ReadAnswer } from './client-calls.js';
 
-/** A chunk of the owner that the group has still to acknowledge, as the last listing showed it. */
+/** A chunk of the owner that the group has still to acknowledge, as the node that had most of it showed it. */
 interface KnownChunk {
   readonly index: number;
   readonly name: string;
   size: number;
-  sealed: boolean;
+  /** The node that has shown it sealed and whole; `undefined` while it may be longer than any node has shown. */
+  sealedAt: string | undefined;
+}
+
+/** Where a list comes from. */
+export interface ListSource {
+  readonly server: string;
+  /** Whether there is no other node, so that a chunk that is not listed is not there. */
+  readonly isAlone: boolean;
 }
 
 /** What to read next. */
@@ -28,12 +36,18 @@ const plannedChunkCountMax = 16;
 export interface FinishedChunk {
   readonly chunk: string;
   readonly size: number;
+  /** A node that has shown it whole, so that it can take the acknowledgement. */
+  readonly sealedAt: string;
 }
 
 /**
  * Where a consumer stands in the chunks of one owner, twice: how far it has read, and how far what was
  * read is processed. It reads the chunks in the order of their indexes and never goes back. It does no
  * work of its own: listings and answers go in, plans come out.
+ *
+ * They may come from several nodes, each of which has a prefix of what there is, and another prefix than the others.
+ * What one node has shown stays known when another one lags. A node lists a chunk only when every one before it
+ * is complete there, acknowledged, or lost for good: that is why one place is enough, and how a list tells what is gone.
  */
 export class OwnerCursor {
   readonly owner: string;
@@ -53,16 +67,26 @@ export class OwnerCursor {
     return this.#processedTo;
   }
 
-  /** Takes over a new listing of the owner's chunks. */
-  update(chunks: readonly ListedChunk[]): void {
-    this.#chunks = chunks
-      .map((chunk) => ({
-        index: parseChunkName(chunk.name)?.index ?? 0,
-        name: chunk.name,
-        size: chunk.size,
-        sealed: chunk.complete,
-      }))
+  /** Takes over a node's listing of the owner's chunks. */
+  update(chunks: readonly ListedChunk[], { server, isAlone }: ListSource): void {
+    const known = new Map(this.#chunks.map((chunk) => [chunk.index, chunk]));
+    const listed = chunks
+      .map((chunk): KnownChunk => {
+        const index = parseChunkName(chunk.name)?.index ?? 0;
+        const next: KnownChunk = known.get(index) ?? {
+          index,
+          name: chunk.name,
+          size: 0,
+          sealedAt: undefined,
+        };
+        show(next, chunk.size, chunk.complete ? server : undefined);
+        return next;
+      })
       .sort((left, right) => left.index - right.index);
+    const lastIndex = listed.at(-1)?.index ?? -1;
+    // What is missing before the last one was acknowledged or lost; what is missing behind it may be still to come.
+    const behind = isAlone ? [] : this.#chunks.filter((chunk) => chunk.index > lastIndex);
+    this.#chunks = [...listed, ...behind];
   }
 
   /**
@@ -89,7 +113,7 @@ export class OwnerCursor {
     let byteCount = -first.offset;
     for (const chunk of this.#chunks.slice(start, start + plannedChunkCountMax)) {
       byteCount += chunk.size;
-      if (!chunk.sealed || byteCount > byteCountMax) break;
+      if (chunk.sealedAt === undefined || byteCount > byteCountMax) break;
       const { name, index } = chunk;
       if (name !== first.chunk) plans.push({ chunk: name, index, offset: 0, atEnd: false });
     }
@@ -114,9 +138,7 @@ export class OwnerCursor {
     }
     const chunk = this.#chunks.find((known) => known.name === plan.chunk);
     if (chunk !== undefined) {
-      // The listing may be younger than the answer; neither a size nor a seal ever goes back.
-      chunk.size = Math.max(chunk.size, answer.chunkSize);
-      chunk.sealed ||= answer.state === 'sealed';
+      show(chunk, answer.chunkSize, answer.state === 'sealed' ? answer.server : undefined);
     }
     this.#readTo = { index: plan.index, offset: answer.nextOffset };
     return this.#readTo;
@@ -134,21 +156,37 @@ export class OwnerCursor {
     };
   }
 
-  /** The sealed chunks that are processed to their end and that the last listing still showed, oldest first. */
+  /** The sealed chunks that are processed to their end and still known, oldest first. */
   *finished(): Generator<FinishedChunk> {
     for (const chunk of this.#chunks) {
       if (!this.#isBehind(chunk, this.#processedTo)) return;
-      if (chunk.sealed) yield { chunk: chunk.name, size: chunk.size };
+      const { name, size, sealedAt } = chunk;
+      if (sealedAt !== undefined) yield { chunk: name, size, sealedAt };
     }
   }
 
   /** Whether everything of the chunk that the plan is about was read, and nothing more can come of it. */
   hasFinished(plan: ReadPlan): boolean {
     const chunk = this.#chunks.find((known) => known.name === plan.chunk);
-    return chunk === undefined || (chunk.sealed && this.#isBehind(chunk, this.#readTo));
+    return chunk === undefined || this.#isReadToSeal(chunk);
   }
 
-  /** Forgets a chunk that was acknowledged, by this consumer or another one of its group. */
+  /** Whether a node that brought nothing for the plan lacks what another one has shown. */
+  isMissing(plan: ReadPlan): boolean {
+    const next = this.plan();
+    return next?.chunk === plan.chunk && next.offset === plan.offset && !next.atEnd;
+  }
+
+  /** Goes on behind a chunk that every group has acknowledged: some node may list it for a while yet. */
+  pass({ chunk, index }: ReadPlan): void {
+    this.forget(chunk);
+    const end = { index: index + 1, offset: 0 };
+    if (this.hasReadTo(end)) return;
+    this.#readTo = end;
+    this.handOut(end)();
+  }
+
+  /** Forgets a chunk that was acknowledged. */
   forget(chunkName: string): void {
     const at = this.#chunks.findIndex((chunk) => chunk.name === chunkName);
     if (at !== -1) this.#chunks.splice(at, 1);
@@ -166,9 +204,11 @@ export class OwnerCursor {
 
   #current(): KnownChunk | undefined {
     const { index } = this.#readTo;
-    return this.#chunks.find(
-      (chunk) => chunk.index >= index && !(chunk.sealed && this.#isBehind(chunk, this.#readTo)),
-    );
+    return this.#chunks.find((chunk) => chunk.index >= index && !this.#isReadToSeal(chunk));
+  }
+
+  #isReadToSeal(chunk: KnownChunk): boolean {
+    return chunk.sealedAt !== undefined && this.#isBehind(chunk, this.#readTo);
   }
 
   /** Whether the position is at or behind the end of the chunk. */
@@ -178,4 +218,17 @@ export class OwnerCursor {
       (position.index === chunk.index && position.offset >= chunk.size)
     );
   }
+}
+
+/**
+ * Takes note of what a node has shown of a chunk. While it is open a size never goes back, because a node that has less
+ * lags. What is sealed has its last size, also where that is less than was read: a power failure took the rest.
+ */
+function show(chunk: KnownChunk, size: number, sealedAt: string | undefined): void {
+  if (sealedAt === undefined) {
+    if (chunk.sealedAt === undefined) chunk.size = Math.max(chunk.size, size);
+    return;
+  }
+  chunk.size = size;
+  chunk.sealedAt = sealedAt;
 }

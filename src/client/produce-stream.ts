@@ -44,7 +44,8 @@ interface Unanswered {
 
 /**
  * A connection on which batches are sent one after another, without waiting for their answers, which come in
- * the same order. When it breaks, what is not answered may be stored or not.
+ * the same order. When it breaks, what is not answered may be stored or not. It is a connection to one node, which
+ * its address names: `Producer` is what goes on at another node.
  */
 export class ProduceStream {
   #socket!: FrameSocket;

@@ -1,7 +1,6 @@
 import { type Clock, systemClock, type Timer } from '../common/clock.js';
 import { createDeferred, type Deferred } from '../common/deferred.js';
 import { type Random, systemRandom } from '../common/random.js';
-import { retry } from '../common/retry.js';
 import { ChangeSignal } from '../common/wait.js';
 import { checkBatch } from '../protocol/batch-check.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
@@ -9,11 +8,14 @@ import type { ProducerStamp } from '../protocol/http-api.js';
 import { batchBytesMaxDefault } from '../protocol/limits.js';
 import type { Client } from './client.js';
 import { decideRetry, type RetryListener } from './decide-retry.js';
+import { retryOnNodes } from './retry-on-nodes.js';
 
 export interface ProducerOptions {
   readonly category: string;
   /** Answer only when the batch is durable on the node's disk. @default false */
   readonly sync?: boolean;
+  /** Accept a batch only when so many other nodes have it too. @default 0 */
+  readonly minSyncReplicas?: number;
   /** A batch of this size is sent at once, in bytes. @default 65536 */
   readonly batchBytesMin?: number;
   /** The most bytes in one write; the node's limit unless it was started with another. @default 4194304 */
@@ -23,8 +25,8 @@ export interface ProducerOptions {
   /** How many bytes may wait or be under way before `ready` holds its callers. @default 16777216 */
   readonly inFlightBytesMax?: number;
   /**
-   * How long one batch is tried again while the node cannot be reached or is busy, in milliseconds, before
-   * it is given up. @default for ever
+   * How long one batch is tried again while no node can be reached or all are busy, in milliseconds, before
+   * it is given up; each node is tried once in any case. @default for ever
    */
   readonly giveUpAfterMs?: number;
   /**
@@ -57,12 +59,13 @@ const producerIdBytes = 8;
  * Gathers messages into batches and writes them, in order, one write at a time: what arrives while a
  * write is under way becomes the next batch. A batch whose write failed in a way that may pass is sent
  * again as the same bytes with the same stamp, so a node that stored the first try after all does not store
- * it again.
+ * it again. With several nodes it goes to the next one then, which takes it for a repetition when the first
+ * copy has reached it; when it has not, the batch is stored at both.
  */
 export class Producer {
   readonly #client: Client;
   readonly #category: string;
-  readonly #sync: boolean;
+  readonly #durability: { readonly sync: boolean; readonly minSyncReplicas?: number };
   readonly #batchBytesMin: number;
   readonly #batchBytesMax: number;
   readonly #lingerMs: number;
@@ -88,7 +91,8 @@ export class Producer {
   constructor(client: Client, options: ProducerOptions) {
     this.#client = client;
     this.#category = options.category;
-    this.#sync = options.sync ?? false;
+    const { sync = false, minSyncReplicas } = options;
+    this.#durability = { sync, ...(minSyncReplicas === undefined ? {} : { minSyncReplicas }) };
     this.#batchBytesMin = options.batchBytesMin ?? 64 * 1024;
     this.#batchBytesMax = options.batchBytesMax ?? batchBytesMaxDefault;
     this.#lingerMs = options.lingerMs ?? 5;
@@ -215,8 +219,8 @@ export class Producer {
     const { signal } = this.#abort;
     const stamp = { producer: this.#id, sequence: this.#nextSequence };
     this.#nextSequence += 1;
-    const options = { sync: this.#sync, stamp, signal };
-    await retry(() => this.#client.write(this.#category, pieces, options), {
+    const options = { ...this.#durability, stamp, signal };
+    await retryOnNodes(this.#client, () => this.#client.write(this.#category, pieces, options), {
       clock: this.#clock,
       random: this.#random,
       decide: decideRetry,

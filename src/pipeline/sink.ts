@@ -5,7 +5,8 @@ import {
   type WriteOutcome,
 } from '@chukcha/plugin-api';
 import type { Client } from '../client/client.js';
-import { Consumer, type ConsumerBatch, type ConsumerOptions } from '../client/consumer.js';
+import { Consumer } from '../client/consumer.js';
+import type { ConsumerBatch, ConsumerOptions } from '../client/consumer-options.js';
 import { type Clock, systemClock } from '../common/clock.js';
 import { DrainLimit } from '../common/drain-limit.js';
 import { type Random, systemRandom } from '../common/random.js';

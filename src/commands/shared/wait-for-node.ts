@@ -1,11 +1,12 @@
-import type { Client, NodeInfo } from '../../client/client.js';
+import type { Client } from '../../client/client.js';
+import type { NodeInfo } from '../../client/client-calls.js';
 import { decideRetry } from '../../client/decide-retry.js';
+import { retryOnNodes } from '../../client/retry-on-nodes.js';
 import { systemClock } from '../../common/clock.js';
 import { systemRandom } from '../../common/random.js';
-import { retry } from '../../common/retry.js';
 
 /**
- * Makes sure that there is a node before anything else is done. Tries once, or for as long as it was asked
+ * Makes sure that there is a node before anything else is done. Tries each node once, or for as long as it was asked
  * to: somebody who just starts a command wants to hear at once that the address is wrong.
  */
 export function waitForNode(
@@ -13,7 +14,7 @@ export function waitForNode(
   retrySeconds: number | undefined,
   signal: AbortSignal,
 ): Promise<NodeInfo> {
-  return retry(() => client.live({ signal }), {
+  return retryOnNodes(client, () => client.live({ signal }), {
     clock: systemClock,
     random: systemRandom,
     decide: decideRetry,
