@@ -40,16 +40,17 @@ export default class Ack extends BaseCommand {
     checkCategoryName(category);
     checkChunkName(args.chunk);
     checkGroupName(group);
-    const { Client } = await import('../client/client.js');
-    const client = new Client({ server: flags.server });
-    try {
-      const size = flags.size ?? (await listedSize(client, category, args.chunk, group));
-      await client.ack(category, args.chunk, size, { group });
-      if (flags.json) this.log(JSON.stringify({ category, chunk: args.chunk, group, size }));
-      else this.say(`Group ${group} has acknowledged ${args.chunk} of category ${category}.`);
-    } finally {
-      client.close();
-    }
+    const { withClient } = await import('./shared/with-client.js');
+    const size = await withClient(flags.server, async (client) => {
+      // Another node may have less of the chunk than the one that has listed it.
+      const { server } = client;
+      const size =
+        flags.size ?? (await listedSize(client, category, args.chunk, { group, server }));
+      await client.ack(category, args.chunk, size, { group, server });
+      return size;
+    });
+    if (flags.json) this.log(JSON.stringify({ category, chunk: args.chunk, group, size }));
+    else this.say(`Group ${group} has acknowledged ${args.chunk} of category ${category}.`);
   }
 }
 
@@ -57,9 +58,9 @@ async function listedSize(
   client: Client,
   category: string,
   chunkName: string,
-  group: string,
+  { group, server }: { readonly group: string; readonly server: string },
 ): Promise<number> {
-  const { chunks } = await client.listChunks(category, { group });
+  const { chunks } = await client.listChunks(category, { group, server });
   const chunk = chunks.find(({ name }) => name === chunkName);
   if (chunk !== undefined) return chunk.size;
   throw new ChukchaError(

@@ -13,15 +13,10 @@ export default class Categories extends BaseCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Categories);
-    const { Client } = await import('../client/client.js');
-    const client = new Client({ server: flags.server });
-    try {
-      const names = await client.listCategories();
-      if (names.length === 0)
-        this.say('There are no categories yet: one comes into being with its first message.');
-      this.printData(names, names, flags.json);
-    } finally {
-      client.close();
-    }
+    const { withClient } = await import('./shared/with-client.js');
+    const names = await withClient(flags.server, (client) => client.listCategories());
+    if (names.length === 0)
+      this.say('There are no categories yet: one comes into being with its first message.');
+    this.printData(names, names, flags.json);
   }
 }

@@ -21,19 +21,16 @@ export default class Chunks extends BaseCommand {
     const { checkCategoryName, checkGroupName } = await import('../protocol/names.js');
     checkCategoryName(flags.category);
     checkGroupName(flags.group);
-    const { Client } = await import('../client/client.js');
-    const client = new Client({ server: flags.server });
-    try {
-      const { chunks } = await client.listChunks(flags.category, { group: flags.group });
-      if (chunks.length === 0)
-        this.say(`Category ${flags.category} has no chunks for group ${flags.group}.`);
-      const lines = chunks.map(
-        (chunk) =>
-          `${chunk.name}  ${String(chunk.size).padStart(12)} bytes  ${chunk.complete ? 'sealed' : 'open'}`,
-      );
-      this.printData(chunks, lines, flags.json);
-    } finally {
-      client.close();
-    }
+    const { withClient } = await import('./shared/with-client.js');
+    const { chunks } = await withClient(flags.server, (client) =>
+      client.listChunks(flags.category, { group: flags.group }),
+    );
+    if (chunks.length === 0)
+      this.say(`Category ${flags.category} has no chunks for group ${flags.group}.`);
+    const lines = chunks.map(
+      (chunk) =>
+        `${chunk.name}  ${String(chunk.size).padStart(12)} bytes  ${chunk.complete ? 'sealed' : 'open'}`,
+    );
+    this.printData(chunks, lines, flags.json);
   }
 }

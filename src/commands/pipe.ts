@@ -5,7 +5,9 @@ import {
   environmentName,
   giveUpOption,
   groupFlag,
+  minSyncReplicasFlag,
   onceFlag,
+  replicasOption,
   retryForFlag,
   settingFlag,
   syncFlag,
@@ -49,6 +51,7 @@ export default class Pipe extends BaseCommand {
     'set-from': settingFlag,
     'set-to': settingFlag,
     'sync-each-write': syncFlag,
+    'min-sync-replicas': minSyncReplicasFlag,
   };
 
   async run(): Promise<void> {
@@ -77,6 +80,7 @@ export default class Pipe extends BaseCommand {
               group,
               once,
               sync: flags['sync-each-write'],
+              ...replicasOption(flags),
               ...giveUpOption(flags),
               state,
               log,

@@ -18,16 +18,11 @@ export default class Seal extends BaseCommand {
     const { flags } = await this.parse(Seal);
     const { checkCategoryName } = await import('../protocol/names.js');
     checkCategoryName(flags.category);
-    const { Client } = await import('../client/client.js');
-    const client = new Client({ server: flags.server });
-    try {
-      const receipt = await client.seal(flags.category);
-      const { category, chunk, size } = receipt;
-      if (flags.json) this.log(JSON.stringify(receipt));
-      else if (chunk === null) this.say(`Category ${category} has no open chunk on this node.`);
-      else this.say(`Sealed ${chunk} of category ${category} with ${size} bytes.`);
-    } finally {
-      client.close();
-    }
+    const { withClient } = await import('./shared/with-client.js');
+    const receipt = await withClient(flags.server, (client) => client.seal(flags.category));
+    const { category, chunk, size } = receipt;
+    if (flags.json) this.log(JSON.stringify(receipt));
+    else if (chunk === null) this.say(`Category ${category} has no open chunk on this node.`);
+    else this.say(`Sealed ${chunk} of category ${category} with ${size} bytes.`);
   }
 }

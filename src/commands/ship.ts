@@ -4,7 +4,9 @@ import {
   categoryFlag,
   environmentName,
   giveUpOption,
+  minSyncReplicasFlag,
   onceFlag,
+  replicasOption,
   retryForFlag,
   serverFlag,
   settingFlag,
@@ -42,6 +44,7 @@ export default class Ship extends BaseCommand {
     set: settingFlag,
     'retry-for': retryForFlag,
     'sync-each-write': syncFlag,
+    'min-sync-replicas': minSyncReplicasFlag,
   };
 
   async run(): Promise<void> {
@@ -56,9 +59,10 @@ export default class Ship extends BaseCommand {
     const { Client } = await import('../client/client.js');
     const client = new Client({ server });
     const { defaultStateDirectory, openPipelineState } = await import('./shared/pipeline-state.js');
+    // By the first address, so that nodes can be added behind it.
     const directory =
       flags.state ??
-      defaultStateDirectory({ verb: 'ship', category, parts: [from, client.server] });
+      defaultStateDirectory({ verb: 'ship', category, parts: [from, client.servers[0]] });
     const { runShip } = await import('./shared/ship-run.js');
     const { waitForNode } = await import('./shared/wait-for-node.js');
     await runUntilSignal(async (signal) => {
@@ -74,6 +78,7 @@ export default class Ship extends BaseCommand {
             once,
             batchBytesMax,
             sync: flags['sync-each-write'],
+            ...replicasOption(flags),
             ...giveUpOption(flags),
             state: state.journal,
             log: this.logger,

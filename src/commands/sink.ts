@@ -56,9 +56,10 @@ export default class Sink extends BaseCommand {
     const { Client } = await import('../client/client.js');
     const client = new Client({ server });
     const { defaultStateDirectory, openPipelineState } = await import('./shared/pipeline-state.js');
+    // By the first address, so that nodes can be added behind it.
     const directory =
       flags.state ??
-      defaultStateDirectory({ verb: 'sink', category, parts: [group, client.server] });
+      defaultStateDirectory({ verb: 'sink', category, parts: [group, client.servers[0]] });
     const { createSink, openOutput } = await import('./shared/sink-run.js');
     const { waitForNode } = await import('./shared/wait-for-node.js');
     await runUntilSignal(async (signal) => {

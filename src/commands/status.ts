@@ -19,18 +19,13 @@ export default class Status extends BaseCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Status);
-    const { Client } = await import('../client/client.js');
-    const client = new Client({ server: flags.server });
-    try {
-      const status = await client.status();
-      this.printData(
-        status,
-        [...describeNode(status), ...describeCluster(status), ...describeCategories(status)],
-        flags.json,
-      );
-    } finally {
-      client.close();
-    }
+    const { withClient } = await import('./shared/with-client.js');
+    const status = await withClient(flags.server, (client) => client.status());
+    this.printData(
+      status,
+      [...describeNode(status), ...describeCluster(status), ...describeCategories(status)],
+      flags.json,
+    );
   }
 }
 

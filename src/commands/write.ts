@@ -1,7 +1,15 @@
 import { Args } from '@oclif/core';
+import { systemRandom } from '../common/random.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import { BaseCommand } from './shared/base-command.js';
-import { categoryFlag, jsonFlag, serverFlag, syncFlag } from './shared/flags.js';
+import {
+  categoryFlag,
+  jsonFlag,
+  minSyncReplicasFlag,
+  replicasOption,
+  serverFlag,
+  syncFlag,
+} from './shared/flags.js';
 
 export default class Write extends BaseCommand {
   static override summary = 'Write messages that are given as words.';
@@ -26,6 +34,7 @@ export default class Write extends BaseCommand {
     category: categoryFlag,
     server: serverFlag,
     'sync-each-write': syncFlag,
+    'min-sync-replicas': minSyncReplicasFlag,
     json: jsonFlag,
   };
 
@@ -39,18 +48,22 @@ export default class Write extends BaseCommand {
     }
     const { checkCategoryName } = await import('../protocol/names.js');
     checkCategoryName(flags.category);
-    const { Client } = await import('../client/client.js');
-    const client = new Client({ server: flags.server });
-    try {
-      const pieces = argv.map((message) => Buffer.from(`${message}\n`));
-      const receipt = await client.write(flags.category, pieces, {
-        sync: flags['sync-each-write'],
-      });
-      const line = `Wrote ${receipt.size} bytes to ${receipt.chunk} at ${receipt.offset}.`;
-      if (flags.json) this.log(JSON.stringify(receipt));
-      else this.say(line);
-    } finally {
-      client.close();
-    }
+    const { withClient } = await import('./shared/with-client.js');
+    const pieces = argv.map((message) => Buffer.from(`${message}\n`));
+    const options = { sync: flags['sync-each-write'], ...replicasOption(flags) };
+    // The batch may go to several nodes, one after another, and is to be stored once.
+    const stamp = { producer: systemRandom.hex(8), sequence: 0 };
+    const receipt = await withClient(flags.server, (client) =>
+      client.write(
+        flags.category,
+        pieces,
+        client.servers.length === 1 ? options : { ...options, stamp },
+      ),
+    );
+    const { chunk, offset, size } = receipt;
+    // A repetition whose first copy came from another node has no place that this one knows.
+    const line = `Wrote ${size} bytes${chunk === null ? '' : ` to ${chunk} at ${offset}`}.`;
+    if (flags.json) this.log(JSON.stringify(receipt));
+    else this.say(line);
   }
 }

@@ -35,24 +35,19 @@ export default class GroupsAdd extends BaseCommand {
     const { checkCategoryName, checkGroupName } = await import('../../protocol/names.js');
     checkCategoryName(flags.category);
     checkGroupName(args.group);
-    const { Client } = await import('../../client/client.js');
-    const client = new Client({ server: flags.server });
-    try {
-      const { from } = flags;
-      const registration = await client.registerGroup(flags.category, args.group, { from });
-      const { group, category, created, freedChunks, freedBytes } = registration;
-      if (flags.json) this.log(JSON.stringify(registration));
-      else if (created)
-        this.say(
-          `Group ${group} of category ${category} begins at the ${from} message.${describeFreed(freedChunks, freedBytes)}`,
-        );
-      else
-        this.say(
-          `Group ${group} of category ${category} was registered before and stays as it is.`,
-        );
-    } finally {
-      client.close();
-    }
+    const { withClient } = await import('../shared/with-client.js');
+    const { from } = flags;
+    const registration = await withClient(flags.server, (client) =>
+      client.registerGroup(flags.category, args.group, { from }),
+    );
+    const { group, category, created, freedChunks, freedBytes } = registration;
+    if (flags.json) this.log(JSON.stringify(registration));
+    else if (created)
+      this.say(
+        `Group ${group} of category ${category} begins at the ${from} message.${describeFreed(freedChunks, freedBytes)}`,
+      );
+    else
+      this.say(`Group ${group} of category ${category} was registered before and stays as it is.`);
   }
 }
 

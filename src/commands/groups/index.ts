@@ -36,22 +36,17 @@ export default class Groups extends BaseCommand {
     const { flags } = await this.parse(Groups);
     const { checkCategoryName } = await import('../../protocol/names.js');
     if (flags.category !== undefined) checkCategoryName(flags.category);
-    const { Client } = await import('../../client/client.js');
-    const client = new Client({ server: flags.server });
-    try {
-      const { categories } = await client.status();
-      const groups = categories
-        .filter(({ name }) => name === (flags.category ?? name))
-        .flatMap(({ name, groups }) => groups.map((group) => ({ category: name, ...group })));
-      if (groups.length === 0) {
-        this.say(
-          'There are no groups: one comes into being when a sink reads, or with `groups add`.',
-        );
-      }
-      this.printData(groups, describe(groups), flags.json);
-    } finally {
-      client.close();
+    const { withClient } = await import('../shared/with-client.js');
+    const { categories } = await withClient(flags.server, (client) => client.status());
+    const groups = categories
+      .filter(({ name }) => name === (flags.category ?? name))
+      .flatMap(({ name, groups }) => groups.map((group) => ({ category: name, ...group })));
+    if (groups.length === 0) {
+      this.say(
+        'There are no groups: one comes into being when a sink reads, or with `groups add`.',
+      );
     }
+    this.printData(groups, describe(groups), flags.json);
   }
 }
 

@@ -26,20 +26,17 @@ export default class GroupsRm extends BaseCommand {
     const { checkCategoryName, checkGroupName } = await import('../../protocol/names.js');
     checkCategoryName(flags.category);
     checkGroupName(args.group);
-    const { Client } = await import('../../client/client.js');
-    const client = new Client({ server: flags.server });
-    try {
-      const removal = await client.removeGroup(flags.category, args.group);
-      const { group, category, removed, freedChunks, freedBytes } = removal;
-      if (flags.json) this.log(JSON.stringify(removal));
-      else if (!removed) this.say(`Category ${category} has no group ${group}.`);
-      else {
-        this.say(
-          `Removed group ${group} of category ${category}. Chunks that were deleted with it: ${freedChunks} (${formatBytes(freedBytes)}).`,
-        );
-      }
-    } finally {
-      client.close();
+    const { withClient } = await import('../shared/with-client.js');
+    const removal = await withClient(flags.server, (client) =>
+      client.removeGroup(flags.category, args.group),
+    );
+    const { group, category, removed, freedChunks, freedBytes } = removal;
+    if (flags.json) this.log(JSON.stringify(removal));
+    else if (!removed) this.say(`Category ${category} has no group ${group}.`);
+    else {
+      this.say(
+        `Removed group ${group} of category ${category}. Chunks that were deleted with it: ${freedChunks} (${formatBytes(freedBytes)}).`,
+      );
     }
   }
 }

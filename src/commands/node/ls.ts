@@ -19,19 +19,12 @@ export default class NodeLs extends BaseCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(NodeLs);
-    const { Client } = await import('../../client/client.js');
-    const client = new Client({ server: flags.server });
-    try {
-      const { clusterStatus } = await client.status();
-      const members: readonly MemberStatus[] = clusterStatus?.members ?? [];
-      if (members.length === 0) {
-        this.say(
-          'The node stands alone: a node becomes a member of a cluster with `serve --etcd`.',
-        );
-      }
-      this.printData(members, describeMembers(members), flags.json);
-    } finally {
-      client.close();
+    const { withClient } = await import('../shared/with-client.js');
+    const { clusterStatus } = await withClient(flags.server, (client) => client.status());
+    const members: readonly MemberStatus[] = clusterStatus?.members ?? [];
+    if (members.length === 0) {
+      this.say('The node stands alone: a node becomes a member of a cluster with `serve --etcd`.');
     }
+    this.printData(members, describeMembers(members), flags.json);
   }
 }

@@ -9,11 +9,6 @@ export async function changeNode(
 ): Promise<void> {
   const { checkNodeName } = await import('../../protocol/names.js');
   checkNodeName(node);
-  const { Client } = await import('../../client/client.js');
-  const client = new Client({ server });
-  try {
-    await client.changeNode(node, change, { force });
-  } finally {
-    client.close();
-  }
+  const { withClient } = await import('./with-client.js');
+  await withClient(server, (client) => client.changeNode(node, change, { force }));
 }

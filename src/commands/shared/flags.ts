@@ -17,7 +17,8 @@ export const categoryFlag = Flags.string({
 });
 
 export const serverFlag = Flags.string({
-  description: 'address of a node',
+  description:
+    'address of a node, or of several nodes of a cluster with commas between: when one fails, the next is asked',
   default: serverUrlDefault,
   env: environmentName('server'),
 });
@@ -60,6 +61,21 @@ export const syncFlag = Flags.boolean({
   description: 'have every write on disk (fdatasync) before it counts as accepted',
   env: environmentName('sync-each-write'),
 });
+
+export const minSyncReplicasFlag = Flags.integer({
+  description:
+    'have every write on so many other nodes before it counts as accepted (default: none)',
+  env: environmentName('min-sync-replicas'),
+  min: 0,
+});
+
+/** The copies that the flag asks for, in the form of an option that may be left out. */
+export function replicasOption(flags: { readonly 'min-sync-replicas': number | undefined }): {
+  minSyncReplicas?: number;
+} {
+  const minSyncReplicas = flags['min-sync-replicas'];
+  return minSyncReplicas === undefined ? {} : { minSyncReplicas };
+}
 
 export const jsonFlag = Flags.boolean({ description: 'print JSON' });
 

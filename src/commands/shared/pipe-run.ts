@@ -18,6 +18,7 @@ export interface PipeRun {
   readonly group: string;
   readonly once: boolean;
   readonly sync: boolean;
+  readonly minSyncReplicas?: number;
   readonly giveUpAfterMs?: number;
   readonly state: PipelineState;
   readonly log: Logger;
@@ -65,6 +66,7 @@ export async function runPipe(run: PipeRun, signal: AbortSignal): Promise<void> 
         category,
         once: run.once,
         sync: run.sync,
+        ...(run.minSyncReplicas === undefined ? {} : { minSyncReplicas: run.minSyncReplicas }),
         batchBytesMax,
         ...giveUp,
         state: state.journal,

@@ -16,6 +16,7 @@ export interface ShipRun {
   readonly category: string;
   readonly once: boolean;
   readonly sync: boolean;
+  readonly minSyncReplicas?: number;
   readonly giveUpAfterMs?: number;
   /** The largest batch that the node takes. */
   readonly batchBytesMax: number;
@@ -40,6 +41,7 @@ export async function runShip(run: ShipRun, signal: AbortSignal): Promise<void> 
     category: run.category,
     producer: {
       sync: run.sync,
+      ...(run.minSyncReplicas === undefined ? {} : { minSyncReplicas: run.minSyncReplicas }),
       batchBytesMax: run.batchBytesMax,
       onRetry: (error) => progress.problem(errorMessage(error)),
       ...(run.giveUpAfterMs === undefined ? {} : { giveUpAfterMs: run.giveUpAfterMs }),

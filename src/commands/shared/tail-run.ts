@@ -1,5 +1,7 @@
 import type { Client } from '../../client/client.js';
+import type { CallOptions } from '../../client/client-calls.js';
 import { Consumer } from '../../client/consumer.js';
+import { callEachNode } from '../../client/retry-on-nodes.js';
 import { errorMessage } from '../../protocol/chukcha-error.js';
 import type { ListedChunk } from '../../protocol/http-api.js';
 import { parseChunkName } from '../../protocol/names.js';
@@ -26,8 +28,11 @@ const NEWLINE = 0x0a;
 /** Prints the last messages and then those that come, until the signal aborts or nobody reads any more. */
 export async function runTail(run: TailRun, signal: AbortSignal): Promise<void> {
   const { client, category, once, giveUpAfterMs } = run;
+  const { lineCount } = run;
   const position =
-    run.lineCount === 'all' ? undefined : await findStart(client, category, run.lineCount, signal);
+    lineCount === 'all'
+      ? undefined
+      : await callEachNode(client, () => findStart(client, category, lineCount, signal));
   const consumer = new Consumer(client, {
     category,
     group: observerGroup,
@@ -46,6 +51,9 @@ export async function runTail(run: TailRun, signal: AbortSignal): Promise<void> 
   }
 }
 
+/** What is looked at is all of one node, because another one may have less than it. */
+type Look = Required<Pick<CallOptions, 'server' | 'signal'>>;
+
 /** Where to begin so that each owner's last `lineCount` messages are shown. */
 async function findStart(
   client: Client,
@@ -53,7 +61,8 @@ async function findStart(
   lineCount: number,
   signal: AbortSignal,
 ): Promise<Position> {
-  const { chunks, cluster } = await client.listChunks(category, { group: observerGroup, signal });
+  const look: Look = { server: client.server, signal };
+  const { chunks, cluster } = await client.listChunks(category, { group: observerGroup, ...look });
   const byOwner = new Map<string, ListedChunk[]>();
   for (const chunk of chunks) {
     const owner = parseChunkName(chunk.name)?.owner ?? '';
@@ -61,7 +70,7 @@ async function findStart(
   }
   const owners = new Map<string, OwnerPosition>();
   for (const [owner, owned] of byOwner) {
-    owners.set(owner, await findOwnerStart(client, category, owned, lineCount, signal));
+    owners.set(owner, await findOwnerStart(client, category, owned, lineCount, look));
   }
   return { cluster, owners: Object.fromEntries(owners) };
 }
@@ -72,12 +81,12 @@ async function findOwnerStart(
   category: string,
   chunks: readonly ListedChunk[],
   lineCount: number,
-  signal: AbortSignal,
+  look: Look,
 ): Promise<OwnerPosition> {
   let start: OwnerPosition = { index: 0, offset: 0 };
   let missing = lineCount;
   for (const chunk of chunks.toReversed()) {
-    const found = await findLines(client, category, chunk, missing, signal);
+    const found = await findLines(client, category, chunk, missing, look);
     start = { index: parseChunkName(chunk.name)?.index ?? 0, offset: found.offset };
     missing -= found.lineCount;
     if (missing <= 0 || found.offset > 0) break;
@@ -91,7 +100,7 @@ async function findLines(
   category: string,
   chunk: ListedChunk,
   lineCount: number,
-  signal: AbortSignal,
+  look: Look,
 ): Promise<{ readonly offset: number; readonly lineCount: number }> {
   if (lineCount === 0) return { offset: chunk.size, lineCount: 0 };
   const from = Math.max(0, chunk.size - lookBackBytesMax);
@@ -99,7 +108,7 @@ async function findLines(
     chunk: chunk.name,
     offset: from,
     byteCountMax: lookBackBytesMax,
-    signal,
+    ...look,
   });
   // The chunk may have grown since it was listed; what is behind is new and is shown in any case.
   const bytes = answer.bytes.subarray(0, chunk.size - from);
