@@ -58,8 +58,9 @@ export class AckStates {
     return new AckStates(this.toRecords());
   }
 
+  /** In one form for each state: two that are equal have the same JSON. */
   toRecords(): AckRecords {
-    const groups = [...this.#groups].map(([name, { generation, removed, owners }]) => {
+    const groups = sorted(this.#groups).map(([name, { generation, removed, owners }]) => {
       const record = { generation, ...(removed && { removed }), acked: toRecords(owners) };
       return [name, record] as const;
     });
@@ -207,10 +208,14 @@ function mergeInto(owners: Owners, records: OwnerRecords): void {
   }
 }
 
+function sorted<T>(byName: ReadonlyMap<string, T>): (readonly [string, T])[] {
+  return [...byName].sort(([left], [right]) => (left < right ? -1 : 1));
+}
+
 function fromRecords(owners: OwnerRecords): Owners {
   return new Map(Object.entries(owners).map(([owner, record]) => [owner, new AckSet(record)]));
 }
 
 function toRecords(owners: Owners): OwnerRecords {
-  return Object.fromEntries([...owners].map(([owner, set]) => [owner, set.toRecord()] as const));
+  return Object.fromEntries(sorted(owners).map(([owner, set]) => [owner, set.toRecord()] as const));
 }
