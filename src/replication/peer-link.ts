@@ -79,7 +79,7 @@ export class PeerLink {
       channel.close();
       return false;
     }
-    log.info('Replicating a peer.', { peer: name, url });
+    log.info('Replicating a peer.', { peer: name, address: url });
     this.#problem = undefined;
     const reason = await use(channel);
     this.#problem = reason;

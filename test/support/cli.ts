@@ -82,8 +82,7 @@ export class CliNode {
       'serve',
       '--data',
       dataDirectory,
-      '--name',
-      'node1',
+      ...(words.includes('--name') ? [] : ['--name', 'node1']),
       ...listen,
       ...words,
     ]);
