@@ -77,6 +77,8 @@ export class FakeReplica {
   /** Chunks that this replica knows to be acknowledged. */
   readonly acked = new Set<string>();
   url = '';
+  /** Calls that showed it a version of a list that another node had given. */
+  foreignVersionCount = 0;
   readonly #log: FakeLog;
   readonly #options: FakeReplicaOptions;
   readonly #server: Server;
@@ -202,7 +204,9 @@ export class FakeReplica {
   }
 
   async #sendList(query: URLSearchParams, response: ServerResponse): Promise<void> {
-    await this.#hold(query, response, () => query.get('version') === this.#version);
+    const version = query.get('version') ?? this.#version;
+    if (!version.startsWith(`${this.url}.`)) this.foreignVersionCount += 1;
+    await this.#hold(query, response, () => version === this.#version);
     response.writeHead(200, {
       'chukcha-list-version': this.#version,
       'chukcha-cluster-id': this.#options.cluster ?? 'cluster1',
