@@ -57,7 +57,7 @@ t.test('groups are added, followed and removed by hand, and chunks acknowledged'
   const status = (await run('status')).text;
   t.match(
     status,
-    /^node +node1, running\ncluster +[0-9a-f]{16}\nversion +\d+\.\d+\.\d+\nup +\d+ s, /,
+    /^node +node1, running\ncluster +none, it stands alone \([0-9a-f]{16}\)\nversion +\d+\.\d+\.\d+\nup +\d+ s, /,
   );
   t.match(status, /^CATEGORY +CHUNKS +SIZE +GROUP +TO ACKNOWLEDGE$/m);
   t.match(status, /^web +1 +6 bytes +reader +6 bytes$/m);
