@@ -134,6 +134,11 @@ const offences: readonly Offence[] = [
     breach: 'src/coordination/etcd.ts, src/coordination/bad.ts all import what one file may',
   },
   {
+    rule: 'cockatiel is for the adapter of etcd3',
+    modules: [['src/coordination/bad.ts', "import { retry } from 'cockatiel';"]],
+    breach: 'src/coordination/bad.ts imports cockatiel, which is kept to other places',
+  },
+  {
     rule: 'a plugin imports its own dependencies only',
     modules: [['plugins/input-file/src/bad.ts', "import { Ajv } from 'ajv/dist/2020.js';"]],
     breach:

@@ -65,6 +65,8 @@ const limitDefaults: EtcdCoordinatorLimits = {
  * The table in etcd. The link knows which member is used and whether it answers, the mirror keeps the copy like the
  * table, the keeper holds entries, the snapshot is for the next start; changes go straight to the table.
  *
+ * Loading etcd3 takes a third of a second, so a node that stands alone should not import this file.
+ *
  * Versions are revisions of etcd. They begin again when its data is wiped: a change that was decided upon before and
  * is made after may then hit another value.
  */

@@ -121,6 +121,7 @@ export class LeaseKeeper {
     const { clock, random, changed, log } = this.#ports;
     const { signal } = this.#stop;
     let backoff = new Backoff(random, failureBackoff);
+    let isLogged = false;
     while (!signal.aborted) {
       try {
         if (this.#restMs() <= 0 && this.#held.size > 0) await this.#renew();
@@ -128,6 +129,7 @@ export class LeaseKeeper {
           await this.#makeAnew(key);
         }
         backoff = new Backoff(random, failureBackoff);
+        isLogged = false;
         const isIdle = this.#held.size === 0;
         await ChangeSignal.waitForAny([this.#woken, changed], {
           clock,
@@ -136,7 +138,10 @@ export class LeaseKeeper {
         });
       } catch (error) {
         if (signal.aborted) return;
-        if (!(error instanceof EtcdFailure) || error.kind === 'refused') {
+        // The link logs what is not answered; what etcd refuses, it may refuse for long.
+        const isUnanswered = error instanceof EtcdFailure && error.kind !== 'refused';
+        if (!isUnanswered && !isLogged) {
+          isLogged = true;
           log.error('An entry that this node holds could not be kept; it is tried again.', {
             reason: errorMessage(error),
           });

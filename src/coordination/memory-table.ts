@@ -57,13 +57,10 @@ export class MemoryTable {
     this.#users.add(user);
   }
 
-  /** Forgets a user and what it holds. */
+  /** Forgets a user and what it holds; one that is cut off cannot let go, so its entries go in their time. */
   delete(user: MemoryTableUser): void {
     this.#users.delete(user);
-    this.#cutOff.get(user)?.cancel();
-    // What was cut off before it ended cannot let go: its entries go in their time.
-    if (this.#cutOff.has(user)) this.#clock.after(holdMsMax, () => this.#removeHeld(user));
-    else this.#removeHeld(user);
+    if (!this.#cutOff.has(user)) this.#removeHeld(user);
   }
 
   isCutOff(user: MemoryTableUser): boolean {
