@@ -4,6 +4,7 @@ import { cpus, loadavg, tmpdir, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { benchMemory } from './memory.js';
 import { benchReadChunks } from './read-chunks.js';
+import { benchReplicated } from './replicated.js';
 import { benchShipAndSink } from './ship-and-sink.js';
 import type { BenchOptions } from './support/bench-options.js';
 import { benchWriteBatches } from './write-batches.js';
@@ -26,6 +27,10 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'read-chunks': {
     summary: 'GET /read of 1 and 4 MiB beside a loopback copy of as many bytes',
     run: benchReadChunks,
+  },
+  replicated: {
+    summary: 'POST /write that waits for a replica, and how fast a stored backlog is followed',
+    run: benchReplicated,
   },
   memory: {
     summary: 'what a node holds while 10 GB pass, and for each connection',

@@ -19,6 +19,7 @@ const lookCountMax = 50;
 export class ChildServer {
   readonly url: URL;
   readonly #child: ChildProcess;
+  #isShared = false;
 
   private constructor(child: ChildProcess, url: URL) {
     this.#child = child;
@@ -70,8 +71,16 @@ export class ChildServer {
     return lastMib;
   }
 
+  /** The same server for one of several who use it: their `stop` leaves it running. */
+  share(): ChildServer {
+    const shared = new ChildServer(this.#child, this.url);
+    shared.#isShared = true;
+    return shared;
+  }
+
   /** Lets the server end, and ends it after twenty seconds. */
   async stop(): Promise<void> {
+    if (this.#isShared) return;
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exited = new Promise((resolve) => this.#child.once('exit', resolve));
     this.#child.kill('SIGTERM');

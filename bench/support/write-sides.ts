@@ -1,3 +1,4 @@
+import type { ChildServer } from './child-server.js';
 import type { Side } from './compare.js';
 import type { HttpLoad } from './http-load.js';
 import { makeRequest, repeatRequest } from './requests.js';
@@ -13,6 +14,17 @@ export type WriteLoad = Omit<HttpLoad, 'takeRequests'>;
 export function nodeSide(name: string, body: Buffer, load: WriteLoad, query = ''): Side {
   const request = makeRequest('POST', `/write?category=bench${query}`, body);
   return { name, start: startNode, load: withRequest(load, request) };
+}
+
+/** As `nodeSide`, at a node that others replicate, and that several sides use in turn. */
+export function memberSide(
+  name: string,
+  node: ChildServer,
+  body: Buffer,
+  load: WriteLoad,
+  query = '',
+): Side {
+  return { ...nodeSide(name, body, load, query), start: async () => node.share() };
 }
 
 /** The plain server that a node is measured against. */
