@@ -27,11 +27,16 @@ export default class Verify extends BaseCommand {
     const { args, flags } = await this.parse(Verify);
     const { verifyDirectory } = await import('../storage/verify-directory.js');
     const { nodeDisk } = await import('../storage/node-disk.js');
+    const { hasSystemCode } = await import('../storage/disk.js');
     const { DirectoryLock } = await import('../storage/directory-lock.js');
     const { requireDataDirectory } = await import('../node/identity.js');
     const directory = resolve(args.directory);
     await requireDataDirectory(nodeDisk, directory);
-    const lock = await DirectoryLock.take(directory, 'chukcha verify');
+    const lock = await DirectoryLock.take(directory, 'chukcha verify').catch((error: Error) => {
+      // Where nobody can write, there is nobody to be kept out: a disk that has failed, or a snapshot.
+      if (!hasSystemCode(error.cause, 'EROFS')) throw error;
+      return undefined;
+    });
     const counts = { intact: 0, note: 0, damage: 0, checkedBytes: 0 };
     try {
       for await (const finding of verifyDirectory(nodeDisk, directory)) {
@@ -45,7 +50,7 @@ export default class Verify extends BaseCommand {
         }
       }
     } finally {
-      await lock.release();
+      await lock?.release();
     }
     this.say(
       `${counts.intact} intact, ${counts.note} with a note, ${counts.damage} damaged; ${formatBytes(counts.checkedBytes)} checked.`,

@@ -81,16 +81,24 @@ export class DirectoryLock {
   async release(): Promise<void> {
     if (this.#state === 'released') return;
     this.#state = 'released';
-    if (this.#isVisible) rmSync(`${this.#directory}/${this.#name}`, { force: true });
+    if (this.#isVisible) this.#removeName();
     if (this.#server.listening) await new Promise((resolve) => this.#server.close(resolve));
     if (this.#descriptor !== -1) closeSync(this.#descriptor);
+  }
+
+  #removeName(): void {
+    try {
+      rmSync(`${this.#directory}/${this.#name}`, { force: true });
+    } catch {
+      // On a disk that has become read-only the name stays, as that of a process that died does.
+    }
   }
 
   /** The socket gets its visible name only when it listens: until then it would be taken for a dead one. */
   async #listen(directory: string): Promise<void> {
     const hiddenName = `new-${this.#name}`;
     try {
-      mkdirSync(this.#directory, { recursive: true });
+      makeUnlessThere(this.#directory);
       this.#descriptor = openSync(this.#directory, 'r');
       // The names of the dead go first: on a disk without inodes left, one of theirs is needed for this one.
       await this.#removeDead();
@@ -193,6 +201,15 @@ export class DirectoryLock {
     return process.platform === 'linux'
       ? `/proc/self/fd/${this.#descriptor}/${name}`
       : `${this.#directory}/${name}`;
+  }
+}
+
+/** Not with `recursive`, which tells a read-only disk as `ENOENT`. */
+function makeUnlessThere(directory: string): void {
+  try {
+    mkdirSync(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }
 

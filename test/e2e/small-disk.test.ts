@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statfsSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { Client } from '../../src/index.js';
@@ -250,3 +250,22 @@ t.test(
     await checkVerified(t, data);
   },
 );
+
+t.test('a node stops on a read-only disk, and what is there can be verified', async (t) => {
+  const disk = SmallDisk.mount(t, 'size=4m');
+  if (disk === undefined) return;
+  const data = join(disk.directory, 'data');
+  const node = await CliNode.start(data, ['--disk-reserve', '0', '--flush-interval', '50ms']);
+  const client = new Client({ server: node.url });
+  await new Ledger().write(client, 10);
+  await client.seal(category);
+  client.close();
+  await until(() => disk.remount('ro'));
+  const { exit, stderr } = await node.stop();
+  t.equal(exit, 0, stderr);
+  await checkVerified(t, data);
+  disk.remount('rw');
+  rmSync(join(data, 'running.lock'), { recursive: true });
+  disk.remount('ro');
+  await checkVerified(t, data);
+});
