@@ -5,7 +5,7 @@ import { type ChunkHome, chunkIndexPath, parseIndexName } from './chunk.js';
 import { findDamaged } from './chunk-check.js';
 import { checkSealedChunk } from './chunk-health.js';
 import { type CategoryLayout, dataLayout, listCategories, listOrNone } from './data-layout.js';
-import type { Disk } from './disk.js';
+import type { DirectoryEntry, Disk } from './disk.js';
 import { GroupBook } from './group-book.js';
 import { IndexAllocator } from './index-allocator.js';
 import { ProducerBook } from './producer-book.js';
@@ -36,14 +36,19 @@ export async function* verifyDirectory(
   for (const category of await listCategories(disk, layout)) {
     const { home, stateDirectory, quarantineDirectory } = layout.category(category);
     yield* checkStateFiles(disk, category, stateDirectory);
-    const names = (await listOrNone(disk, home.directory)).map(({ name }) => name).sort();
-    for (const name of names) yield await checkEntry(disk, category, home, name);
+    const entries = (await listOrNone(disk, home.directory)).toSorted(byName);
+    for (const entry of entries) yield await checkEntry(disk, category, home, entry);
+    const names = entries.flatMap(({ name, kind }) => (kind === 'file' ? name : []));
     yield* findMissing(disk, category, layout.category(category), new Set(names));
     for (const { name } of await listOrNone(disk, quarantineDirectory)) {
       const sentence = `lies in ${quarantineDirectory}, moved aside because it was damaged: remove it when it is not needed.`;
       yield { category, name, checkedBytes: 0, kind: 'note', sentence };
     }
   }
+}
+
+function byName(left: DirectoryEntry, right: DirectoryEntry): number {
+  return left.name < right.name ? -1 : 1;
 }
 
 async function* checkStateFiles(
@@ -91,10 +96,10 @@ async function checkEntry(
   disk: Disk,
   category: string,
   home: ChunkHome,
-  name: string,
+  { name, kind }: DirectoryEntry,
 ): Promise<Finding> {
   const finding = { category, name, checkedBytes: 0 };
-  if (parseChunkName(name) === undefined) {
+  if (kind !== 'file' || parseChunkName(name) === undefined) {
     return { ...finding, kind: 'note', sentence: 'is not a chunk; the node leaves it alone.' };
   }
   const path = `${home.directory}/${name}`;

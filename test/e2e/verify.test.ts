@@ -1,4 +1,12 @@
-import { appendFileSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { openIdentity } from '../../src/node/identity.js';
@@ -124,6 +132,20 @@ t.test('a chunk that somebody has taken away is missed', async (t) => {
     stdout.toString(),
     /^damage: logs\/node1-chunk0{9} is missing with its 14 bytes: restore/,
   );
+});
+
+t.test('what has the name of a chunk and is no file is no chunk', async (t) => {
+  const data = await makeData(t, 'stop');
+  mkdirSync(join(data.directory, 'logs/node1-chunk000000007'));
+  symlinkSync('/nowhere', join(data.directory, 'logs/node1-chunk000000008'));
+  const { exit, stdout } = await verify(data);
+  t.equal(exit, 0);
+  t.match(stdout.toString(), /^(note: logs\/node1-chunk0{8}[78] is not a chunk; .*\n){2}$/);
+  renameSync(data.chunk, join(data.directory, 'elsewhere'));
+  mkdirSync(data.chunk);
+  const hidden = await verify(data);
+  t.equal(hidden.exit, 1);
+  t.match(hidden.stdout.toString(), /^damage: .* is missing with its 14 bytes/m);
 });
 
 t.test('what a node moved aside is noted', async (t) => {
