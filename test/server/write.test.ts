@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { Agent } from 'node:http';
 import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
@@ -351,5 +351,18 @@ await t.test('writes to many categories and chunks at once keep every batch whol
   }
   t.equal(found, answers.length);
   t.ok((await chunkFiles(server.directory, 'c0')).length > 1, 'several chunks were written');
+  await server.close();
+});
+
+await t.test('a write that is refused for want of room makes no category', async (t) => {
+  const directory = t.testdir();
+  const server = await startServer({ directory, diskReserve: Number.MAX_SAFE_INTEGER });
+  const ways = { lane: {}, koa: { 'Transfer-Encoding': 'chunked' } };
+  for (const [way, headers] of Object.entries(ways)) {
+    const answer = await call(server.url, `/write?category=${way}`, { body: 'a\n', headers });
+    t.match(errorOf(answer), { status: 507, code: 'disk_full' });
+  }
+  t.same(await server.store.categories(), []);
+  t.same(readdirSync(`${directory}/.chukcha`), ['ballast']);
   await server.close();
 });

@@ -64,6 +64,12 @@ export function submitBatch(
     category.submit(submission);
     return;
   }
+  // Before a category is made for it: that takes room itself.
+  const noRoom = store.refusal();
+  if (noRoom !== undefined) {
+    submission.failed(noRoom);
+    return;
+  }
   store.category(categoryName).then(
     (opened) => opened.submit(submission),
     (error: unknown) => submission.failed(error),
