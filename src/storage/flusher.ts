@@ -46,6 +46,11 @@ export class Flusher {
     return this.#queued;
   }
 
+  /** Whether there is something that was not made durable yet. */
+  get isDirty(): boolean {
+    return this.#dirty.size > 0;
+  }
+
   /** Flushes what is left and stops; what cannot be flushed now is left to the next start. */
   close(): Promise<void> {
     this.#closed = true;

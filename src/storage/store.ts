@@ -224,7 +224,8 @@ export class Store {
   /** Refuses further writes, then makes durable and seals what was accepted. */
   async close(): Promise<void> {
     await this.#stop();
-    if (!this.#guard.hasFailed) await leaveCleanMarker(this.disk, this.#layout.stateDirectory);
+    const isDurable = !this.#guard.hasFailed && !this.#flusher.isDirty;
+    if (isDurable) await leaveCleanMarker(this.disk, this.#layout.stateDirectory);
   }
 
   async #openAll(): Promise<void> {

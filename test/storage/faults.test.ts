@@ -275,6 +275,18 @@ await t.test('without a free descriptor a sync is tried again later', async (t) 
   await store.close();
 });
 
+await t.test('a stop that could not make all durable is no clean one', async (t) => {
+  const { directory, disk, store, category } = await openFaulty(t.testdir());
+  await append(category, 'a\n');
+  disk.inject({ operation: 'syncDirectory', path: ownDirectory, code: 'EMFILE', times: 100 });
+  await store.close();
+  const next = new FaultDisk();
+  const again = await openStore({ directory, disk: next });
+  t.equal(next.count('syncDirectory', ownDirectory), 1, 'the next start does it');
+  t.match((await again.category('logs')).list('default'), [{ name: first, size: 2 }]);
+  await again.close();
+});
+
 await t.test('files that are durable give up their descriptors for the name', async (t) => {
   const { directory, disk, store, category } = await openFaulty(t.testdir());
   disk.inject({ operation: 'syncDirectory', path: ownDirectory, code: 'EMFILE' });
