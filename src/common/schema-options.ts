@@ -92,5 +92,8 @@ function describe(error: ErrorObject, schema: SchemaForOptions): string {
 function expectation(error: ErrorObject): string {
   if (error.keyword === 'enum')
     return `must be one of ${(error.params['allowedValues'] as unknown[]).join(', ')}`;
+  // What a `pattern` is about, in words: its text is for machines.
+  const { form } = (error.parentSchema ?? {}) as { readonly form?: string };
+  if (error.keyword === 'pattern' && form !== undefined) return `must be ${form}`;
   return error.message ?? 'is not allowed';
 }

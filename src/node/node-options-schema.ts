@@ -27,12 +27,14 @@ export const nodeOptionsSchema = {
     listen: {
       type: 'string',
       pattern: '^(\\[[0-9A-Fa-f:.]+\\]|[^:\\s]+):[0-9]{1,5}$',
+      form: 'HOST:PORT, for example 127.0.0.1:8080 or [::1]:8080',
       default: '127.0.0.1:8080',
       description: 'address to listen on, as HOST:PORT; port 0 takes any free one',
     },
     name: {
       type: 'string',
       pattern: '^[A-Za-z0-9_-]{1,64}$',
+      form: '1 to 64 of the characters A-Z, a-z, 0-9, _ and -',
       description:
         'name of the node, unique in its cluster (default: the one in the directory, or the host name)',
     },

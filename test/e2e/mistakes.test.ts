@@ -58,11 +58,11 @@ t.test('wrong words end with 2 and say what is expected', async (t) => {
   await checkFailure(t, ['plugins', 'inspect', 'nope'], { exit: 2, sentence: /no plugin "nope"/ });
   await checkFailure(t, ['serve', '--listen', 'nowhere'], {
     exit: 2,
-    sentence: /listen is "nowhere"/,
+    sentence: /listen is "nowhere": it must be HOST:PORT, for example/,
   });
   await checkFailure(t, ['serve', '--data', directory, '--name', 'a/b'], {
     exit: 2,
-    sentence: /name is "a\/b"/,
+    sentence: /name is "a\/b": it must be 1 to 64 of the characters A-Z/,
   });
   await checkFailure(t, ['serve', '--max-chunk-size', '-5'], {
     exit: 2,
