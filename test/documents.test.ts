@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { errorCodes } from '../src/protocol/error-codes.js';
 import * as limits from '../src/protocol/limits.js';
+import { call, json, startServer, write } from './support/test-server.js';
 
 t.test('the error table of the HTTP interface is the one of the code', (t) => {
   const rows = readFileSync('docs/http-api.md', 'utf8').matchAll(
@@ -37,3 +38,29 @@ t.test('the limits of the README are those of the code', (t) => {
   }
   t.end();
 });
+
+t.test(
+  'every field of a status is in the document, and every one there is in a status',
+  async (t) => {
+    const server = await startServer({ directory: t.testdir() });
+    await write(server, 'a\n');
+    await call(server.url, '/groups/archive?category=logs', { method: 'PUT' });
+    await server.store.scrub();
+    const status = json(await call(server.url, '/status'));
+    await server.close();
+    const example = /curl "\$NODE\/status"\n(.*?)\n\n/s.exec(
+      readFileSync('docs/http-api.md', 'utf8'),
+    );
+    t.same(fieldsOf(JSON.parse(example?.[1] ?? '')), fieldsOf(status));
+  },
+);
+
+/** The names of all fields, in their order. */
+function fieldsOf(value: unknown): string[] {
+  const names: string[] = [];
+  JSON.stringify(value, (name: string, inner: unknown) => {
+    if (!/^\d*$/.test(name)) names.push(name);
+    return inner;
+  });
+  return names;
+}
