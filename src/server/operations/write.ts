@@ -50,7 +50,7 @@ export function submitBatch(
     asked.failed(error);
     return;
   }
-  const refusal = cluster === undefined ? alone(replicaCount) : cluster.refusal(replicaCount);
+  const refusal = replicaRefusal({ cluster }, replicaCount);
   if (refusal !== undefined) {
     asked.failed(refusal);
     return;
@@ -74,6 +74,14 @@ export function submitBatch(
     (opened) => opened.submit(submission),
     (error: unknown) => submission.failed(error),
   );
+}
+
+/** Why the node cannot promise so many replicas now; asked before a body is read too. */
+export function replicaRefusal(
+  { cluster }: Pick<ServerPorts, 'cluster'>,
+  replicaCount: number,
+): ChukchaError | undefined {
+  return cluster === undefined ? alone(replicaCount) : cluster.refusal(replicaCount);
 }
 
 /** The JSON that a write is answered with, in ASCII, with a newline. */

@@ -3,6 +3,7 @@ import type { Appended } from '../../storage/batch.js';
 import {
   parseWrite,
   receiptBody,
+  replicaRefusal,
   type StampHeaders,
   submitBatch,
   writeQueryNames,
@@ -20,6 +21,8 @@ export const writeRoute: Route = {
     // Only `Set-Cookie` can be a list: Node joins the others with commas, which no name has.
     const stamp = { producer, sequence } as StampHeaders;
     const { categoryName, replicaCount, ...call } = parseWrite(query, stamp);
+    const refusal = replicaRefusal(ports, replicaCount);
+    if (refusal !== undefined) throw refusal;
     const body = await readBody(context.req, context.res, ports);
     try {
       const { pieces, byteCount } = body;
