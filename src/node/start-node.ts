@@ -14,6 +14,7 @@ import { OpenFiles } from '../storage/open-files.js';
 import { Store } from '../storage/store.js';
 import { ClusterNode, type ClusterNodePorts } from './cluster-node.js';
 import { type Entrance, enter, type OpenCoordinator } from './entrance.js';
+import { createNodeMetrics, reasonsAgainst } from './node-metrics.js';
 import type { NodeOptions } from './node-options.js';
 import { createNodeStatus } from './node-status.js';
 
@@ -66,6 +67,15 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
     const files = new OpenFiles({ disk, clock });
     const budget = new ByteBudget(options.inFlightBytesMax);
     const cluster = createClusterNode(options, entrance, { store, files, clock, random, log });
+    const status = createNodeStatus({
+      identity,
+      store,
+      clock,
+      budget,
+      stopping: stopping.signal,
+      cluster: cluster && (() => cluster.status()),
+      isDraining: () => cluster?.isDraining ?? false,
+    });
     const serverPorts = {
       store,
       clock,
@@ -77,15 +87,9 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
       clusterId: identity.clusterId,
       batchBytesMax: options.batchBytesMax,
       cluster,
-      status: createNodeStatus({
-        identity,
-        store,
-        clock,
-        budget,
-        stopping: stopping.signal,
-        cluster: cluster && (() => cluster.status()),
-        isDraining: () => cluster?.isDraining ?? false,
-      }),
+      status,
+      readiness: async () => reasonsAgainst(await status()),
+      metrics: createNodeMetrics(status),
       stopping: stopping.signal,
     };
     const address = { host: options.host, port: options.port };

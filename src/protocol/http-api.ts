@@ -11,6 +11,8 @@ export const paths = {
   status: '/status',
   nodes: '/nodes',
   live: '/livez',
+  ready: '/readyz',
+  metrics: '/metrics',
   produce: '/produce',
   consume: '/consume',
 } as const;

@@ -12,8 +12,10 @@ import { listCategoriesRoute } from './routes/list-categories-route.js';
 import { listChunksRoute } from './routes/list-chunks-route.js';
 import { listGroupsRoute } from './routes/list-groups-route.js';
 import { liveRoute } from './routes/live-route.js';
+import { metricsRoute } from './routes/metrics-route.js';
 import { produceRoute } from './routes/produce-route.js';
 import { readRoute } from './routes/read-route.js';
+import { readyRoute } from './routes/ready-route.js';
 import { registerGroupRoute } from './routes/register-group-route.js';
 import { removeGroupRoute } from './routes/remove-group-route.js';
 import { sealRoute } from './routes/seal-route.js';
@@ -36,6 +38,8 @@ const routes: readonly Route[] = [
   statusRoute,
   changeNodeRoute,
   liveRoute,
+  readyRoute,
+  metricsRoute,
   produceRoute,
   consumeRoute,
 ];

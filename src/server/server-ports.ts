@@ -26,6 +26,10 @@ export interface ServerPorts {
   readonly cluster: ClusterPorts | undefined;
   /** What the node says of itself; it knows more of it than the routes do. */
   readonly status: () => Promise<NodeStatus>;
+  /** Why the node takes no writes, as sentences; none when it does. */
+  readonly readiness: () => Promise<readonly string[]>;
+  /** The metrics in the text form of Prometheus. */
+  readonly metrics: { readonly contentType: string; read(): Promise<string> };
   /** Aborts when the node begins to stop: long polls answer at once, connections are closed after use. */
   readonly stopping: AbortSignal;
 }

@@ -306,3 +306,39 @@ await t.test(
     await server.close();
   },
 );
+
+await t.test('readiness says why no writes are taken', async (t) => {
+  const disk = new FaultDisk();
+  const server = await startServer({ directory: t.testdir(), disk });
+  const ready = await call(server.url, '/readyz', {});
+  t.equal(ready.status, 200);
+  t.same(json(ready), { ready: true, reasons: [] });
+  await write(server, 'a\n');
+  disk.inject({ operation: 'sync', path: /chunk000000000$/, code: 'EIO' });
+  await call(server.url, '/write?category=logs&sync_each_write=true', {
+    method: 'POST',
+    body: 'b\n',
+  });
+  const failed = await call(server.url, '/readyz', {});
+  t.equal(failed.status, 503);
+  t.match((json(failed) as { reasons: string[] }).reasons, [/could not be made durable/]);
+  await server.close();
+});
+
+await t.test('metrics say what the status says', async (t) => {
+  const server = await startServer({ directory: t.testdir() });
+  await write(server, 'a\n');
+  await (await server.store.category('logs')).registerGroup('audit');
+  const answer = await call(server.url, '/metrics', {});
+  const text = answer.body.toString();
+  t.match(answer.headers['content-type'], /^text\/plain/);
+  for (const line of [
+    'chukcha_ready 1',
+    'chukcha_chunks{category="logs"} 1',
+    'chukcha_chunk_bytes{category="logs"} 2',
+    'chukcha_group_lag_bytes{category="logs",group="audit"} 2',
+  ]) {
+    t.ok(text.includes(`${line}\n`), line);
+  }
+  await server.close();
+});

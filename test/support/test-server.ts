@@ -1,6 +1,7 @@
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import type Koa from 'koa';
 import { createRateLimitedLogger } from '../../src/common/rate-limited-logger.js';
+import { createNodeMetrics, reasonsAgainst } from '../../src/node/node-metrics.js';
 import { createNodeStatus } from '../../src/node/node-status.js';
 import { batchBytesMaxDefault, inFlightBytesMaxDefault } from '../../src/protocol/limits.js';
 import { createApp } from '../../src/server/app.js';
@@ -44,6 +45,15 @@ export async function startServer(
   const stopping = new AbortController();
   const identity = testIdentity(options.nodeName);
   const budget = new ByteBudget(options.inFlightBytesMax ?? inFlightBytesMaxDefault);
+  const status = createNodeStatus({
+    identity,
+    store,
+    clock,
+    budget,
+    stopping: stopping.signal,
+    cluster: undefined,
+    isDraining: () => false,
+  });
   const ports: ServerPorts = {
     store,
     clock,
@@ -55,15 +65,9 @@ export async function startServer(
     clusterId: identity.clusterId,
     batchBytesMax: options.batchBytesMax ?? batchBytesMaxDefault,
     cluster: undefined,
-    status: createNodeStatus({
-      identity,
-      store,
-      clock,
-      budget,
-      stopping: stopping.signal,
-      cluster: undefined,
-      isDraining: () => false,
-    }),
+    status,
+    readiness: async () => reasonsAgainst(await status()),
+    metrics: createNodeMetrics(status),
     stopping: stopping.signal,
   };
   const listener = await Listener.open(ports, { host: '127.0.0.1', port: 0 }, options.lane);
