@@ -13,6 +13,7 @@ import { Cluster } from './cluster.js';
 import { converge } from './convergence.js';
 import { type FaultKind, planFaults } from './fault-plan.js';
 import { GroupReader } from './group-reader.js';
+import type { NodeProcess } from './node-process.js';
 import { Tormentor } from './tormentor.js';
 import type { Finding, KindFigures, TortureReport } from './torture-report.js';
 
@@ -65,15 +66,26 @@ export async function runTorture(
     isKept = keepDirectory !== undefined || !report.passed;
     return isKept ? { ...report, directory } : report;
   } finally {
-    // What is in memory only would be gone with it.
-    const { dataDirectory, name } = cluster.smallDiskNode;
-    if (isKept && dataDirectory !== join(directory, name)) {
-      await Promise.all(cluster.nodes.map((node) => node.kill()));
-      await cp(dataDirectory, join(directory, name), { recursive: true });
+    await Promise.all(cluster.nodes.map((node) => node.kill()));
+    try {
+      if (isKept) await saveSmallDisk(cluster.smallDiskNode, directory);
+    } finally {
+      await cluster.close();
     }
-    await cluster.close();
     if (!isKept) await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** What is in memory only would be gone with its mount. */
+async function saveSmallDisk(
+  { dataDirectory, name }: NodeProcess,
+  directory: string,
+): Promise<void> {
+  const copy = join(directory, name);
+  if (dataDirectory === copy) return;
+  // A lock has a socket in it, and is nobody's any more.
+  const filter = (path: string): boolean => !path.endsWith('running.lock');
+  await cp(dataDirectory, copy, { recursive: true, filter });
 }
 
 class TortureRun {
