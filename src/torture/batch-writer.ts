@@ -15,12 +15,16 @@ export interface WriterOptions {
   /** Which of the nodes it begins with. */
   readonly home: number;
   readonly seed: number;
+  /** Is told when a batch took remarkably long. */
+  readonly tell: (sentence: string) => void;
 }
 
 /** Between two batches; with it all writers together write about a megabyte a second. */
 const pauseMsMax = 150;
 /** Between two tries, when each node was tried once. */
 const retryPauseMs = 100;
+/** Longer than what a frozen node and its peers cost; what takes longer is worth to be looked at. */
+const remarkableMs = 8_000;
 /** How often a writer goes on at another node although nothing is wrong. */
 const moveShare = 0.02;
 
@@ -68,7 +72,7 @@ export class BatchWriter {
   }
 
   async #writeOne(abandoned: AbortSignal): Promise<void> {
-    const { name, kind, category, nodes } = this.#options;
+    const { name, kind, category, nodes, tell } = this.#options;
     const sequence = this.#batchCount;
     this.#batchCount += 1;
     const key = `${name} ${sequence}`;
@@ -82,7 +86,12 @@ export class BatchWriter {
       this.#goOn();
       if (tryCount % nodes.length === 0) await sleep(systemClock, retryPauseMs);
     }
-    this.longestMs = Math.max(this.longestMs, systemClock.monotonicMs() - startMs);
+    const tookMs = systemClock.monotonicMs() - startMs;
+    this.longestMs = Math.max(this.longestMs, tookMs);
+    if (tookMs < remarkableMs) return;
+    tell(
+      `${name} (${kind.name}) could not write for ${(tookMs / 1_000).toFixed(1)} s; ${this.lastProblem}`,
+    );
   }
 
   async #send(

@@ -112,6 +112,7 @@ class TortureRun {
             nodes,
             home: index % nodes.length,
             seed: seed + (index + 1) * seedStep,
+            tell: (sentence) => this.#tell(sentence),
           },
           this.#ledger,
         ),
