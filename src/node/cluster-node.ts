@@ -4,7 +4,7 @@ import type { Logger } from '../common/logger.js';
 import type { Random } from '../common/random.js';
 import { ChangeSignal, sleep } from '../common/wait.js';
 import type { ClusterTable, Member } from '../coordination/cluster-table.js';
-import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
+import { ChukchaError, errorCode, errorMessage } from '../protocol/chukcha-error.js';
 import { streamProtocol } from '../protocol/frames.js';
 import type {
   ClusterStatus,
@@ -114,15 +114,10 @@ export class ClusterNode implements ClusterPorts, Membership {
    * @param listenUrl the address that is listened on
    */
   async start(listenUrl: string): Promise<void> {
-    const { table, identity, clock } = this.#ports;
+    const { table, clock } = this.#ports;
     this.#url = this.#options.advertisedUrl ?? listenUrl;
     const { coordinator } = table;
-    if (coordinator.status.isCurrent) {
-      await this.#takeName();
-      // What was decided while it was lost comes first: nobody may get what it has beyond as a part of the chunk.
-      await this.#lost.acceptFinals();
-      await announceMember(table, identity, this.#url);
-    }
+    if (coordinator.status.isCurrent) await this.#takePlace();
     this.#noteMember();
     this.#replication.start();
     for (const { name, nextOwnIndex } of this.#ports.store.openCategories) {
@@ -320,6 +315,23 @@ export class ClusterNode implements ClusterPorts, Membership {
       else clock.after(holderPollMs, look);
     };
     look();
+  }
+
+  /** Takes the node's place in the cluster; for a member that waits while etcd has gone since it was asked first. */
+  async #takePlace(): Promise<void> {
+    const { table, identity, log } = this.#ports;
+    try {
+      await this.#takeName();
+      // What was decided while it was lost comes first: nobody may get what it has beyond as a part of the chunk.
+      await this.#lost.acceptFinals();
+      await announceMember(table, identity, this.#url);
+    } catch (error) {
+      const isMember = table.member(identity.nodeName)?.directory === identity.directoryId;
+      if (errorCode(error) !== 'coordination_unavailable' || !isMember) throw error;
+      log.warn('etcd went away while the node started: its place in the cluster is taken later.', {
+        error: errorMessage(error),
+      });
+    }
   }
 
   async #takeName(): Promise<void> {

@@ -91,14 +91,12 @@ export class NewsFeed {
     const some = all.slice(0, listedCountMax);
     const next = sizes.nextNumber - all.length + some.length;
     this.#nextSizes.set(category.name, next);
-    const message: AcksMessage = {
-      category: category.name,
-      ...states.toRecords(),
-      sizes: some,
-      next,
-    };
+    const isLast = some.length === all.length;
+    // Not before the last sizes: who is told that a chunk is acknowledged has to know how long it was.
+    const records = isLast ? states.toRecords() : { groups: {}, expired: {} };
+    const message: AcksMessage = { category: category.name, ...records, sizes: some, next };
     this.#send(encodeFrame(frameKinds.acks, { text: JSON.stringify(message) }));
-    return some.length === all.length;
+    return isLast;
   }
 
   #sendInventory(category: Category, names: Set<string>): void {

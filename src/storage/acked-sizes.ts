@@ -40,6 +40,24 @@ export class AckedSizes {
     return true;
   }
 
+  /**
+   * Says a size anew: it gets a new number, so that every peer is told again. One that had heard of it before may
+   * have forgotten it, and hold another copy since.
+   */
+  renew(size: AckedSize): void {
+    const [owner, index] = size;
+    const at = this.#byChunk.has(keyOf(owner, index))
+      ? this.#log.findIndex((other) => other[0] === owner && other[1] === index)
+      : -1;
+    if (at === -1) {
+      this.add(size);
+      return;
+    }
+    this.#log.splice(at, 1);
+    this.#firstNumber += 1;
+    this.#log.push(size);
+  }
+
   /** Those with this number or a higher one. */
   since(number: number): readonly AckedSize[] {
     return this.#log.slice(Math.max(0, number - this.#firstNumber));

@@ -74,7 +74,7 @@ export class GroupBook {
   }
 
   /** The sizes of acknowledged chunks, to be looked at. */
-  get sizes(): Omit<AckedSizes, 'add' | 'forgetBefore'> {
+  get sizes(): Omit<AckedSizes, 'add' | 'renew' | 'forgetBefore'> {
     return this.#sizes;
   }
 
@@ -151,7 +151,7 @@ export class GroupBook {
 
   #keepSizes(sizes: AckedSizes, { owner, chunks }: AckedChunks): void {
     if (!this.#keepsSizes) return;
-    for (const { index, size } of chunks) sizes.add([owner, index, size]);
+    for (const { index, size } of chunks) sizes.renew([owner, index, size]);
   }
 
   async #change(change: (states: AckStates, sizes: AckedSizes) => void): Promise<void> {

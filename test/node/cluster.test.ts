@@ -133,6 +133,17 @@ await t.test(
   },
 );
 
+await t.test('a member starts although etcd goes away while it does', async (t) => {
+  const cluster = await trio(t);
+  await cluster.stop('c');
+  const { client, coordinator } = await cluster.start('c', {}, true);
+  await client.write('logs', line('meanwhile'));
+  cluster.table.heal(coordinator);
+  await until(() => isMeshed(cluster));
+  await until(async () => (await textAt(cluster, 'a')) === 'meanwhile\n');
+  await t.rejects(cluster.start('d', {}, true), { code: 'coordination_unavailable' });
+});
+
 await t.test('a drained node takes no writes and can be removed', async (t) => {
   const cluster = await trio(t);
   const [a, c] = [cluster.member('a').client, cluster.member('c').client];

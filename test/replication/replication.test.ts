@@ -218,3 +218,39 @@ await t.test(
     t.same(found, { 'a-chunk000000000': lines(0, 10), 'b-chunk000000000': lines(10, 20) });
   },
 );
+
+await t.test(
+  'a second group acknowledges what a node has half of, and nothing is stored again',
+  async (t) => {
+    const nodes = new Nodes(t, ['a', 'b', 'c']);
+    const [a, b, c] = (await nodes.startAll()) as [TestReplica, TestReplica, TestReplica];
+    for (const group of ['one', 'two']) await (await a.store.category('logs')).registerGroup(group);
+    await write(a, lines(0, 10));
+    await nodes.same('logs');
+    for (const { store } of [b, c]) {
+      await until(() => store.openCategory('logs')?.acks.states.names.length === 2);
+    }
+    // From here on c gets nothing of a's chunk, and a does not confirm what b says.
+    nodes.network.cut('memory:c', 'memory:a');
+    nodes.network.cut('memory:a', 'memory:b');
+    nodes.network.cut('memory:c', 'memory:b');
+    await write(a, lines(10, 20));
+    const ofA = await a.store.category('logs');
+    await ofA.seal();
+    const ofB = await b.store.category('logs');
+    const ofC = await c.store.category('logs');
+    const chunk = 'a-chunk000000000';
+    await until(() => ofB.chunk(chunk)?.state === 'sealed');
+    const size = ofB.chunk(chunk)?.size ?? 0;
+    await ofB.ack(chunk, size, 'one');
+    nodes.network.heal();
+    nodes.network.cut('memory:c', 'memory:a');
+    nodes.network.cut('memory:a', 'memory:b');
+    await until(() => ofC.acks.states.has('one', 'a', 0));
+    await until(() => ofC.acks.sizes.since(0).length === 0);
+    t.equal(ofC.chunk(chunk)?.state, 'open');
+    await ofB.ack(chunk, size, 'two');
+    await until(() => ofC.chunk(chunk) === undefined);
+    t.same(ofC.chunks, [], 'nothing of it was taken for lost');
+  },
+);

@@ -26,6 +26,7 @@ const everyFolder = [
   'pipeline',
   'plugin-host',
   'node',
+  'torture',
   'commands',
 ] as const;
 
@@ -43,6 +44,7 @@ const allowedFolders: Readonly<Record<Folder, readonly Folder[]>> = {
   pipeline: ['client', 'storage', 'protocol', 'common'],
   'plugin-host': ['protocol', 'common'],
   node: ['storage', 'server', 'coordination', 'replication', 'protocol', 'common'],
+  torture: ['client', 'node', 'protocol', 'common'],
   commands: everyFolder,
 };
 

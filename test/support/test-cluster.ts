@@ -33,8 +33,14 @@ export class TestCluster {
     return `${this.#root}/${name}`;
   }
 
-  async start(name: string, options: Record<string, unknown> = {}): Promise<ClusterMember> {
+  /** @param isCutOff whether the table goes away in the moment in which the node has read it */
+  async start(
+    name: string,
+    options: Record<string, unknown> = {},
+    isCutOff = false,
+  ): Promise<ClusterMember> {
     const coordinator = new MemoryCoordinator(this.table);
+    if (isCutOff) this.table.cutOff(coordinator);
     const log = new RecordingLogger();
     const resolved = resolveNodeOptions({
       name,

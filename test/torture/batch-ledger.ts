@@ -1,5 +1,6 @@
 import { crc32 } from '../../src/common/crc32.js';
 import type { WriteReceipt } from '../../src/protocol/http-api.js';
+import type { FoundBatch } from '../../src/torture/chunk-parser.js';
 import { Violation } from './violation.js';
 
 /** One batch of a writer, and what became of it. */
@@ -14,15 +15,6 @@ export interface LedgerBatch {
   /** `chunk offset`, by the first receipt or reader that told it. */
   place: string | undefined;
   readonly readers: Set<string>;
-}
-
-/** A batch as a reader has found it in a chunk, all lines of it and nothing between them. */
-export interface FoundBatch {
-  readonly key: string;
-  readonly chunk: string;
-  readonly offset: number;
-  readonly byteCount: number;
-  readonly crc: number;
 }
 
 /** Knows every batch that was sent, and throws a violation as soon as the node contradicts it or itself. */

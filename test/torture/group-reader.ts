@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ListedChunk } from '../../src/protocol/http-api.js';
+import { ChunkParser } from '../../src/torture/chunk-parser.js';
 import type { BatchLedger } from './batch-ledger.js';
-import { ChunkParser } from './chunk-parser.js';
 import { NodeConnection } from './node-connection.js';
 import type { NodeRun, NodeRuns } from './node-runs.js';
 import { Violation } from './violation.js';
@@ -143,6 +143,11 @@ export class GroupReader {
   }
 
   #parserOf(name: string): ChunkParser {
-    return new ChunkParser(name, (batch) => this.#ledger.found(this.#options.group, batch));
+    return new ChunkParser(name, {
+      found: (batch) => this.#ledger.found(this.#options.group, batch),
+      broken: (sentence) => {
+        throw new Violation(sentence);
+      },
+    });
   }
 }

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { headers, type WriteReceipt } from '../../src/protocol/http-api.js';
+import { makeBatch } from '../../src/torture/batch-lines.js';
 import { SeededRandom } from '../support/seeded-random.js';
 import type { BatchLedger } from './batch-ledger.js';
-import { makeBatch } from './batch-lines.js';
 import { NodeConnection } from './node-connection.js';
 import type { NodeRuns } from './node-runs.js';
 

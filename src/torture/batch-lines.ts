@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { crc32, crc32OfPieces, formatCrc32 } from '../../src/common/crc32.js';
-import type { SeededRandom } from '../support/seeded-random.js';
-import { Violation } from './violation.js';
+import { crc32, crc32OfPieces, formatCrc32 } from '../common/crc32.js';
+import type { SeededRandom } from '../common/seeded-random.js';
 
 const NEWLINE = 0x0a;
 
@@ -43,17 +42,16 @@ export function makeBatch(key: string, random: SeededRandom): { bytes: Buffer; l
   return { bytes: Buffer.concat(pieces), lineCount: payloads.length };
 }
 
-/** Reads a line without its newline. Throws a violation for one that no writer has made. */
-export function parseLine(line: Buffer): LineFields {
-  const [crc, writer, batch, index, lineCount] = line
-    .toString('latin1', 0, fieldsBytesMax)
-    .split(' ', 5);
-  if (crc !== formatCrc32(crc32(line.subarray(crcFieldBytes)))) {
-    throw new Violation(
-      `A line of ${line.length} bytes is torn, joined or unknown: ${line.toString('latin1', 0, fieldsBytesMax)}`,
-    );
-  }
+/** Reads a line without its newline; `undefined` for one that no writer has made. */
+export function parseLine(line: Buffer): LineFields | undefined {
+  const [crc, writer, batch, index, lineCount] = startOf(line).split(' ', 5);
+  if (crc !== formatCrc32(crc32(line.subarray(crcFieldBytes)))) return undefined;
   return { key: `${writer} ${batch}`, line: Number(index), lineCount: Number(lineCount) };
+}
+
+/** The start of a line, to show what it is. */
+export function startOf(line: Buffer): string {
+  return line.toString('latin1', 0, fieldsBytesMax);
 }
 
 function spread(random: SeededRandom, max: number): number {

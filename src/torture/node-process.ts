@@ -1,0 +1,165 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Client } from '../client/client.js';
+import { HttpTransport } from '../client/http-transport.js';
+import { systemClock } from '../common/clock.js';
+import { ChangeSignal } from '../common/wait.js';
+import { ChildProgram } from './child-program.js';
+
+export interface NodeProcessOptions {
+  readonly name: string;
+  /** The built command line of this package. */
+  readonly cliPath: string;
+  readonly dataDirectory: string;
+  readonly logFile: string;
+  /** Of `serve`, apart from name, directory and address. */
+  readonly words: readonly string[];
+}
+
+/** How a node is spoken to as long as its process lives. */
+export interface NodeCalls {
+  readonly client: Client;
+  /** For what a `Client` has no method. */
+  readonly transport: HttpTransport;
+}
+
+/**
+ * How long a node may be silent before a writer or a reader goes on at the next one: longer than a write waits for
+ * its peers, so that its answer is heard.
+ */
+export const answerMsMax = 4_000;
+export const replicationTimeoutMs = 3_000;
+
+/** How long a process may take to stop before it is killed: as long as a drain and its last requests may take. */
+const stopMsMax = 30_000;
+
+/** A node of the cluster: one data directory, and one process after the other. */
+export class NodeProcess {
+  readonly name: string;
+  readonly dataDirectory: string;
+  /** What the node called an error, by its sentence without times and fields. */
+  readonly errors = new Map<string, number>();
+  /** What ended a process that nobody has ended. */
+  readonly unexpectedEnds: string[] = [];
+  readonly changed = new ChangeSignal();
+  readonly #options: NodeProcessOptions;
+  #child: ChildProgram | undefined;
+  #calls: NodeCalls | undefined;
+  #port: number | undefined;
+  #lastLine = '';
+
+  constructor(options: NodeProcessOptions) {
+    this.name = options.name;
+    this.dataDirectory = options.dataDirectory;
+    this.#options = options;
+  }
+
+  /** `undefined` while it takes no calls, as far as anybody knows who has not asked it. */
+  get calls(): NodeCalls | undefined {
+    return this.#calls;
+  }
+
+  get port(): number | undefined {
+    return this.#port;
+  }
+
+  get isRunning(): boolean {
+    return this.#child !== undefined;
+  }
+
+  /** What it said last. */
+  get lastLine(): string {
+    return this.#lastLine;
+  }
+
+  /** Starts a process if none runs, and does not wait for it. */
+  async begin(extraWords: readonly string[] = []): Promise<void> {
+    if (this.#child !== undefined) return;
+    const { cliPath, dataDirectory, logFile, words } = this.#options;
+    await mkdir(dataDirectory, { recursive: true });
+    const fixed = ['--name', this.name, '--data', dataDirectory, '--listen', '127.0.0.1:0'];
+    const child = new ChildProgram({
+      program: process.execPath,
+      words: [cliPath, 'serve', ...fixed, ...words, ...extraWords],
+      logFile,
+      onLine: (line) => this.#onLine(child, line),
+    });
+    this.#child = child;
+    void child.ended.then((how) => {
+      if (this.#child !== child) return;
+      this.#leave();
+      this.unexpectedEnds.push(`${this.name}: ${how}; it said last: ${this.#lastLine}`);
+    });
+  }
+
+  /** Resolves with whether it takes calls now. */
+  async waitUntilReady(limitMs: number): Promise<boolean> {
+    const deadlineMs = systemClock.monotonicMs() + limitMs;
+    while (this.#calls === undefined) {
+      const timeoutMs = deadlineMs - systemClock.monotonicMs();
+      if (timeoutMs <= 0) return false;
+      await this.changed.wait({ clock: systemClock, timeoutMs });
+    }
+    return true;
+  }
+
+  /** Ends the process as a crash of it does. */
+  async kill(): Promise<void> {
+    const child = this.#leave();
+    await child?.kill();
+  }
+
+  /** Ends the process as its owner does. */
+  async stop(): Promise<void> {
+    const child = this.#leave();
+    child?.signal('SIGTERM');
+    const overdue = systemClock.after(stopMsMax, () => {
+      this.unexpectedEnds.push(`${this.name}: it did not stop within ${stopMsMax} ms`);
+      child?.signal('SIGKILL');
+    });
+    await child?.ended;
+    overdue.cancel();
+  }
+
+  freeze(): void {
+    this.#child?.signal('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#child?.signal('SIGCONT');
+  }
+
+  /** From now on nothing that ends is unexpected. */
+  #leave(): ChildProgram | undefined {
+    const child = this.#child;
+    this.#child = undefined;
+    this.#calls?.client.close();
+    this.#calls?.transport.close();
+    this.#calls = undefined;
+    this.#port = undefined;
+    this.changed.notify();
+    return child;
+  }
+
+  #onLine(child: ChildProgram, line: string): void {
+    this.#lastLine = line;
+    const [, level, rest = ''] = /^\S+ (\w+) +(.*)$/.exec(line) ?? [];
+    if (level === 'error') {
+      const sentence = rest.replace(/ \w+=.*$/, '');
+      this.errors.set(sentence, (this.errors.get(sentence) ?? 0) + 1);
+    }
+    const url = /Node is ready\..* url=(\S+)/.exec(rest)?.[1];
+    if (url === undefined || this.#child !== child) return;
+    this.#port = Number(new URL(url).port);
+    this.#calls = {
+      client: new Client({ server: url, timeoutMs: answerMsMax }),
+      transport: new HttpTransport(url),
+    };
+    this.changed.notify();
+  }
+}
+
+/** The file that `serve` of a node says everything in. */
+export function logFileOf(directory: string, name: string): string {
+  return join(directory, `${name}.log`);
+}
