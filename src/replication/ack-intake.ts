@@ -69,7 +69,7 @@ export class AckIntake {
         await category.mergeAcks(foreign);
         this.#onTaken(name, next);
       } catch (error) {
-        this.#failed.set(name, { next, ...foreign });
+        this.#keep(name, { next, ...foreign });
         this.#parts.log.warn('Acknowledgements from a peer could not be recorded.', {
           peer: this.#parts.peer,
           category: name,
@@ -78,5 +78,12 @@ export class AckIntake {
       }
     }
     this.#running = undefined;
+  }
+
+  /** What came meanwhile says all that this one said, but for its sizes. */
+  #keep(name: string, failed: PendingAcks): void {
+    const newer = this.#pending.get(name);
+    if (newer === undefined) this.#failed.set(name, failed);
+    else this.#pending.set(name, { ...newer, sizes: [...failed.sizes, ...newer.sizes] });
   }
 }

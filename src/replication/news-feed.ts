@@ -84,17 +84,22 @@ export class NewsFeed {
     return !isOwn || wasTold || category.crcOfCopy(chunk.name) !== undefined;
   }
 
-  /** Tells whether all was sent. */
+  /**
+   * Tells whether all was sent. The sizes go first, and the acknowledgements with the last of them: the peer removes
+   * what is acknowledged by all as soon as it knows, and has to know its size then.
+   */
   #sendAcks(category: Category): boolean {
     const { states, sizes } = category.acks;
-    const all = sizes.since(this.#nextSizes.get(category.name) ?? 0);
-    const some = all.slice(0, listedCountMax);
-    const next = sizes.nextNumber - all.length + some.length;
-    this.#nextSizes.set(category.name, next);
-    const isLast = some.length === all.length;
-    // Not before the last sizes: who is told that a chunk is acknowledged has to know how long it was.
-    const records = isLast ? states.toRecords() : { groups: {}, expired: {} };
-    const message: AcksMessage = { category: category.name, ...records, sizes: some, next };
+    const number = this.#nextSizes.get(category.name) ?? 0;
+    const page = sizes.page(number, listedCountMax);
+    const isLast = page.next === sizes.nextNumber;
+    this.#nextSizes.set(category.name, page.next);
+    const message: AcksMessage = {
+      category: category.name,
+      ...(isLast ? states.toRecords() : { groups: {}, expired: {} }),
+      sizes: page.sizes,
+      next: page.next,
+    };
     this.#send(encodeFrame(frameKinds.acks, { text: JSON.stringify(message) }));
     return isLast;
   }

@@ -1,30 +1,37 @@
 /** The size that a chunk had when it was acknowledged: its size for good. */
 export type AckedSize = readonly [owner: string, index: number, size: number];
 
+interface NumberedSize {
+  readonly number: number;
+  readonly size: AckedSize;
+}
+
 /**
  * The sizes of acknowledged chunks that some member of the cluster may still hold an unfinished copy of: what such
  * a copy has beyond is not acknowledged. They have numbers in the order in which they became known, so that a
- * peer is told each once, and all are forgotten that every peer has.
+ * peer is told each once, and those are forgotten that every peer has and this node needs no longer itself.
  */
 export class AckedSizes {
   readonly #byChunk = new Map<string, AckedSize>();
   /** In the order of their numbers. */
-  #log: AckedSize[] = [];
-  #firstNumber = 0;
+  #log: NumberedSize[] = [];
+  #nextNumber = 0;
 
   constructor(sizes: readonly AckedSize[] = []) {
     for (const size of sizes) this.add(size);
   }
 
   copy(): AckedSizes {
-    const copy = new AckedSizes(this.#log);
-    copy.#firstNumber = this.#firstNumber;
+    const copy = new AckedSizes();
+    copy.#log = [...this.#log];
+    for (const { size } of this.#log) copy.#byChunk.set(keyOf(size[0], size[1]), size);
+    copy.#nextNumber = this.#nextNumber;
     return copy;
   }
 
   /** The number that the next one gets; every one that is known has a lower one. */
   get nextNumber(): number {
-    return this.#firstNumber + this.#log.length;
+    return this.#nextNumber;
   }
 
   find(owner: string, index: number): number | undefined {
@@ -36,7 +43,8 @@ export class AckedSizes {
     const key = keyOf(size[0], size[1]);
     if (this.#byChunk.has(key)) return false;
     this.#byChunk.set(key, size);
-    this.#log.push(size);
+    this.#log.push({ number: this.#nextNumber, size });
+    this.#nextNumber += 1;
     return true;
   }
 
@@ -45,31 +53,38 @@ export class AckedSizes {
    * have forgotten it, and hold another copy since.
    */
   renew(size: AckedSize): void {
-    const [owner, index] = size;
-    const at = this.#byChunk.has(keyOf(owner, index))
-      ? this.#log.findIndex((other) => other[0] === owner && other[1] === index)
-      : -1;
-    if (at === -1) {
-      this.add(size);
-      return;
-    }
-    this.#log.splice(at, 1);
-    this.#firstNumber += 1;
-    this.#log.push(size);
+    const key = keyOf(size[0], size[1]);
+    const before = this.#byChunk.get(key);
+    if (this.#byChunk.delete(key)) this.#log = this.#log.filter((known) => known.size !== before);
+    this.add(size);
   }
 
   /** Those with this number or a higher one. */
   since(number: number): readonly AckedSize[] {
-    return this.#log.slice(Math.max(0, number - this.#firstNumber));
+    return this.#numberedSince(number).map(({ size }) => size);
   }
 
-  /** Forgets those with lower numbers. */
-  forgetBefore(number: number): void {
-    const count = Math.min(this.#log.length, Math.max(0, number - this.#firstNumber));
-    for (const [owner, index] of this.#log.splice(0, count)) {
+  /** The first ones with this number or a higher one, and the number to go on with. */
+  page(
+    number: number,
+    countMax: number,
+  ): { readonly sizes: readonly AckedSize[]; readonly next: number } {
+    const all = this.#numberedSince(number);
+    const next = all[countMax]?.number ?? this.#nextNumber;
+    return { sizes: all.slice(0, countMax).map(({ size }) => size), next };
+  }
+
+  /** Forgets those with lower numbers that are not needed here. */
+  forgetBefore(before: number, isNeeded: (owner: string, index: number) => boolean): void {
+    this.#log = this.#log.filter(({ number, size: [owner, index] }) => {
+      if (number >= before || isNeeded(owner, index)) return true;
       this.#byChunk.delete(keyOf(owner, index));
-    }
-    this.#firstNumber += count;
+      return false;
+    });
+  }
+
+  #numberedSince(number: number): readonly NumberedSize[] {
+    return this.#log.filter((numbered) => numbered.number >= number);
   }
 }
 

@@ -257,9 +257,15 @@ export class Category {
     return this.#acks.merge(foreign);
   }
 
-  /** Forgets the sizes of acknowledged chunks, with lower numbers, that every peer knows. */
+  /**
+   * Forgets the sizes of acknowledged chunks, with lower numbers, that every peer knows. Those of chunks that are
+   * still here, or that some group has still to acknowledge, say what of a copy may go with it, and stay.
+   */
   forgetAckedSizes(beforeNumber: number): void {
-    this.#groups.forgetSizesBefore(beforeNumber);
+    this.#groups.forgetSizesBefore(beforeNumber, (owner, index) => {
+      const name = { owner, index };
+      return !this.isAckedByAll(name) || this.#chunks.get(formatChunkName(name)) !== undefined;
+    });
   }
 
   /** What this node holds of the category. */

@@ -144,9 +144,9 @@ export class GroupBook {
     return true;
   }
 
-  /** Forgets the sizes with lower numbers; on disk that waits for the next change. */
-  forgetSizesBefore(number: number): void {
-    this.#sizes.forgetBefore(number);
+  /** Forgets the sizes with lower numbers that are not needed here; on disk that waits for the next change. */
+  forgetSizesBefore(number: number, isNeeded: (owner: string, index: number) => boolean): void {
+    this.#sizes.forgetBefore(number, isNeeded);
   }
 
   #keepSizes(sizes: AckedSizes, { owner, chunks }: AckedChunks): void {
