@@ -262,10 +262,9 @@ export class Category {
    * still here, or that some group has still to acknowledge, say what of a copy may go with it, and stay.
    */
   forgetAckedSizes(beforeNumber: number): void {
-    this.#groups.forgetSizesBefore(beforeNumber, (owner, index) => {
-      const name = { owner, index };
-      return !this.isAckedByAll(name) || this.#chunks.get(formatChunkName(name)) !== undefined;
-    });
+    this.#groups.forgetSizesBefore(beforeNumber, (owner, index) =>
+      this.#acks.needsSize(owner, index),
+    );
   }
 
   /** What this node holds of the category. */

@@ -2,7 +2,7 @@ import { createDeferred, type Deferred } from '../common/deferred.js';
 import { Mutex } from '../common/mutex.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import type { HeldChunks } from '../protocol/http-api.js';
-import { checkChunkName } from '../protocol/names.js';
+import { checkChunkName, formatChunkName } from '../protocol/names.js';
 import type { AckedChunks } from './ack-states.js';
 import type { Chunk } from './chunk.js';
 import type { ChunkList } from './chunk-list.js';
@@ -118,15 +118,29 @@ export class GroupAcks {
       const isNew = ([name, record]: [string, { readonly removed?: boolean }]): boolean =>
         record.removed !== true && !names.includes(name);
       if (Object.entries(foreign.records.groups).some(isNew)) await syncRemovals();
-      const hasChanged = await groups.merge(foreign, (states) => {
-        states.raise(nodeName, (isAcked) =>
-          this.#floor(nodeName, (chunk) => chunk.state === 'open' || !isAcked(chunk.index)),
-        );
-      });
+      const hasChanged = await groups.merge(
+        foreign,
+        (owner, index) => this.needsSize(owner, index),
+        (states) => {
+          states.raise(nodeName, (isAcked) =>
+            this.#floor(nodeName, (chunk) => chunk.state === 'open' || !isAcked(chunk.index)),
+          );
+        },
+      );
       if (!hasChanged) return;
       onChanged();
       await this.#removeAcked();
     });
+  }
+
+  /**
+   * Whether what a copy of the chunk may have beyond its acknowledged size could still come up here: as long as some
+   * group has not acknowledged it, or it is not removed yet.
+   */
+  needsSize(owner: string, index: number): boolean {
+    const { groups, chunks } = this.#ports;
+    const isHere = chunks.get(formatChunkName({ owner, index })) !== undefined;
+    return isHere || !groups.states.isAckedByAll(owner, index);
   }
 
   /** What waited for its turn while another one was recorded is recorded at once. */

@@ -124,10 +124,13 @@ export class GroupBook {
   /**
    * Takes in what another node knows. Tells whether anything of it was new.
    *
+   * @param isNeeded whether this node needs the size of a chunk. One that it lacks and does not need it has
+   *   forgotten, when all peers had it; it would go round for ever if each took it from the other again
    * @param adjust changes the outcome by what this node alone knows, before it is compared
    */
   async merge(
     { records, sizes: foreignSizes }: ForeignAcks,
+    isNeeded: (owner: string, index: number) => boolean,
     adjust: (states: AckStates) => void,
   ): Promise<boolean> {
     const before = JSON.stringify(this.#states.toRecords());
@@ -135,7 +138,7 @@ export class GroupBook {
     states.merge(records);
     adjust(states);
     const newSizes = foreignSizes.filter(
-      ([owner, index]) => this.#sizes.find(owner, index) === undefined,
+      ([owner, index]) => this.#sizes.find(owner, index) === undefined && isNeeded(owner, index),
     );
     if (newSizes.length === 0 && JSON.stringify(states.toRecords()) === before) return false;
     const sizes = this.#sizes.copy();

@@ -52,6 +52,15 @@ await t.test(
     t.same(category.chunks, [], 'the copy is gone, and nothing of it was stored again');
     category.forgetAckedSizes(Number.MAX_SAFE_INTEGER);
     t.equal(category.acks.sizes.find('a', 0), undefined, 'nobody needs the size any more');
+    let changeCount = 0;
+    b.store.listen({
+      ...silentListener,
+      acksChanged: () => {
+        changeCount += 1;
+      },
+    });
+    await category.mergeAcks(acksOf('readers', 0, [['a', 0, 22]]));
+    t.equal(changeCount, 0, 'and nobody is told of it again because a peer still tells it');
   },
 );
 
