@@ -4,7 +4,7 @@ import { ReplicaTrial } from '../support/replica-trial.js';
 import { checkProperty, type SeededRandom } from '../support/seeded-random.js';
 
 /** How many histories are tried; more by hand. */
-const historyCount = Number(process.env['CHUKCHA_REPLICA_HISTORIES'] ?? 30);
+const historyCount = Number(process.env['CHUKCHA_REPLICA_HISTORIES'] ?? 100);
 
 const names = ['a', 'b', 'c'];
 const modes: readonly CrashMode[] = [
