@@ -55,6 +55,8 @@ export class ReplicaTrial {
   readonly #batches: PromisedBatch[] = [];
   /** Everything that was ever sent, answered or not. */
   readonly #submitted = new Set<string>();
+  /** Everything that was in a chunk when that was acknowledged, also what peers confirmed only later. */
+  readonly #acked = new Set<string>();
   #bootCount = 0;
 
   constructor(names: readonly string[], random: SeededRandom) {
@@ -150,7 +152,7 @@ export class ReplicaTrial {
         ...how,
         cutNodes: new Set(),
         isFlushed: false,
-        isAcked: false,
+        isAcked: this.#acked.has(text),
       });
     };
     const life = this.#lives.get(name);
@@ -201,7 +203,8 @@ export class ReplicaTrial {
         .toString('latin1')
         .slice(0, size);
       // From now on nobody has to find them, even when the process dies before it answers.
-      for (const batch of this.#batches) if (content.includes(batch.text)) batch.isAcked = true;
+      for (const text of this.#submitted) if (content.includes(text)) this.#acked.add(text);
+      for (const batch of this.#batches) batch.isAcked ||= this.#acked.has(batch.text);
       category.ack(chunk, size, 'default').catch(() => undefined);
     }
     await this.#turns();
