@@ -86,6 +86,8 @@ function trackSilent(server: Server): ReadonlySet<Socket> {
   const silent = new Set<Socket>();
   server.on('connection', (socket) => {
     silent.add(socket);
+    // Each of many requests that a client sends at once waits for its turn, or for the end of the connection.
+    socket.setMaxListeners(0);
     socket.once('close', () => silent.delete(socket));
   });
   const onRequest = (request: IncomingMessage): void => {
