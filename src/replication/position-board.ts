@@ -22,8 +22,11 @@ export interface AwaitedBatch {
 }
 
 interface WaitingBatch extends AwaitedBatch {
-  readonly deadlineMs: number;
+  deadlineMs: number;
 }
+
+/** How long batches still wait when too few peers are left: a node that is started again is back by then. */
+const returnMsMax = 1_000;
 
 const nowhere: OwnerPosition = { index: -1, offset: 0 };
 
@@ -60,8 +63,14 @@ export class PositionBoard {
     for (const [category] of taken) this.#confirm(category);
   }
 
+  /** Batches that now wait for more peers than are left need not wait for their whole time. */
   disconnect(peer: string): void {
     this.#peers.delete(peer);
+    const soonMs = this.#clock.monotonicMs() + returnMsMax;
+    for (const waiting of this.#waiting.values()) {
+      if ((waiting[0]?.replicaCount ?? 0) <= this.#peers.size) continue;
+      for (const batch of waiting) batch.deadlineMs = Math.min(batch.deadlineMs, soonMs);
+    }
   }
 
   /** Takes note of what a connected peer has now. */
