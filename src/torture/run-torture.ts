@@ -148,7 +148,6 @@ class TortureRun {
     const restMs = beginMs + seconds * 1_000 - systemClock.monotonicMs();
     await sleep(systemClock, Math.max(0, restMs), signal).catch(() => undefined);
     const tormentedSeconds = Math.round((systemClock.monotonicMs() - beginMs) / 1_000);
-    const longestWithoutWriteMs = Math.max(...this.#writers.map(({ longestMs }) => longestMs));
     const notConverged = await Promise.race([this.#converge(writing), failed]);
     abandoning.abort();
     for (const reader of this.#readers) reader.stop();
@@ -156,7 +155,6 @@ class TortureRun {
     return this.#report({
       startedAt,
       tormentedSeconds,
-      longestWithoutWriteMs,
       notConverged: notConverged ?? null,
       faults: Object.fromEntries(tormentor.counts) as Partial<Record<FaultKind, number>>,
       version,
@@ -227,7 +225,6 @@ class TortureRun {
   #report(parts: {
     readonly startedAt: string;
     readonly tormentedSeconds: number;
-    readonly longestWithoutWriteMs: number;
     readonly notConverged: string | null;
     readonly faults: TortureReport['faults'];
     readonly version: string;
@@ -250,6 +247,8 @@ class TortureRun {
       minSyncReplicas,
       smallDisk: this.#cluster.smallDiskSummary,
       written: this.#figures(),
+      // A batch that waited when the faults ended was answered since.
+      longestWithoutWriteMs: Math.round(Math.max(...this.#writers.map((writer) => writer.longestMs))),
       lost: findingOf(lost),
       corrupt: findingOf(corrupt),
       returned: findingOf(returned),
