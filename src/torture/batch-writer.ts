@@ -2,10 +2,9 @@ import { systemClock } from '../common/clock.js';
 import { SeededRandom } from '../common/seeded-random.js';
 import { sleep } from '../common/wait.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
-import { headers, paths, type WriteReceipt } from '../protocol/http-api.js';
 import type { BatchLedger, LedgerBatch, WriteKind } from './batch-ledger.js';
 import { makeBatch } from './batch-lines.js';
-import { answerMsMax, type NodeProcess } from './node-process.js';
+import type { NodeProcess } from './node-process.js';
 
 export interface WriterOptions {
   readonly name: string;
@@ -101,27 +100,16 @@ export class BatchWriter {
   ): Promise<'answered' | 'refused' | 'not yet'> {
     const { name, kind } = this.#options;
     const node = this.#options.nodes[this.#at] as NodeProcess;
-    const { calls } = node;
-    if (calls === undefined) return 'not yet';
+    const { client } = node;
+    if (client === undefined) return 'not yet';
     if (batch.sentTo.length > 0) this.retryCount += 1;
     batch.sentTo.push(node.name);
     try {
-      const answer = await calls.transport.call({
-        method: 'POST',
-        path: paths.write,
-        query: {
-          category: batch.category,
-          min_sync_replicas: kind.replicaCount,
-          sync_each_write: kind.sync,
-        },
-        headers: kind.isStamped
-          ? { [headers.producer]: name, [headers.sequence]: String(sequence) }
-          : {},
-        pieces: [bytes],
-        byteCount: bytes.length,
-        timeoutMs: answerMsMax,
+      const receipt = await client.write(batch.category, [bytes], {
+        sync: kind.sync,
+        minSyncReplicas: kind.replicaCount,
+        ...(kind.isStamped && { stamp: { producer: name, sequence } }),
       });
-      const receipt = JSON.parse(answer.body.toString()) as WriteReceipt;
       if (receipt.duplicate) this.duplicateCount += 1;
       this.#ledger.answered(batch, receipt);
       return 'answered';

@@ -88,7 +88,7 @@ async function endWriting(parts: ConvergenceParts): Promise<void> {
   );
   await waitUntil(async () => {
     for (const node of cluster.nodes) {
-      for (const category of categories) await node.calls?.client.seal(category);
+      for (const category of categories) await node.client?.seal(category);
     }
     return undefined;
   });
@@ -130,10 +130,10 @@ async function acknowledgeAll(parts: ConvergenceParts): Promise<void> {
   tell('everything is acknowledged');
   for (const reader of readers) reader.holdsAcks = false;
   await waitUntil(async () => {
-    for (const { name, calls } of cluster.nodes) {
+    for (const { name, client } of cluster.nodes) {
       for (const category of categories) {
         for (const group of groups) {
-          const listing = await calls?.client.listChunks(category, { group });
+          const listing = await client?.listChunks(category, { group });
           const [chunk] = listing?.chunks ?? [];
           if (chunk !== undefined) {
             return `${category}/${chunk.name} waits for ${group} at ${name} (${readers.map((reader) => reader.lastProblem).join('; ')})`;

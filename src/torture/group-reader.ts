@@ -1,3 +1,4 @@
+import type { Client } from '../client/client.js';
 import type { ChunkListing, ReadAnswer } from '../client/client-calls.js';
 import { systemClock } from '../common/clock.js';
 import type { SeededRandom } from '../common/seeded-random.js';
@@ -5,7 +6,7 @@ import { sleep } from '../common/wait.js';
 import { ChukchaError, errorCode, errorMessage } from '../protocol/chukcha-error.js';
 import type { BatchLedger } from './batch-ledger.js';
 import { ChunkParser } from './chunk-parser.js';
-import type { NodeCalls, NodeProcess } from './node-process.js';
+import type { NodeProcess } from './node-process.js';
 
 export interface ReaderOptions {
   readonly group: string;
@@ -76,11 +77,11 @@ export class GroupReader {
   async run(): Promise<void> {
     while (this.#stoppedBy === 'nobody') {
       const node = this.#options.nodes[this.#at] as NodeProcess;
-      const { calls } = node;
+      const { client } = node;
       let hasRead = false;
       try {
-        if (calls === undefined) this.#goOn(`${node.name} takes no calls`);
-        else hasRead = await this.#readOnce(node, calls);
+        if (client === undefined) this.#goOn(`${node.name} takes no calls`);
+        else hasRead = await this.#readOnce(node, client);
       } catch (error) {
         this.#goOn(`${node.name}: ${errorMessage(error)}`);
         if (!(error instanceof ChukchaError && error.retryable)) {
@@ -93,9 +94,9 @@ export class GroupReader {
   }
 
   /** Reads all that is listed at a node once; tells whether that brought anything. */
-  async #readOnce(node: NodeProcess, calls: NodeCalls): Promise<boolean> {
+  async #readOnce(node: NodeProcess, client: Client): Promise<boolean> {
     const { category, group } = this.#options;
-    const { chunks }: ChunkListing = await calls.client.listChunks(category, { group });
+    const { chunks }: ChunkListing = await client.listChunks(category, { group });
     let hasRead = false;
     let isWhole = true;
     for (const { name } of chunks) {
@@ -105,8 +106,8 @@ export class GroupReader {
       if (ackedAt !== undefined) continue;
       const progress = this.#chunks.get(name) ?? this.#newProgress(name);
       const before = progress.parser.offset;
-      if (!(await this.#readChunk(calls, name, progress))) isWhole = false;
-      else if (!this.#holdsAcks) await this.#ack(node, calls, name, progress);
+      if (!(await this.#readChunk(client, name, progress))) isWhole = false;
+      else if (!this.#holdsAcks) await this.#ack(node, client, name, progress);
       hasRead ||= progress.parser.offset > before;
     }
     if (isWhole && !hasRead) this.#wholeRoundCount += 1;
@@ -115,11 +116,7 @@ export class GroupReader {
   }
 
   /** Reads what there is now; tells whether that is all that the chunk will ever have. */
-  async #readChunk(
-    { client }: NodeCalls,
-    chunk: string,
-    progress: ChunkProgress,
-  ): Promise<boolean> {
+  async #readChunk(client: Client, chunk: string, progress: ChunkProgress): Promise<boolean> {
     const { parser } = progress;
     for (;;) {
       let answer: ReadAnswer;
@@ -146,7 +143,7 @@ export class GroupReader {
 
   async #ack(
     node: NodeProcess,
-    { client }: NodeCalls,
+    client: Client,
     chunk: string,
     { parser }: ChunkProgress,
   ): Promise<void> {

@@ -1,7 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from '../client/client.js';
-import { HttpTransport } from '../client/http-transport.js';
 import { systemClock } from '../common/clock.js';
 import { ChangeSignal } from '../common/wait.js';
 import { ChildProgram } from './child-program.js';
@@ -14,13 +13,6 @@ export interface NodeProcessOptions {
   readonly logFile: string;
   /** Of `serve`, apart from name, directory and address. */
   readonly words: readonly string[];
-}
-
-/** How a node is spoken to as long as its process lives. */
-export interface NodeCalls {
-  readonly client: Client;
-  /** For what a `Client` has no method. */
-  readonly transport: HttpTransport;
 }
 
 /**
@@ -44,7 +36,7 @@ export class NodeProcess {
   readonly changed = new ChangeSignal();
   readonly #options: NodeProcessOptions;
   #child: ChildProgram | undefined;
-  #calls: NodeCalls | undefined;
+  #client: Client | undefined;
   #port: number | undefined;
   #lastLine = '';
 
@@ -55,8 +47,8 @@ export class NodeProcess {
   }
 
   /** `undefined` while it takes no calls, as far as anybody knows who has not asked it. */
-  get calls(): NodeCalls | undefined {
-    return this.#calls;
+  get client(): Client | undefined {
+    return this.#client;
   }
 
   get port(): number | undefined {
@@ -95,7 +87,7 @@ export class NodeProcess {
   /** Resolves with whether it takes calls now. */
   async waitUntilReady(limitMs: number): Promise<boolean> {
     const deadlineMs = systemClock.monotonicMs() + limitMs;
-    while (this.#calls === undefined) {
+    while (this.#client === undefined) {
       const timeoutMs = deadlineMs - systemClock.monotonicMs();
       if (timeoutMs <= 0) return false;
       await this.changed.wait({ clock: systemClock, timeoutMs });
@@ -133,9 +125,8 @@ export class NodeProcess {
   #leave(): ChildProgram | undefined {
     const child = this.#child;
     this.#child = undefined;
-    this.#calls?.client.close();
-    this.#calls?.transport.close();
-    this.#calls = undefined;
+    this.#client?.close();
+    this.#client = undefined;
     this.#port = undefined;
     this.changed.notify();
     return child;
@@ -151,10 +142,7 @@ export class NodeProcess {
     const url = /Node is ready\..* url=(\S+)/.exec(rest)?.[1];
     if (url === undefined || this.#child !== child) return;
     this.#port = Number(new URL(url).port);
-    this.#calls = {
-      client: new Client({ server: url, timeoutMs: answerMsMax }),
-      transport: new HttpTransport(url),
-    };
+    this.#client = new Client({ server: url, timeoutMs: answerMsMax });
     this.changed.notify();
   }
 }

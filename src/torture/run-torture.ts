@@ -179,13 +179,13 @@ class TortureRun {
   async #registerGroup(category: string, group: string): Promise<void> {
     const deadlineMs = systemClock.monotonicMs() + startMsMax;
     const isKnown = async (): Promise<boolean> => {
-      for (const { calls } of this.#cluster.nodes) {
-        const known = (await calls?.client.groups(category)) ?? [];
+      for (const { client } of this.#cluster.nodes) {
+        const known = (await client?.groups(category)) ?? [];
         if (!known.some((backlog) => backlog.group === group)) return false;
       }
       return true;
     };
-    await this.#cluster.nodes[0]?.calls?.client.registerGroup(category, group);
+    await this.#cluster.nodes[0]?.client?.registerGroup(category, group);
     while (!(await isKnown())) {
       if (systemClock.monotonicMs() > deadlineMs) {
         throw new Error(`Not all nodes have heard of group ${group} of ${category}.`);
@@ -195,7 +195,7 @@ class TortureRun {
   }
 
   async #version(): Promise<string> {
-    const status = await this.#cluster.nodes[0]?.calls?.client.status();
+    const status = await this.#cluster.nodes[0]?.client?.status();
     return status?.version ?? 'unknown';
   }
 
@@ -248,7 +248,9 @@ class TortureRun {
       smallDisk: this.#cluster.smallDiskSummary,
       written: this.#figures(),
       // A batch that waited when the faults ended was answered since.
-      longestWithoutWriteMs: Math.round(Math.max(...this.#writers.map((writer) => writer.longestMs))),
+      longestWithoutWriteMs: Math.round(
+        Math.max(...this.#writers.map((writer) => writer.longestMs)),
+      ),
       lost: findingOf(lost),
       corrupt: findingOf(corrupt),
       returned: findingOf(returned),
