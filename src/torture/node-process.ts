@@ -19,7 +19,7 @@ export interface NodeProcessOptions {
  * How long a node may be silent before a writer or a reader goes on at the next one: longer than a write waits for
  * its peers, so that its answer is heard.
  */
-export const answerMsMax = 4_000;
+const answerMsMax = 4_000;
 export const replicationTimeoutMs = 3_000;
 
 /** How long a process may take to stop before it is killed: as long as a drain and its last requests may take. */

@@ -6,7 +6,7 @@ import { formatBytes } from '../common/quantity.js';
 import { SeededRandom } from '../common/seeded-random.js';
 import { sleep } from '../common/wait.js';
 import { errorMessage } from '../protocol/chukcha-error.js';
-import { BatchLedger, type Findings, type WriteKind } from './batch-ledger.js';
+import { BatchLedger, type Findings } from './batch-ledger.js';
 import { BatchWriter } from './batch-writer.js';
 import { listQuarantine } from './chunk-files.js';
 import { Cluster } from './cluster.js';
@@ -16,6 +16,7 @@ import { GroupReader } from './group-reader.js';
 import type { NodeProcess } from './node-process.js';
 import { Tormentor } from './tormentor.js';
 import type { Finding, KindFigures, TortureReport } from './torture-report.js';
+import { writeKinds } from './write-kinds.js';
 
 export interface TortureOptions {
   readonly nodeCount: number;
@@ -293,27 +294,6 @@ class TortureRun {
     const seconds = (systemClock.monotonicMs() - this.#startMs) / 1_000;
     this.#options.tell(`${seconds.toFixed(1).padStart(7)} s  ${sentence}`);
   }
-}
-
-/** Every way to write, with stamps and without. */
-function writeKinds(minSyncReplicas: number): WriteKind[] {
-  const promises = [
-    { name: 'default', replicaCount: 0, sync: false },
-    { name: `min_sync_replicas=${minSyncReplicas}`, replicaCount: minSyncReplicas, sync: false },
-    { name: 'sync_each_write', replicaCount: 0, sync: true },
-    {
-      name: `min_sync_replicas=${minSyncReplicas} and sync_each_write`,
-      replicaCount: minSyncReplicas,
-      sync: true,
-    },
-  ];
-  return promises.flatMap((promise) =>
-    [true, false].map((isStamped) => ({
-      ...promise,
-      isStamped,
-      name: `${promise.name}, ${isStamped ? 'stamped' : 'not stamped'}`,
-    })),
-  );
 }
 
 function findingOf({ count, sentences }: Findings): Finding {
