@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BenchOptions } from './support/bench-options.js';
+import type { ChildServer } from './support/child-server.js';
 import {
   byteUnit,
   type Comparison,
@@ -13,8 +14,9 @@ import {
 import { runHttpLoad } from './support/http-load.js';
 import { makeLines } from './support/make-lines.js';
 import { NodeCluster } from './support/node-cluster.js';
+import { pretouch } from './support/pretouch.js';
 import { makeRequest, repeatRequest } from './support/requests.js';
-import { startRawResponder } from './support/servers.js';
+import { startFloor, startRawResponder } from './support/servers.js';
 import { median } from './support/statistics.js';
 import { printTable } from './support/table.js';
 import { memberSide } from './support/write-sides.js';
@@ -22,9 +24,11 @@ import { memberSide } from './support/write-sides.js';
 const MIB = 1024 * 1024;
 const message = makeLines(200);
 const batch = makeLines(1 * MIB);
+const writeRequest = makeRequest('POST', '/write?category=bench', batch);
 const warmUpMs = 1_000;
 const timedMs = 500;
-const backlogBytes = 1024 * MIB;
+/** What is written before the pages that `pretouch` has freed are cold again. */
+const backlogBytes = 256 * MIB;
 const followRoundCount = 5;
 
 /**
@@ -60,28 +64,39 @@ export async function benchReplicated(options: BenchOptions): Promise<void> {
   await benchFollow(options);
 }
 
-/** A node with a gigabyte, and nodes that join with nothing. */
+/** A node with some chunks, and nodes that join with nothing. */
 async function benchFollow({ quick }: BenchOptions): Promise<void> {
-  const rates: Record<'copy' | 'one' | 'two', number[]> = { copy: [], one: [], two: [] };
+  const rates: Record<'copy' | 'file' | 'one' | 'two', number[]> = {
+    copy: [],
+    file: [],
+    one: [],
+    two: [],
+  };
   await withCluster(1, async (cluster, directory) => {
     const [node] = cluster.nodes;
     if (node === undefined) return;
-    const request = makeRequest('POST', '/write?category=bench', batch);
-    const load = { connectionCount: 4, takeRequests: repeatRequest(request) };
+    const load = { connectionCount: 4, takeRequests: repeatRequest(writeRequest) };
     await runHttpLoad(node.url, load, { requestCount: backlogBytes / MIB });
     for (let round = 0; round < (quick ? 1 : followRoundCount); round += 1) {
       rates.copy.push(await copyRate());
+      rates.file.push(await fileRate(directory));
       rates.one.push(await followRate(cluster, directory, [`one${round}`]));
       rates.two.push(await followRate(cluster, directory, [`two${round}a`, `two${round}b`]));
     }
   });
   const copy = median(rates.copy);
+  const row = (name: string, values: readonly number[]): readonly string[] => {
+    const sorted = [...values].sort((a, b) => a - b);
+    const range = `${sorted.at(0)?.toFixed(0)}-${sorted.at(-1)?.toFixed(0)}`;
+    return [name, median(values).toFixed(0), range, (median(values) / copy).toFixed(2)];
+  };
   printTable(
-    ['1 GiB of stored chunks', 'MB/s of each', 'to the copy'],
+    [`${backlogBytes / MIB} MiB of stored chunks`, 'MB/s of each', 'lowest-highest', 'to the copy'],
     [
-      ['loopback socket copy', copy.toFixed(0), '1'],
-      ['one replica', median(rates.one).toFixed(0), (median(rates.one) / copy).toFixed(2)],
-      ['two replicas at once', median(rates.two).toFixed(0), (median(rates.two) / copy).toFixed(2)],
+      row('loopback socket copy', rates.copy),
+      row('copy into a file (floor)', rates.file),
+      row('one replica', rates.one),
+      row('two replicas at once', rates.two),
     ],
   );
 }
@@ -91,6 +106,7 @@ async function followRate(
   directory: string,
   names: readonly string[],
 ): Promise<number> {
+  pretouch(join(directory, 'pretouch'));
   const bytesPerSecond = await cluster.follow(directory, names);
   for (const name of names) rmSync(join(directory, name), { recursive: true, force: true });
   return bytesPerSecond / 1e6;
@@ -99,7 +115,21 @@ async function followRate(
 /** How fast as many bytes go from one process to another and are thrown away there. */
 async function copyRate(): Promise<number> {
   const request = makeRequest('GET', '/');
-  const server = await startRawResponder(request.length, MIB);
+  return await loadRate(await startRawResponder(request.length, MIB), request);
+}
+
+/** How fast as many bytes go from one process to another that appends them to a file, one request after another. */
+async function fileRate(directory: string): Promise<number> {
+  const floorDirectory = join(directory, 'floor');
+  mkdirSync(floorDirectory);
+  const server = await startFloor(floorDirectory);
+  pretouch(join(directory, 'pretouch'));
+  const rate = await loadRate(server, writeRequest);
+  rmSync(floorDirectory, { recursive: true });
+  return rate;
+}
+
+async function loadRate(server: ChildServer, request: Buffer): Promise<number> {
   try {
     const load = { connectionCount: 1, takeRequests: repeatRequest(request) };
     const { seconds } = await runHttpLoad(server.url, load, { requestCount: backlogBytes / MIB });

@@ -38,6 +38,8 @@ export class ChunkFeed {
   readonly chunk: Chunk;
   readonly #ports: ChunkFeedPorts;
   readonly #block = Buffer.allocUnsafe(indexBlockBytes);
+  /** Lines behind those that were used, of a sealed chunk: an open one may yet take back what is not counted. */
+  #linesAhead: Buffer | undefined;
   #index: DiskFile | undefined;
   /** Where the line of the batch at `offset` starts in the index; `undefined` while it is to be looked for. */
   #lineOffset: number | undefined;
@@ -68,8 +70,7 @@ export class ChunkFeed {
     if (this.#offset >= size) return undefined;
     this.#lineOffset ??= await this.#findLine(this.#offset);
     const lineOffset = this.#lineOffset;
-    const block = await this.#readIndex(lineOffset);
-    const { lineBytes, byteCount } = scanLines(block, this.#offset, size, partBytesMax);
+    const { block, lineBytes, byteCount } = await this.#scanFrom(lineOffset, size);
     if (byteCount === 0) return undefined;
     const offset = this.#offset;
     const lines = Buffer.from(block.subarray(0, lineBytes));
@@ -80,6 +81,7 @@ export class ChunkFeed {
     await this.#readChunk(bytes, offset);
     this.#offset = offset + byteCount;
     this.#lineOffset = lineOffset + lineBytes;
+    this.#linesAhead = this.chunk.state === 'sealed' ? block.subarray(lineBytes) : undefined;
     return { offset, lines, bytes, isPooled };
   }
 
@@ -102,6 +104,20 @@ export class ChunkFeed {
     } finally {
       this.#ports.files.release(file);
     }
+  }
+
+  /** The lines for the next part, from those that were read before if there are any. */
+  async #scanFrom(
+    lineOffset: number,
+    size: number,
+  ): Promise<{ readonly block: Buffer } & ScannedLines> {
+    const ahead = this.#linesAhead;
+    if (ahead !== undefined) {
+      const found = scanLines(ahead, this.#offset, size, partBytesMax);
+      if (found.byteCount > 0) return { block: ahead, ...found };
+    }
+    const block = await this.#readIndex(lineOffset);
+    return { block, ...scanLines(block, this.#offset, size, partBytesMax) };
   }
 
   async #readIndex(offset: number): Promise<Buffer> {
@@ -129,6 +145,12 @@ export class ChunkFeed {
   }
 }
 
+interface ScannedLines {
+  readonly lineBytes: number;
+  /** The bytes of the batches that the lines describe. */
+  readonly byteCount: number;
+}
+
 /**
  * How many lines at the start of a block, in bytes, describe whole batches from `offset` on that end within `size`,
  * and how many bytes these have: at most `byteCountMax`, but one batch in any case. Byte by byte, because turning
@@ -139,7 +161,7 @@ function scanLines(
   offset: number,
   size: number,
   byteCountMax: number,
-): { readonly lineBytes: number; readonly byteCount: number } {
+): ScannedLines {
   let lineBytes = 0;
   let byteCount = 0;
   for (;;) {

@@ -9,6 +9,9 @@ const openMsMax = 3_000;
 /** What is read before a sink says where to. */
 const openBytes = 16 * 1024;
 
+/** So much is handed to a socket ahead of what it has taken: one large part is read while the one before is sent. */
+const waitingBytesMax = 2 * 1024 * 1024;
+
 /** The network of the machine. */
 export const nodeNetwork: Network = {
   connect(url, target, signal) {
@@ -168,6 +171,8 @@ function feed(sink: ChannelSink, bytes: Buffer): void {
 class SocketChannel implements Channel {
   readonly #socket: Socket;
   readonly #receive: (sink: ChannelSink) => void;
+  #sink: ChannelSink | undefined;
+  #waitingBytes = 0;
   #isClosed = false;
 
   constructor(socket: Socket, receive: (sink: ChannelSink) => void) {
@@ -177,17 +182,17 @@ class SocketChannel implements Channel {
   }
 
   get isFull(): boolean {
-    return this.#socket.writableNeedDrain;
+    return this.#waitingBytes >= waitingBytesMax;
   }
 
   attach(sink: ChannelSink): void {
+    this.#sink = sink;
     const close = (reason: string): void => {
       if (this.#isClosed) return;
       this.#isClosed = true;
       this.#socket.destroy();
       sink.closed(reason);
     };
-    this.#socket.on('drain', () => sink.drained());
     this.#socket.on('error', (error) => close(errorMessage(error)));
     this.#socket.on('end', () => close('the other side closed the connection'));
     this.#socket.on('close', () => close('the connection was closed'));
@@ -195,17 +200,23 @@ class SocketChannel implements Channel {
   }
 
   send(parts: readonly Uint8Array[], released?: () => void): void {
+    const byteCount = parts.reduce((sum, part) => sum + part.length, 0);
     const last = parts.length - 1;
+    this.#waitingBytes += byteCount;
     if (last > 0) this.#socket.cork();
     for (const [index, part] of parts.entries()) {
-      if (index < last || released === undefined) this.#socket.write(part);
-      else {
-        this.#socket.write(part, (error) => {
-          if (error === undefined || error === null) released();
-        });
-      }
+      if (index < last) this.#socket.write(part);
+      else this.#socket.write(part, (error) => this.#sent(byteCount, error, released));
     }
     if (last > 0) this.#socket.uncork();
+  }
+
+  #sent(byteCount: number, error: Error | null | undefined, released?: () => void): void {
+    if (error !== undefined && error !== null) return;
+    const wasFull = this.isFull;
+    this.#waitingBytes -= byteCount;
+    released?.();
+    if (wasFull && !this.isFull) this.#sink?.drained();
   }
 
   pause(): void {

@@ -1,4 +1,3 @@
-import { crc32 } from '../common/crc32.js';
 import { errorCode, errorMessage } from '../protocol/chukcha-error.js';
 import {
   encodeFrame,
@@ -34,11 +33,22 @@ export interface ReplicaIntakePorts extends ReplicationParts {
   readonly onClosed: (intake: ReplicaIntake, reason: string) => void;
 }
 
-/** Something that came and waits for its turn. */
-interface Waiting {
-  readonly byteCount: number;
-  run(): Promise<void>;
+/** Batches of a chunk that came and wait to be written. */
+interface Part {
+  readonly name: string;
+  readonly offset: number;
+  readonly isToBeDurable: boolean;
+  readonly records: readonly BatchRecord[];
+  readonly lines: string;
+  readonly bytes: Buffer;
+  readonly release: (() => void) | undefined;
 }
+
+/** What came and waits for its turn: batches, or what is to be done when those before it are written. */
+type Waiting = Part | (() => Promise<void>);
+
+/** How many bytes of a chunk are written at a time, when they have come: half of what may wait. */
+const groupBytesMax = intakeBytesMax / 2;
 
 /**
  * What one peer sends this node: takes its messages into copies of chunks, one part after another, and says how far
@@ -175,16 +185,11 @@ export class ReplicaIntake implements ChannelSink {
       case frameKinds.heartbeat:
         break;
       case frameKinds.part:
-        this.#queuePart(
-          name,
-          head,
-          release === undefined ? Buffer.from(content) : content,
-          release,
-        );
+        this.#queuePart(name, head, content, release);
         return;
       case frameKinds.seal: {
         const sealedAtMs = Number(content.toString('latin1'));
-        this.#enqueue(0, () =>
+        this.#enqueue(() =>
           this.#takeSeal(name, { size: head.offset, crc: head.number, sealedAtMs }),
         );
         break;
@@ -200,13 +205,13 @@ export class ReplicaIntake implements ChannelSink {
         this.#ports.onNews(undefined);
         break;
       case frameKinds.caughtUp:
-        this.#enqueue(0, async () => {
+        this.#enqueue(async () => {
           this.#isCaughtUp = true;
           this.#ports.onNews(undefined);
         });
         break;
       case frameKinds.served:
-        this.#enqueue(0, async () => {
+        this.#enqueue(async () => {
           this.wanted.delete(name);
           this.#ports.onServed(this, name);
         });
@@ -222,43 +227,42 @@ export class ReplicaIntake implements ChannelSink {
 
   #queuePart(
     name: string,
-    head: FrameHead,
+    { offset, flags }: FrameHead,
     content: Buffer,
     release: (() => void) | undefined,
   ): void {
-    const place = parsePlace(name);
-    this.#enqueue(content.length, async () => {
-      try {
-        if (this.#state === 'taking') await this.#takePart(place, head, content);
-      } finally {
-        release?.();
-      }
-    });
+    const kept = release === undefined ? Buffer.from(content) : content;
+    const { lines: lineBytes, bytes } = decodePart(kept);
+    const lines = lineBytes.toString('latin1');
+    const isToBeDurable = (flags & frameFlags.durable) !== 0;
+    const records = parseRecords(lines);
+    this.#enqueue({ name, offset, isToBeDurable, records, lines, bytes, release });
   }
 
-  async #takePart(place: ChunkPlace, head: FrameHead, content: Buffer): Promise<void> {
-    const { lines, bytes } = decodePart(content);
-    const text = lines.toString('latin1');
-    const records = parseRecords(text);
-    checkBytes(records, head.offset, bytes);
+  /** Writes parts that follow each other in a chunk. */
+  async #takeParts(parts: readonly Part[]): Promise<void> {
+    const [first, ...rest] = parts;
+    if (first === undefined || this.#state !== 'taking') return;
+    const { name, offset } = first;
+    const place = parsePlace(name);
+    const byteCount = bytesOf(parts);
     const category = await this.#ports.store.category(place.category);
     const outcome = await category.take({
       chunk: place.chunk,
-      offset: head.offset,
-      records,
-      lines: text,
-      pieces: [bytes],
-      byteCount: bytes.length,
+      offset,
+      records: rest.length === 0 ? first.records : parts.flatMap(({ records }) => records),
+      lines: rest.reduce((text, { lines }) => text + lines, first.lines),
+      pieces: parts.map(({ bytes }) => bytes),
+      byteCount,
     });
-    const end = head.offset + bytes.length;
-    const isOwners = place.chunk.owner === this.peer;
+    if (place.chunk.owner !== this.peer) return;
     if (outcome.kind === 'taken') {
-      if (!isOwners) return;
       this.#sendPosition(place, outcome.size, 0);
-      if ((head.flags & frameFlags.durable) !== 0) this.#durable.add(category, place, outcome.size);
+      const isToBeDurable = parts.some((part) => part.isToBeDurable);
+      if (isToBeDurable) this.#durable.add(category, place, outcome.size);
     } else if (outcome.kind === 'unwanted') {
-      if (isOwners) this.#sendPosition(place, end, end);
-    } else if (isOwners) {
+      this.#sendPosition(place, offset + byteCount, offset + byteCount);
+    } else {
       this.#sendPosition(place, outcome.size, 0, frameFlags.rewind);
     }
   }
@@ -278,9 +282,9 @@ export class ReplicaIntake implements ChannelSink {
     this.#ports.onNews(categoryName);
   }
 
-  #enqueue(byteCount: number, run: () => Promise<void>): void {
-    this.#queue.push({ byteCount, run });
-    this.#queuedBytes += byteCount;
+  #enqueue(waiting: Waiting): void {
+    this.#queue.push(waiting);
+    if (typeof waiting !== 'function') this.#queuedBytes += waiting.bytes.length;
     if (!this.#isHeld && this.#queuedBytes > intakeBytesMax) {
       this.#isHeld = true;
       this.#channel.pause();
@@ -292,8 +296,14 @@ export class ReplicaIntake implements ChannelSink {
 
   async #run(): Promise<void> {
     for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
-      await next.run().catch((error: unknown) => this.#failed(error));
-      this.#queuedBytes -= next.byteCount;
+      if (typeof next === 'function') {
+        await next().catch((error: unknown) => this.#failed(error));
+        continue;
+      }
+      const parts = [next, ...this.#followersOf(next)];
+      await this.#takeParts(parts).catch((error: unknown) => this.#failed(error));
+      for (const { release } of parts) release?.();
+      this.#queuedBytes -= bytesOf(parts);
       if (this.#isHeld && this.#queuedBytes <= intakeBytesMax / 2) {
         this.#isHeld = false;
         this.#channel.resume();
@@ -301,6 +311,24 @@ export class ReplicaIntake implements ChannelSink {
     }
     this.#queuedBytes = 0;
     this.#isRunning = false;
+  }
+
+  /** Takes the parts out of the queue that go on where one ends, to be written with it. */
+  #followersOf({ name, offset, bytes }: Part): Part[] {
+    const followers: Part[] = [];
+    let byteCount = bytes.length;
+    for (const waiting of this.#queue) {
+      const isNext =
+        typeof waiting !== 'function' &&
+        waiting.name === name &&
+        waiting.offset === offset + byteCount &&
+        byteCount + waiting.bytes.length <= groupBytesMax;
+      if (!isNext) break;
+      followers.push(waiting);
+      byteCount += waiting.bytes.length;
+    }
+    this.#queue.splice(0, followers.length);
+    return followers;
   }
 
   /** A disk that takes no more has the peer wait; whatever else is wrong ends the stream, which is opened again. */
@@ -331,16 +359,6 @@ export class ReplicaIntake implements ChannelSink {
   }
 }
 
-/** Every batch has to be what its record says: what is wrong on a peer's disk must not come here. */
-function checkBytes(records: readonly BatchRecord[], offset: number, bytes: Buffer): void {
-  let at = 0;
-  for (const record of records) {
-    const end = at + record.byteCount;
-    const isNext = record.offset === offset + at && end <= bytes.length;
-    if (!isNext || crc32(bytes.subarray(at, end)) !== record.crc) {
-      throw invalidFrame(`the batch at ${record.offset} is not what its record says`);
-    }
-    at = end;
-  }
-  if (at !== bytes.length) throw invalidFrame(`${bytes.length - at} bytes belong to no batch`);
+function bytesOf(parts: readonly Part[]): number {
+  return parts.reduce((sum, { bytes }) => sum + bytes.length, 0);
 }

@@ -48,7 +48,7 @@ export class AppendFile {
 
   /**
    * Writes the bytes of all sources behind `size`, at once when that is quick. They are a part of the file only
-   * when they are taken in (`advance`). Throws what the disk throws, with any part of the bytes written.
+   * when they are taken in (`advance`). Throws what the disk and `meanwhile` throw, with any part of the bytes written.
    *
    * @param meanwhile called with the same bytes while a large write is on its way
    */
@@ -64,7 +64,14 @@ export class AppendFile {
     const pieces = isNow ? joinPieces(sources) : allPieces(sources);
     const writing = isNow ? file.writeNow(pieces, this.#size) : file.write(pieces, this.#size);
     if (isNow) this.#noteDuration(startMs);
-    const result = meanwhile(pieces);
+    let result: T;
+    try {
+      result = meanwhile(pieces);
+    } catch (error) {
+      // The file must not be cut while a write to it is on its way; what became of that does not matter any more.
+      await Promise.resolve(writing).catch(() => undefined);
+      throw error;
+    }
     let written = await writing;
     while (written < byteCount) {
       // A short write is no error yet; the next call tells why the disk took no more.

@@ -6,13 +6,14 @@ import type { Batch } from './batch.js';
 import type { BatchRecord, SealRecord } from './batch-index.js';
 import { Chunk, type ChunkHome } from './chunk.js';
 import type { ChunkList } from './chunk-list.js';
-import { ChunkWriter, type RecordedBatches } from './chunk-writer.js';
+import { ChunkWriter } from './chunk-writer.js';
 import type { Disk } from './disk.js';
 import { writeError } from './disk-error.js';
 import type { DiskGuard } from './disk-guard.js';
 import type { Flusher } from './flusher.js';
 import { OpenWriters } from './open-writers.js';
 import { readBatch } from './quarantine.js';
+import type { RecordedBatches } from './recorded-batches.js';
 import { endOf, readIndex } from './recovery.js';
 
 export interface ChunkCopiesPorts {
@@ -98,8 +99,8 @@ export class ChunkCopies {
   }
 
   /**
-   * Adds batches to a copy; written when it resolves, durable after `syncAll`. Throws `disk_full` or `storage_failed`,
-   * and nothing is added then.
+   * Adds batches to a copy; written when it resolves, durable after `syncAll`. Throws `disk_full`, `storage_failed`, or
+   * `invalid_frame` when they are not what their records say; nothing is added then.
    */
   take(received: ReceivedBatches): Promise<TakeOutcome> {
     return this.#lane.run(async () => {

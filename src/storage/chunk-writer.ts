@@ -17,22 +17,13 @@ import {
 import type { Chunk } from './chunk.js';
 import { type Disk, hasSystemCode } from './disk.js';
 import { writeError } from './disk-error.js';
+import { checkRecorded, type RecordedBatches } from './recorded-batches.js';
 
 /** Combining two checksums takes as long as computing one over so many bytes (1.5 us here). */
 const combineBytesMin = 8 * 1024;
 
 /** After so long without a batch the files are closed: a node may have more categories than descriptors. */
 const idleMs = 500;
-
-/** Batches as another node has recorded them: their bytes agree with their records. */
-export interface RecordedBatches {
-  readonly records: readonly BatchRecord[];
-  /** The lines of the index that say the same. */
-  readonly lines: string;
-  readonly pieces: readonly Uint8Array[];
-  /** The bytes of all pieces. */
-  readonly byteCount: number;
-}
 
 /**
  * Writes one chunk and the index of its batches until they are sealed and durable. Calls must come one after
@@ -140,10 +131,11 @@ export class ChunkWriter {
     });
   }
 
-  /** As `append`, of batches that begin where the chunk ends. */
+  /** As `append`, of batches that begin where the chunk ends. Throws `invalid_frame` when they are not as recorded. */
   async take(batches: RecordedBatches): Promise<void> {
     const { records, lines, byteCount } = batches;
     await this.#append([batches], byteCount, (pieces) => {
+      checkRecorded(records, pieces, this.chunk.size);
       return { records, crc: this.#crcWith(pieces, batches), lines };
     });
   }
