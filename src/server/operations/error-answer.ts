@@ -81,10 +81,11 @@ export function noMemberError(): ChukchaError {
   );
 }
 
-/** Logs an error when it is the node's fault. */
+/** Logs an error when it is the node's fault; one that ends when there is room again, as a warning. */
 export function logFailure(log: Logger, path: string, error: ChukchaError): void {
   if (!loggedCodes.has(error.code)) return;
-  log.error('A request failed.', {
+  const level = error.code === 'disk_full' ? 'warn' : 'error';
+  log[level]('A request failed.', {
     path,
     code: error.code,
     error: error.message,
