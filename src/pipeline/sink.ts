@@ -1,4 +1,5 @@
 import {
+  countNewlines,
   type Output,
   type OutputBatch,
   pluginErrorKind,
@@ -96,7 +97,8 @@ export class Sink {
     const drain = new DrainLimit(signal, drainMs, this.#clock);
     try {
       for await (const batch of consumer) {
-        const end = await this.#deliver(batch, signal, drain.signal);
+        const cluster = consumer.position()?.cluster ?? '';
+        const end = await this.#deliver(batch, cluster, signal, drain.signal);
         if (end !== undefined) return end;
         this.totals.deliveredBytes += batch.bytes.length;
         batch.ack();
@@ -136,11 +138,14 @@ export class Sink {
   /** Sends until the target has taken the batch; returns how the run ends when it does not come to that. */
   async #deliver(
     batch: ConsumerBatch,
+    cluster: string,
     signal: AbortSignal,
     writeSignal: AbortSignal,
   ): Promise<SinkEnd | undefined> {
     const outputBatch: OutputBatch = {
       category: batch.category,
+      cluster,
+      messageCount: countNewlines(batch.bytes),
       chunk: batch.chunk,
       offset: batch.offset,
       bytes: batch.bytes,

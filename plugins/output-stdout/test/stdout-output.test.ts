@@ -40,7 +40,15 @@ function createFile(directory: string): OutputTarget {
 
 function createBatch(text: string, token = text): OutputBatch {
   const bytes = Buffer.from(text);
-  return { category: 'logs', chunk: 'node1-chunk000000000', offset: 0, bytes, token };
+  return {
+    category: 'logs',
+    cluster: 'c1',
+    chunk: 'node1-chunk000000000',
+    offset: 0,
+    bytes,
+    messageCount: 1,
+    token,
+  };
 }
 
 t.test('a pipe', async (t) => {

@@ -1,3 +1,12 @@
+/** What JSON can say. */
+export type JsonValue =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly JsonValue[]
+  | { readonly [key: string]: JsonValue };
+
 /**
  * What a plugin remembers over restarts: a small map of JSON values that the host keeps in its state
  * directory. One process at a time has it.

@@ -4,6 +4,7 @@ import type { Logger } from '../../common/logger.js';
 import { Shipper } from '../../pipeline/shipper.js';
 import type { StateJournal } from '../../pipeline/state-journal.js';
 import { StateSection } from '../../pipeline/state-section.js';
+import { MetricsBook } from '../../plugin-host/metrics-book.js';
 import { type FoundPlugin, openError } from '../../plugin-host/plugin-registry.js';
 import { errorMessage } from '../../protocol/chukcha-error.js';
 import { messageBytesMax } from '../../protocol/limits.js';
@@ -30,6 +31,7 @@ export async function runShip(run: ShipRun, signal: AbortSignal): Promise<void> 
   const { open } = await descriptor.load();
   const input = await open(run.pluginOptions, {
     log: run.log,
+    metrics: new MetricsBook(),
     state: new StateSection(run.state, 'input'),
     once: run.once,
     messageBytesMax: Math.min(messageBytesMax, run.batchBytesMax),

@@ -3,6 +3,7 @@ import type { Client } from '../../client/client.js';
 import type { Logger } from '../../common/logger.js';
 import { Sink } from '../../pipeline/sink.js';
 import type { StateJournal } from '../../pipeline/state-journal.js';
+import { MetricsBook } from '../../plugin-host/metrics-book.js';
 import { type FoundPlugin, openError } from '../../plugin-host/plugin-registry.js';
 import { errorMessage } from '../../protocol/chukcha-error.js';
 import { Progress } from './progress.js';
@@ -25,7 +26,12 @@ export async function openOutput(
   log: Logger,
 ): Promise<Output> {
   const { open } = await plugin.descriptor.load();
-  return open(options, { log, category }).catch((error: unknown) => {
+  return open(options, {
+    log,
+    metrics: new MetricsBook(),
+    category,
+    sample: async () => new Uint8Array(),
+  }).catch((error: unknown) => {
     throw openError('output', plugin.descriptor.name, error);
   });
 }

@@ -5,4 +5,5 @@ export { createMemoryState } from './memory-state.js';
 export { type OutputSuite, type OutputTarget, outputConformance } from './output-conformance.js';
 export { createTestContext, createTestOutputContext } from './test-context.js';
 export { createTestLog, type LogEntry, type TestLog } from './test-log.js';
+export { createTestMetrics, type TestMetrics } from './test-metrics.js';
 export { soon } from './time-limit.js';

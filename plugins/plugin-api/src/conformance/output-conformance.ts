@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { countNewlines } from '../count-newlines.js';
 import type { Output, OutputBatch, OutputContext } from '../output.js';
 import type { ConformanceCase } from './conformance-case.js';
 import { createTestOutputContext } from './test-context.js';
@@ -131,7 +132,8 @@ function createBatch(offset: number, content: string | Uint8Array): OutputBatch 
   const chunk = 'node1-chunk000000000';
   const bytes = typeof content === 'string' ? Buffer.from(content) : content;
   const token = `logs/${chunk}/${offset}/${bytes.length}`;
-  return { category: 'logs', chunk, offset, bytes, token };
+  const messageCount = countNewlines(bytes);
+  return { category: 'logs', cluster: 'c1', chunk, offset, bytes, messageCount, token };
 }
 
 function assertReceived(received: Uint8Array, expected: Buffer): void {

@@ -2,6 +2,7 @@ import type { InputContext } from '../input.js';
 import type { OutputContext } from '../output.js';
 import { createMemoryState } from './memory-state.js';
 import { createTestLog } from './test-log.js';
+import { createTestMetrics } from './test-metrics.js';
 
 const MIB = 1024 * 1024;
 
@@ -9,6 +10,7 @@ const MIB = 1024 * 1024;
 export function createTestContext(overrides: Partial<InputContext> = {}): InputContext {
   return {
     log: createTestLog(),
+    metrics: createTestMetrics(),
     state: createMemoryState(),
     once: false,
     messageBytesMax: 1 * MIB,
@@ -19,5 +21,11 @@ export function createTestContext(overrides: Partial<InputContext> = {}): InputC
 
 /** As {@link createTestContext}, for an output. */
 export function createTestOutputContext(overrides: Partial<OutputContext> = {}): OutputContext {
-  return { log: createTestLog(), category: 'logs', ...overrides };
+  return {
+    log: createTestLog(),
+    metrics: createTestMetrics(),
+    category: 'logs',
+    sample: async () => new Uint8Array(),
+    ...overrides,
+  };
 }
