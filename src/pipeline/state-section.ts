@@ -6,7 +6,7 @@ export class StateSection implements PluginState {
   readonly #journal: StateJournal;
   readonly #prefix: string;
 
-  constructor(journal: StateJournal, name: 'input' | 'sink') {
+  constructor(journal: StateJournal, name: 'input' | 'ship' | 'sink') {
     this.#journal = journal;
     this.#prefix = `${name}/`;
   }

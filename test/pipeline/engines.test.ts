@@ -2,17 +2,20 @@ import { join } from 'node:path';
 import {
   type Input,
   type InputBatch,
+  type JsonValue,
   type Output,
   type OutputBatch,
   PluginError,
   type WriteOutcome,
 } from '@chukcha/plugin-api';
 import t, { type Test } from 'tap';
-import { Client, Consumer } from '../../src/index.js';
-import { Shipper, type ShipperOptions } from '../../src/pipeline/shipper.js';
+import { ChukchaError, Client, Consumer } from '../../src/index.js';
+import { LineFormatter } from '../../src/pipeline/line-formatter.js';
+import { Shipper, type ShipperOptions, type ShipTotals } from '../../src/pipeline/shipper.js';
 import { Sink, type SinkOptions } from '../../src/pipeline/sink.js';
 import { StateJournal } from '../../src/pipeline/state-journal.js';
 import { nodeDisk } from '../../src/storage/node-disk.js';
+import { RecordingLogger } from '../support/recording-logger.js';
 import { testDirectory } from '../support/test-directory.js';
 import { listenAddress, startTestNode } from '../support/test-node.js';
 
@@ -21,12 +24,18 @@ const never = new AbortController().signal;
 /** An input that gives what the test has put into it and keeps what became of it. */
 class ListInput implements Input {
   readonly fates: string[] = [];
+  /** Resolves when everything was given. */
+  readonly given: Promise<void>;
+  #noteGiven: () => void = () => undefined;
   readonly #lines: readonly string[];
   readonly #onEnd: 'end' | 'wait' | Error;
 
   constructor(lines: readonly string[], onEnd: 'end' | 'wait' | Error = 'end') {
     this.#lines = lines;
     this.#onEnd = onEnd;
+    this.given = new Promise((resolve) => {
+      this.#noteGiven = resolve;
+    });
   }
 
   async *batches(signal: AbortSignal): AsyncGenerator<InputBatch> {
@@ -38,6 +47,7 @@ class ListInput implements Input {
         nack: async () => void this.fates.push(`nack ${line.trim()}`),
       };
     }
+    this.#noteGiven();
     if (this.#onEnd instanceof Error) throw this.#onEnd;
     if (signal.aborted || this.#onEnd === 'end') return;
     await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
@@ -86,8 +96,31 @@ async function startBed(t: Test): Promise<{
   return { client, directory, restart, stop: () => node.close() };
 }
 
-function ship(client: Client, input: Input, options: Partial<ShipperOptions> = {}): Shipper {
-  return new Shipper(input, client, { category: 'logs', producer: { lingerMs: 0 }, ...options });
+let stateCount = 0;
+
+/** Runs an input into the bus, with the state of this name in the directory of the test. */
+async function ship(
+  { client, directory }: { client: Client; directory: string },
+  input: Input,
+  options: Partial<ShipperOptions> & { state?: string; signal?: AbortSignal } = {},
+): Promise<ShipTotals> {
+  const { state: name = `state-${stateCount++}`, signal = never, ...rest } = options;
+  const state = await StateJournal.open(nodeDisk, join(directory, name));
+  const formatter = new LineFormatter({
+    formats: new Map(),
+    host: 'h1',
+    sourceDefault: 'list',
+    sourceIdDefault: 'run1',
+    messageBytesMax: 1024 * 1024,
+  });
+  const log = new RecordingLogger();
+  const shipper = new Shipper(
+    input,
+    { category: 'logs', lingerMs: 0, ...rest },
+    { client, state, formatter, log },
+  );
+  await shipper.run(signal).finally(() => state.close());
+  return shipper.totals;
 }
 
 async function readAll(client: Client): Promise<string> {
@@ -104,58 +137,167 @@ async function readAll(client: Client): Promise<string> {
 }
 
 t.test('a shipper acknowledges to its input what the bus has accepted', async (t) => {
-  const { client } = await startBed(t);
+  const bed = await startBed(t);
   const input = new ListInput(['a\n', 'b\nc\n']);
-  const shipper = ship(client, input);
-  await shipper.run(never);
+  const totals = await ship(bed, input);
   t.same(input.fates, ['ack a', 'ack b\nc']);
-  t.same(shipper.totals, { readBytes: 6, acceptedBytes: 6 });
-  t.equal(await readAll(client), 'a\nb\nc\n');
+  t.same(totals, { readBytes: 6, acceptedBytes: 6 });
+  t.equal(await readAll(bed.client), 'a\nb\nc\n');
 });
 
 t.test(
   'a batch that the bus refuses for good stops the shipper and is not acknowledged',
   async (t) => {
-    const { client } = await startBed(t);
+    const bed = await startBed(t);
     const input = new ListInput(['a\n', 'torn', 'b\n'], 'wait');
-    await t.rejects(ship(client, input).run(never), { code: 'batch_unterminated' });
+    await t.rejects(ship(bed, input), { code: 'batch_unterminated' });
     t.same(input.fates.includes('nack torn'), true);
     t.same(input.fates.includes('ack torn'), false);
   },
 );
 
 t.test('an input that fails ends the shipper after what was read is accepted', async (t) => {
-  const { client } = await startBed(t);
+  const bed = await startBed(t);
   const input = new ListInput(['a\n'], new PluginError('operator', 'The source is gone.'));
-  await t.rejects(ship(client, input).run(never), { message: 'The source is gone.' });
+  await t.rejects(ship(bed, input), { message: 'The source is gone.' });
   t.same(input.fates, ['ack a']);
-  t.equal(await readAll(client), 'a\n');
+  t.equal(await readAll(bed.client), 'a\n');
 });
 
 t.test('a stop drains what was read, also while the node is away for a moment', async (t) => {
-  const { client, restart, stop } = await startBed(t);
-  await stop();
+  const bed = await startBed(t);
+  await bed.stop();
   const input = new ListInput(['a\n', 'b\n'], 'wait');
   const controller = new AbortController();
-  const running = ship(client, input).run(controller.signal);
-  setImmediate(() => controller.abort());
-  await restart();
+  const running = ship(bed, input, { signal: controller.signal });
+  await input.given;
+  controller.abort();
+  await bed.restart();
   await running;
   t.same(input.fates, ['ack a', 'ack b']);
 });
 
 t.test('a stop ends although the node stays away, and says what was not accepted', async (t) => {
-  const { client, stop } = await startBed(t);
-  await stop();
+  const bed = await startBed(t);
+  await bed.stop();
   const input = new ListInput(['a\n'], 'wait');
   const controller = new AbortController();
-  const running = ship(client, input, { drainMs: 50 }).run(controller.signal);
-  setImmediate(() => controller.abort());
+  const running = ship(bed, input, { drainMs: 50, signal: controller.signal });
+  await input.given;
+  controller.abort();
   await t.rejects(running, {
     code: 'not_accepted',
     message: /2 bytes were read but not accepted within 50 ms/,
   });
   t.same(input.fates, ['nack a']);
+});
+
+/** An input whose lines can be given again; it keeps in a list of its own what was acknowledged. */
+class LastingInput implements Input {
+  readonly replayed: string[] = [];
+  readonly #lines: readonly string[];
+  readonly #accepted: Set<number>;
+  readonly #missing: ReadonlySet<number>;
+
+  constructor(lines: readonly string[], accepted: Set<number>, missing: readonly number[] = []) {
+    this.#lines = lines;
+    this.#accepted = accepted;
+    this.#missing = new Set(missing);
+  }
+
+  async *replay(ranges: readonly JsonValue[]): AsyncGenerator<InputBatch | undefined> {
+    for (const range of ranges) {
+      const at = range as number;
+      if (this.#missing.has(at)) {
+        yield undefined;
+      } else {
+        this.replayed.push((this.#lines[at] ?? '').trim());
+        yield this.#batch(at);
+      }
+    }
+    for (const range of ranges) this.#accepted.add(range as number);
+  }
+
+  async *batches(): AsyncGenerator<InputBatch> {
+    for (const at of this.#lines.keys()) if (!this.#accepted.has(at)) yield this.#batch(at);
+  }
+
+  async close(): Promise<void> {}
+
+  #batch(at: number): InputBatch {
+    return {
+      bytes: Buffer.from(this.#lines[at] ?? ''),
+      range: at,
+      ack: async () => void this.#accepted.add(at),
+      nack: async () => {},
+    };
+  }
+}
+
+/** A client whose next answers get lost: the node has stored the batch. */
+function withoutAnswers(client: Client): Client {
+  return new Proxy(client, {
+    get: (target, name) => {
+      if (name === 'write') {
+        return async (...args: Parameters<Client['write']>) => {
+          await target.write(...args);
+          throw new ChukchaError('timeout', 'The answer is lost.');
+        };
+      }
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+t.test('what was under way when a shipper was killed is stored once', async (t) => {
+  const bed = await startBed(t);
+  const accepted = new Set<number>();
+  const lines = ['a\n', 'b\n', 'c\n'];
+  const lossy = { ...bed, client: withoutAnswers(bed.client) };
+  await t.rejects(
+    ship(lossy, new LastingInput(lines, accepted), { state: 's', giveUpAfterMs: 0, lingerMs: 20 }),
+  );
+  t.same([...accepted], [], 'nothing was accepted as far as the shipper knows');
+  t.equal(await readAll(bed.client), 'a\nb\nc\n');
+  const input = new LastingInput([...lines, 'd\n'], accepted);
+  await ship(bed, input, { state: 's' });
+  t.same(input.replayed, ['a', 'b', 'c']);
+  t.equal(await readAll(bed.client), 'a\nb\nc\nd\n');
+  const later = new LastingInput([...lines, 'd\n', 'e\n'], accepted);
+  await ship(bed, later, { state: 's' });
+  t.same(later.replayed, [], 'what is accepted is not repeated');
+  t.equal(await readAll(bed.client), 'a\nb\nc\nd\ne\n');
+});
+
+t.test('what cannot be read again does not keep the rest from coming', async (t) => {
+  const bed = await startBed(t);
+  const accepted = new Set<number>();
+  const lossy = { ...bed, client: withoutAnswers(bed.client) };
+  const lines = ['a\n', 'b\n'];
+  await t.rejects(
+    ship(lossy, new LastingInput(lines, accepted), { state: 's', giveUpAfterMs: 0, lingerMs: 20 }),
+  );
+  await ship(bed, new LastingInput(lines, accepted, [0]), { state: 's' });
+  t.equal(await readAll(bed.client), 'a\nb\nb\n', 'what may be there comes twice rather than not');
+});
+
+t.test('a batch that its client names is stored once, and by itself', async (t) => {
+  const bed = await startBed(t);
+  for (let round = 0; round < 2; round += 1) {
+    const named: Input = {
+      async *batches() {
+        for (const text of ['x\n', 'y\n', 'z\n']) {
+          const bytes = Buffer.from(text);
+          const batch = { bytes, ack: async () => {}, nack: async () => {} };
+          yield text === 'y\n' ? { ...batch, idempotencyKey: 'order.7' } : batch;
+        }
+      },
+      close: async () => {},
+    };
+    await ship(bed, named, { lingerMs: 20 });
+  }
+  t.equal(await readAll(bed.client), 'x\ny\nz\nx\nz\n');
 });
 
 async function runSink(

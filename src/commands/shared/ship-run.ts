@@ -1,6 +1,9 @@
+import { hostname } from 'node:os';
 import type { InputDescriptor, PluginOptions } from '@chukcha/plugin-api';
 import type { Client } from '../../client/client.js';
 import type { Logger } from '../../common/logger.js';
+import { systemRandom } from '../../common/random.js';
+import { LineFormatter } from '../../pipeline/line-formatter.js';
 import { Shipper } from '../../pipeline/shipper.js';
 import type { StateJournal } from '../../pipeline/state-journal.js';
 import { StateSection } from '../../pipeline/state-section.js';
@@ -9,6 +12,9 @@ import { type FoundPlugin, openError } from '../../plugin-host/plugin-registry.j
 import { errorMessage } from '../../protocol/chukcha-error.js';
 import { messageBytesMax } from '../../protocol/limits.js';
 import { Progress } from './progress.js';
+
+/** Makes the ids of messages of two runs differ when their input does not name their source. */
+const sourceIdBytes = 8;
 
 export interface ShipRun {
   readonly plugin: FoundPlugin<InputDescriptor>;
@@ -39,16 +45,25 @@ export async function runShip(run: ShipRun, signal: AbortSignal): Promise<void> 
   }).catch((error: unknown) => {
     throw openError('input', descriptor.name, error);
   });
-  const shipper: Shipper = new Shipper(input, run.client, {
-    category: run.category,
-    producer: {
+  const formatter = new LineFormatter({
+    formats: new Map(),
+    host: hostname(),
+    sourceDefault: descriptor.name,
+    sourceIdDefault: systemRandom.hex(sourceIdBytes),
+    messageBytesMax: Math.min(messageBytesMax, run.batchBytesMax),
+  });
+  const shipper: Shipper = new Shipper(
+    input,
+    {
+      category: run.category,
       sync: run.sync,
       ...(run.minSyncReplicas === undefined ? {} : { minSyncReplicas: run.minSyncReplicas }),
       batchBytesMax: run.batchBytesMax,
       onRetry: (error) => progress.problem(errorMessage(error)),
       ...(run.giveUpAfterMs === undefined ? {} : { giveUpAfterMs: run.giveUpAfterMs }),
     },
-  });
+    { client: run.client, state: run.state, formatter, log: run.log },
+  );
   const progress: Progress = new Progress('shipped', () => shipper.totals.acceptedBytes);
   try {
     await shipper.run(signal);
