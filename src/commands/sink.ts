@@ -73,6 +73,7 @@ export default class Sink extends BaseCommand {
             client,
             category,
             group,
+            target: plugin.descriptor.name,
             once,
             ...giveUpOption(flags),
             state: state.journal,

@@ -3,7 +3,8 @@ import type { Client } from '../../client/client.js';
 import { systemClock } from '../../common/clock.js';
 import { DrainLimit } from '../../common/drain-limit.js';
 import type { Logger } from '../../common/logger.js';
-import type { Sink, SinkEnd } from '../../pipeline/sink.js';
+import type { Sink } from '../../pipeline/sink.js';
+import type { SinkEnd } from '../../pipeline/sink-options.js';
 import { ChukchaError } from '../../protocol/chukcha-error.js';
 import type { PipelineState } from './pipeline-state.js';
 import type { ChosenPlugin } from './plugins.js';
@@ -45,6 +46,7 @@ export async function runPipe(run: PipeRun, signal: AbortSignal): Promise<void> 
     client,
     category,
     group,
+    target: run.output.plugin.descriptor.name,
     once: run.once,
     ...giveUp,
     state: state.journal,

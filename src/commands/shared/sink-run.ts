@@ -13,6 +13,8 @@ export interface SinkRun {
   readonly client: Client;
   readonly category: string;
   readonly group: string;
+  /** The name of the output. */
+  readonly target: string;
   readonly once: boolean;
   readonly giveUpAfterMs?: number;
   readonly state: StateJournal;
@@ -44,10 +46,11 @@ export interface ShownSink {
 
 /** Makes a sink that shows its progress until that is finished; the output stays the caller's. */
 export function createSink(run: SinkRun): ShownSink {
-  const { output, client, state, category, group, once, giveUpAfterMs } = run;
+  const { output, client, state, category, group, target, once, giveUpAfterMs } = run;
   const sink: Sink = new Sink(output, client, state, {
     category,
     group,
+    target,
     once,
     consumer: { onRetry: (error) => progress.problem(errorMessage(error)) },
     onOutputRetry: (error) => progress.problem(errorMessage(error)),
