@@ -2,6 +2,8 @@ import { Flags } from '@oclif/core';
 import { BaseCommand } from './shared/base-command.js';
 import {
   categoryFlag,
+  deliveryFlags,
+  deliveryOptions,
   environmentName,
   giveUpOption,
   groupFlag,
@@ -52,6 +54,7 @@ export default class Pipe extends BaseCommand {
     'set-to': settingFlag,
     'sync-each-write': syncFlag,
     'min-sync-replicas': minSyncReplicasFlag,
+    ...deliveryFlags,
   };
 
   async run(): Promise<void> {
@@ -82,6 +85,7 @@ export default class Pipe extends BaseCommand {
               sync: flags['sync-each-write'],
               ...replicasOption(flags),
               ...giveUpOption(flags),
+              delivery: deliveryOptions(flags),
               state,
               log,
             },

@@ -45,6 +45,9 @@ export default class Ship extends BaseCommand {
     'retry-for': retryForFlag,
     'sync-each-write': syncFlag,
     'min-sync-replicas': minSyncReplicasFlag,
+    explain: Flags.boolean({
+      description: 'say of each source why it moves or does not, ship nothing, and end',
+    }),
   };
 
   async run(): Promise<void> {
@@ -63,12 +66,21 @@ export default class Ship extends BaseCommand {
     const directory =
       flags.state ??
       defaultStateDirectory({ verb: 'ship', category, parts: [from, client.servers[0]] });
+    if (flags.explain) {
+      const { explainShip } = await import('./shared/ship-explain.js');
+      const lines = await explainShip({ plugin, options, client, directory, log: this.logger });
+      for (const line of lines) this.log(line);
+      client.close();
+      return;
+    }
+    const { rememberAbout } = await import('./shared/ship-states.js');
     const { runShip } = await import('./shared/ship-run.js');
     const { waitForNode } = await import('./shared/wait-for-node.js');
     await runUntilSignal(async (signal) => {
       const { batchBytesMax } = await waitForNode(client, flags['retry-for'], signal);
       const state = await openPipelineState(directory);
       try {
+        await rememberAbout(state.journal, { from, category, server });
         await runShip(
           {
             plugin,

@@ -2,6 +2,8 @@ import { Flags } from '@oclif/core';
 import { BaseCommand } from './shared/base-command.js';
 import {
   categoryFlag,
+  deliveryFlags,
+  deliveryOptions,
   environmentName,
   giveUpOption,
   groupFlag,
@@ -26,6 +28,7 @@ export default class Sink extends BaseCommand {
   static override examples = [
     '<%= config.bin %> sink --to stdout',
     '<%= config.bin %> sink --to stdout --category web --group archive --once > web.log',
+    '<%= config.bin %> sink --to clickhouse://localhost/default/logs --check',
   ];
 
   static override flags = {
@@ -41,6 +44,10 @@ export default class Sink extends BaseCommand {
     state: stateFlag,
     set: settingFlag,
     'retry-for': retryForFlag,
+    ...deliveryFlags,
+    check: Flags.boolean({
+      description: 'look whether the target could take the messages, deliver nothing, and end',
+    }),
   };
 
   async run(): Promise<void> {
@@ -55,6 +62,15 @@ export default class Sink extends BaseCommand {
     const { plugin, options } = chooseOutput(registry, to, flags.set);
     const { Client } = await import('../client/client.js');
     const client = new Client({ server });
+    if (flags.check) {
+      const { printCheck } = await import('./shared/output-check.js');
+      const isFine = await printCheck(
+        { plugin, options, client, category, log: this.logger },
+        (line) => this.log(line),
+      ).finally(() => client.close());
+      if (!isFine) process.exitCode = 1;
+      return;
+    }
     const { defaultStateDirectory, openPipelineState } = await import('./shared/pipeline-state.js');
     // By the first address, so that nodes can be added behind it.
     const directory =
@@ -66,7 +82,7 @@ export default class Sink extends BaseCommand {
       await waitForNode(client, flags['retry-for'], signal);
       const state = await openPipelineState(directory);
       try {
-        const output = await openOutput(plugin, options, category, this.logger);
+        const output = await openOutput(plugin, options, category, this.logger, client);
         try {
           const { sink, progress } = createSink({
             output,
@@ -76,6 +92,7 @@ export default class Sink extends BaseCommand {
             target: plugin.descriptor.name,
             once,
             ...giveUpOption(flags),
+            delivery: deliveryOptions(flags),
             state: state.journal,
           });
           await sink.run(signal, once ? 'end' : 'stopped').finally(() => progress.finish());

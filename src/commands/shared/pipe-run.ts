@@ -4,7 +4,7 @@ import { systemClock } from '../../common/clock.js';
 import { DrainLimit } from '../../common/drain-limit.js';
 import type { Logger } from '../../common/logger.js';
 import type { Sink } from '../../pipeline/sink.js';
-import type { SinkEnd } from '../../pipeline/sink-options.js';
+import type { SinkEnd, SinkOptions } from '../../pipeline/sink-options.js';
 import { ChukchaError } from '../../protocol/chukcha-error.js';
 import type { PipelineState } from './pipeline-state.js';
 import type { ChosenPlugin } from './plugins.js';
@@ -21,6 +21,7 @@ export interface PipeRun {
   readonly sync: boolean;
   readonly minSyncReplicas?: number;
   readonly giveUpAfterMs?: number;
+  readonly delivery: Pick<SinkOptions, 'batching' | 'badMessages'>;
   readonly state: PipelineState;
   readonly log: Logger;
 }
@@ -40,7 +41,7 @@ export async function runPipe(run: PipeRun, signal: AbortSignal): Promise<void> 
   const { client, category, group, log, state } = run;
   const giveUp = run.giveUpAfterMs === undefined ? {} : { giveUpAfterMs: run.giveUpAfterMs };
   const { batchBytesMax } = await client.live({ signal });
-  const output = await openOutput(run.output.plugin, run.output.options, category, log);
+  const output = await openOutput(run.output.plugin, run.output.options, category, log, client);
   const { sink, progress } = createSink({
     output,
     client,
@@ -49,6 +50,7 @@ export async function runPipe(run: PipeRun, signal: AbortSignal): Promise<void> 
     target: run.output.plugin.descriptor.name,
     once: run.once,
     ...giveUp,
+    delivery: run.delivery,
     state: state.journal,
   });
   const drain = new DrainLimit(signal, drainMs, systemClock);

@@ -1,7 +1,9 @@
 import type { Output, OutputDescriptor, PluginOptions } from '@chukcha/plugin-api';
 import type { Client } from '../../client/client.js';
 import type { Logger } from '../../common/logger.js';
+import { sampleMessages } from '../../pipeline/category-sample.js';
 import { Sink } from '../../pipeline/sink.js';
+import type { SinkOptions } from '../../pipeline/sink-options.js';
 import type { StateJournal } from '../../pipeline/state-journal.js';
 import { MetricsBook } from '../../plugin-host/metrics-book.js';
 import { type FoundPlugin, openError } from '../../plugin-host/plugin-registry.js';
@@ -17,6 +19,7 @@ export interface SinkRun {
   readonly target: string;
   readonly once: boolean;
   readonly giveUpAfterMs?: number;
+  readonly delivery?: Pick<SinkOptions, 'batching' | 'badMessages'>;
   readonly state: StateJournal;
 }
 
@@ -26,13 +29,14 @@ export async function openOutput(
   options: PluginOptions,
   category: string,
   log: Logger,
+  client: Client,
 ): Promise<Output> {
   const { open } = await plugin.descriptor.load();
   return open(options, {
     log,
     metrics: new MetricsBook(),
     category,
-    sample: async () => new Uint8Array(),
+    sample: () => sampleMessages(client, category),
   }).catch((error: unknown) => {
     throw openError('output', plugin.descriptor.name, error);
   });
@@ -54,6 +58,7 @@ export function createSink(run: SinkRun): ShownSink {
     once,
     consumer: { onRetry: (error) => progress.problem(errorMessage(error)) },
     onOutputRetry: (error) => progress.problem(errorMessage(error)),
+    ...run.delivery,
     ...(giveUpAfterMs === undefined ? {} : { giveUpAfterMs }),
   });
   const progress: Progress = new Progress('delivered', () => sink.totals.deliveredBytes);
