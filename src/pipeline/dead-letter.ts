@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { categoryNameLengthMax } from '../protocol/limits.js';
 
 /** What is appended to a category's name for the category of its dead letters. */
-export const deadLetterSuffix = '_dlq';
+const deadLetterSuffix = '_dlq';
 
 /** A message that a target will never take, with why and where it stands. */
 export interface DeadLetter {
