@@ -6,6 +6,7 @@ export const paths = {
   listChunks: '/listChunks',
   listCategories: '/listCategories',
   groups: '/groups',
+  leases: '/leases',
   seal: '/seal',
   stream: '/stream',
   status: '/status',
@@ -73,6 +74,19 @@ export interface HeldChunks {
 /** What a group has still to acknowledge on a node; a part of the first chunks may be processed already. */
 export interface GroupBacklog extends HeldChunks {
   readonly group: string;
+}
+
+/** The longest time for which a lease holds without another word, in milliseconds. */
+export const leaseMsMax = 60_000;
+
+/** The answer to all calls of `/leases/<group>`. */
+export interface LeaseAnswer {
+  readonly category: string;
+  readonly group: string;
+  /** Who drains the category for the group; `null` when nobody does. */
+  readonly holder: string | null;
+  /** For how long that holds without another word. */
+  readonly expiresInMs: number;
 }
 
 /** Where a group that is new begins: with what is there, or with what comes. */

@@ -8,6 +8,7 @@ import { pathOf, RouteTable } from './route-table.js';
 import { ackRoute } from './routes/ack-route.js';
 import { changeNodeRoute } from './routes/change-node-route.js';
 import { consumeRoute } from './routes/consume-route.js';
+import { findLeaseRoute, releaseLeaseRoute, takeLeaseRoute } from './routes/lease-routes.js';
 import { listCategoriesRoute } from './routes/list-categories-route.js';
 import { listChunksRoute } from './routes/list-chunks-route.js';
 import { listGroupsRoute } from './routes/list-groups-route.js';
@@ -34,6 +35,9 @@ const routes: readonly Route[] = [
   listGroupsRoute,
   registerGroupRoute,
   removeGroupRoute,
+  findLeaseRoute,
+  takeLeaseRoute,
+  releaseLeaseRoute,
   sealRoute,
   statusRoute,
   changeNodeRoute,
