@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import type { CheckStep, OutputContext, PluginOptions } from '@chukcha/plugin-api';
 import { isOfCredentials, toPluginError, unknownFieldOf } from './classify-error.js';
 import type { ClickHouseEngine } from './clickhouse-engine.js';
+import { EmbeddedEngine } from './embedded-engine.js';
 import { createTableFor, findFix, fixMissingTable } from './find-fix.js';
 import { inferColumns, parseObjects } from './infer-columns.js';
 import { insertSettings } from './insert-settings.js';
@@ -18,7 +20,7 @@ const unknownDatabase = 81;
 
 /**
  * Looks whether messages could be inserted: reachable, version, database, table, rights, repetitions, columns, and a
- * sample of the messages as the server reads it. Changes nothing, but that a directory of the embedded engine is made.
+ * sample of the messages as the server reads it. Changes nothing.
  */
 export async function* checkTarget(
   options: PluginOptions,
@@ -29,6 +31,10 @@ export async function* checkTarget(
   let config: OutputConfig;
   try {
     config = resolveConfig(options, environment, context.category);
+    if (config.target.engine.kind === 'directory' && !existsSync(config.target.engine.directory)) {
+      yield await explainMissingDirectory(config, await context.sample());
+      return;
+    }
     engine = await openEngine(config);
   } catch (error) {
     yield failed('options', error);
@@ -39,6 +45,17 @@ export async function* checkTarget(
   } finally {
     await engine.close();
   }
+}
+
+/** An engine that is opened makes its directory, so it is not opened. */
+async function explainMissingDirectory(
+  config: OutputConfig,
+  sample: Uint8Array,
+): Promise<CheckStep> {
+  await EmbeddedEngine.load();
+  const statement = createTableFor(config, sample, true) ?? 'by the first messages';
+  const table = config.createTable ? `, and the table in it: ${statement}` : '';
+  return ok('reachable', `The directory does not exist yet: it will be made${table}.`);
 }
 
 class TargetCheck {

@@ -36,6 +36,11 @@ export class EmbeddedEngine implements ClickHouseEngine {
     return new EmbeddedEngine(directory, session, chdb, spool);
   }
 
+  /** Throws a `PluginError` of kind `operator` when the engine is not installed; opens nothing. */
+  static async load(): Promise<void> {
+    await loadChdb();
+  }
+
   async query(statement: string, signal: AbortSignal, settings: Settings = {}): Promise<string> {
     const bytes = await this.queryBytes(statement, 'TabSeparated', signal, settings);
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
