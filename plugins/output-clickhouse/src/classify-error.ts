@@ -7,7 +7,7 @@ import { ConnectionError, HttpError } from './transport-errors.js';
 export type FixFinder = (error: ServerError) => string | undefined;
 
 /** The insert has more than one part of the server can take at once: a part of it may be taken. */
-export function isTooLarge(error: unknown): boolean {
+function isTooLarge(error: unknown): boolean {
   if (error instanceof HttpError) return error.status === 413;
   return isServerError(error, 252) && /single INSERT block/i.test(error.message);
 }

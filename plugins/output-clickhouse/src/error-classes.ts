@@ -1,5 +1,5 @@
 /** What the host does about an error, as `PluginErrorKind` has it. */
-export type ErrorClass = 'transient' | 'operator' | 'data';
+type ErrorClass = 'transient' | 'operator' | 'data';
 
 export interface ErrorMeaning {
   /** As ClickHouse calls it. */

@@ -7,7 +7,7 @@ import type { ServerError } from './server-error.js';
 import { addColumnsStatement, createTableStatement } from './table-statements.js';
 
 /** How many bytes of a batch a new table is made by. */
-export const sampleBytesMax = 64 * 1024;
+const sampleBytesMax = 64 * 1024;
 
 /** What mends an error, as the sentence that follows it; made by the messages that were to be inserted. */
 export function findFix(

@@ -12,7 +12,7 @@ export interface ServerTarget {
 }
 
 /** An engine in this process. */
-export interface DirectoryTarget {
+interface DirectoryTarget {
   readonly kind: 'directory';
   readonly directory: string;
 }

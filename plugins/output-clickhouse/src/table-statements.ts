@@ -49,7 +49,7 @@ export function addColumnsStatement(
   columns: readonly ColumnDeclaration[],
 ): string {
   const additions = columns.map(
-    ({ name, type }) => `ADD COLUMN IF NOT EXISTS ${quoteName(name)} ${type}`,
+    ({ name, type }) => `ADD COLUMN ${quoteName(name)} ${type}`,
   );
   return `ALTER TABLE ${quoteTable(target)} ${additions.join(', ')}`;
 }

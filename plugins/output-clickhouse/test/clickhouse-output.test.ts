@@ -348,7 +348,7 @@ async function runTests(clickhouse: TestClickHouse, proxy: FaultProxy): Promise<
       ]) {
         const error = await thrownBy(output.write(batch, never));
         t.equal(pluginErrorKind(error), 'operator');
-        const fix = `ALTER TABLE default.${table} ADD COLUMN IF NOT EXISTS ${column} ${type}`;
+        const fix = `ALTER TABLE default.${table} ADD COLUMN ${column} ${type}`;
         t.ok(error.message.includes(fix), error.message);
         t.equal(await count(table), 0);
         await clickhouse.ask(fix);
