@@ -51,10 +51,15 @@ function addressOptions(
   } catch (cause) {
     throw new ChukchaError(
       'invalid_option',
-      `Address ${name}:${rest} is not valid: ${errorMessage(cause)}`,
+      `Address ${name}:${withoutUser(rest)} is not valid: ${errorMessage(cause)}`,
       { cause },
     );
   }
+}
+
+/** A password stands before the last @, and belongs into no sentence. */
+function withoutUser(rest: string): string {
+  return rest.replace(/\/\/.*@/s, '//...@');
 }
 
 function parseSetting(text: string): [name: string, value: string] {

@@ -48,9 +48,7 @@ export function addColumnsStatement(
   target: TableName,
   columns: readonly ColumnDeclaration[],
 ): string {
-  const additions = columns.map(
-    ({ name, type }) => `ADD COLUMN ${quoteName(name)} ${type}`,
-  );
+  const additions = columns.map(({ name, type }) => `ADD COLUMN ${quoteName(name)} ${type}`);
   return `ALTER TABLE ${quoteTable(target)} ${additions.join(', ')}`;
 }
 

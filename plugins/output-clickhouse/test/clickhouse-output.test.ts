@@ -11,6 +11,7 @@ import {
   createTestOutputContext,
   outputConformance,
 } from '@chukcha/plugin-api/conformance';
+import { createClient } from '@clickhouse/client';
 import t from 'tap';
 import { check, open } from '../src/clickhouse-output.js';
 import { errorMeanings } from '../src/error-classes.js';
@@ -672,6 +673,62 @@ async function runTests(clickhouse: TestClickHouse, proxy: FaultProxy): Promise<
       '1',
     );
     await output.close();
+  });
+
+  await t.test(
+    'async inserts are asked for with a wait, and the settings of the user win',
+    async (t) => {
+      const table = await createTable();
+      const output = await openHere({
+        table,
+        async_insert: true,
+        settings: ['async_insert_busy_timeout_ms=50', 'date_time_input_format=basic'],
+      });
+      t.equal(output.batching?.lingerMs, 100);
+      proxy.next();
+      await output.write(createBatch([row(1)]), never);
+      t.match(Object.fromEntries(proxy.inserts[0]?.parameters ?? []), {
+        async_insert: '1',
+        wait_for_async_insert: '1',
+        async_insert_deduplicate: '1',
+        async_insert_busy_timeout_ms: '50',
+        date_time_input_format: 'basic',
+      });
+      t.equal(await count(table), 1);
+      await output.close();
+    },
+  );
+
+  await t.test('two batches at a time go to one table', async (t) => {
+    const table = await createTable();
+    const output = await openHere({ table });
+    const batches = Array.from({ length: 8 }, (_, at) =>
+      createBatch([row(at), row(`bad${at}`), row(at + 100)]),
+    );
+    const outcomes = await Promise.all(batches.map((batch) => output.write(batch, never)));
+    for (const outcome of outcomes) t.match(outcome, { failures: [{ index: 1 }] });
+    t.equal(await count(table), 16);
+    await output.close();
+  });
+
+  await t.test('the official client works with the server of these tests', async (t) => {
+    const client = createClient({ url: `http://127.0.0.1:${clickhouse.port}` });
+    const table = await createTable();
+    const values = [{ id: 1, message: 'a' }];
+    const settings = { clickhouse_settings: { insert_deduplication_token: 'client' } };
+    for (let round = 0; round < 2; round += 1)
+      await client.insert({ table, values, format: 'JSONEachRow', ...settings });
+    const result = await client.query({
+      query: `SELECT * FROM ${table} WHERE id = {id: UInt64}`,
+      query_params: { id: 1 },
+      format: 'JSONEachRow',
+    });
+    t.same(await result.json(), [{ id: 1, message: 'a' }]);
+    await t.rejects(client.query({ query: 'SELECT * FROM nowhere' }), {
+      code: '60',
+      type: 'UNKNOWN_TABLE',
+    });
+    await client.close();
   });
 
   await t.test('the names of error codes are those of the engine', async (t) => {

@@ -40,11 +40,17 @@ t.test('a real server that is very old', { skip }, async (t) => {
     messages[30_000] = '{"id":"bad","message":"m"}';
     messages[40_000] = 'bad';
     const outcome = await output.write(createBatch(messages), never);
-    t.same(outcome?.failures.map(({ index }) => index), [30_000, 40_000]);
+    t.same(
+      outcome?.failures.map(({ index }) => index),
+      [30_000, 40_000],
+    );
     t.equal(await ask(`SELECT count() FROM ${compression}`), '99998');
     const error = await thrownBy(output.write(createBatch(['{"id":1,"zone":"x"}']), never));
     t.equal(pluginErrorKind(error), 'operator');
-    await ask(/ADD COLUMN.*String/.exec(error.message)?.[0].replace(/^/, `ALTER TABLE ${compression} `) ?? '');
+    await ask(
+      /ADD COLUMN.*String/.exec(error.message)?.[0].replace(/^/, `ALTER TABLE ${compression} `) ??
+        '',
+    );
     t.equal(await output.write(createBatch(['{"id":1,"zone":"x"}']), never), undefined);
     await output.close();
   }
@@ -72,7 +78,14 @@ t.test('a real server that is very old', { skip }, async (t) => {
   for await (const step of check(given, createTestOutputContext())) steps.push(step);
   t.same(
     steps.map(({ name, result }) => `${name} ${result}`),
-    ['reachable ok', 'version failed', 'table ok', 'rights warning', 'repetitions ok', 'columns ok'],
+    [
+      'reachable ok',
+      'version failed',
+      'table ok',
+      'rights warning',
+      'repetitions ok',
+      'columns ok',
+    ],
   );
 });
 
