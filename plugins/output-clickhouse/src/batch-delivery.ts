@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { MessageFailure, OutputBatch, WriteOutcome } from '@chukcha/plugin-api';
 import { kindOf } from './classify-error.js';
 import { firstBytes, MessageRows } from './message-rows.js';
@@ -28,7 +29,10 @@ export interface BatchDeliveryOptions {
   /** Every message has to be one JSON object. */
   readonly json: boolean;
   /** Messages that make no row, and why they are refused. The server passes over them when they come with others. */
-  readonly rowless: { readonly indexes: readonly number[]; readonly reason: string };
+  readonly rowless: {
+    readonly find: (bytes: Uint8Array) => readonly number[];
+    readonly reason: string;
+  };
   /** Turns a refusal of single messages into their reason. */
   readonly reasonOf: (error: unknown) => string;
   readonly insertsMax?: number;
@@ -54,13 +58,15 @@ export class BatchDelivery {
   readonly #stored = new Set<number>();
   /** The whole batch was refused as it is. */
   #isTakenApart = false;
+  #isLookedThrough = false;
+  /** The messages that the host still has to hear of; undefined for all. */
+  #only: ReadonlySet<number> | undefined;
   #strangersAreOut = false;
   /** All messages before this index are whole objects, or refused. */
   #objectsUpTo = 0;
 
   constructor(options: BatchDeliveryOptions) {
     this.#options = options;
-    for (const index of options.rowless.indexes) this.#refused.set(index, options.rowless.reason);
   }
 
   /** Throws what `insert` threw when it was not about single messages that can be found here. */
@@ -71,17 +77,33 @@ export class BatchDelivery {
     const { bytes, messageCount, token, only } = batch;
     let refusal: unknown;
     if (only === undefined && !this.#isTakenApart) {
+      // A batch of rowless messages alone begins with one, and is no insert.
+      if (firstBytes(bytes, 1).length === 0) this.#refuseRowless(bytes);
       if (this.#refused.size === messageCount) return this.#outcome([]);
       try {
-        await insert({ pieces: [bytes], messageCount, token, ordered: false });
+        const inserted = insert({ pieces: [bytes], messageCount, token, ordered: false });
+        inserted.catch(() => undefined);
+        // The bytes are looked at while they are on their way: that takes a quarter of the time of sending them.
+        await nextTurn();
+        this.#refuseRowless(bytes);
+        await inserted;
         return this.#outcome([]);
       } catch (error) {
         if (kindOf(error) !== 'data') throw error;
         refusal = error;
       }
     }
+    this.#refuseRowless(bytes);
     const rows = new MessageRows(bytes);
+    this.#only = only && new Set(only);
     return this.#deliverParts(rows, batch, only ?? [...Array(rows.count).keys()], refusal, insert);
+  }
+
+  #refuseRowless(bytes: Uint8Array): void {
+    if (this.#isLookedThrough) return;
+    this.#isLookedThrough = true;
+    const { find, reason } = this.#options.rowless;
+    for (const index of find(bytes)) this.#refused.set(index, reason);
   }
 
   /** Sends what is wanted part by part, first what the refusal of the whole leaves of it. */
@@ -196,6 +218,7 @@ export class BatchDelivery {
 
   #outcome(left: readonly number[]): WriteOutcome | undefined {
     const failures: MessageFailure[] = [...this.#refused]
+      .filter(([index]) => this.#only?.has(index) ?? true)
       .sort(([one], [other]) => one - other)
       .map(([index, reason]) => ({ index, reason }));
     const reason = 'The message was not reached while others of its batch were refused.';

@@ -11,7 +11,7 @@ import {
   createTestOutputContext,
   outputConformance,
 } from '@chukcha/plugin-api/conformance';
-import { createClient } from '@clickhouse/client';
+import { ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import t from 'tap';
 import { check, open } from '../src/clickhouse-output.js';
 import { errorMeanings } from '../src/error-classes.js';
@@ -281,7 +281,7 @@ async function runTests(clickhouse: TestClickHouse, proxy: FaultProxy): Promise<
   await t.test('only what is still to be delivered is sent', async (t) => {
     const table = await createTable();
     const output = await openHere({ table });
-    const batch = { ...createBatch([row(1), row(2), row(3), '{"id":"x"}']), only: [0, 2, 3] };
+    const batch = { ...createBatch([row(1), row(2), row(3), '{"id":"x"}', '']), only: [0, 2, 3] };
     t.match(await output.write(batch, never), { failures: [{ index: 3 }] });
     t.match(await output.write(batch, never), { failures: [{ index: 3 }] });
     t.equal(await clickhouse.ask(`SELECT groupArray(id) FROM ${table}`), '[1,3]');
@@ -712,7 +712,10 @@ async function runTests(clickhouse: TestClickHouse, proxy: FaultProxy): Promise<
   });
 
   await t.test('the official client works with the server of these tests', async (t) => {
-    const client = createClient({ url: `http://127.0.0.1:${clickhouse.port}` });
+    const client = createClient({
+      url: `http://127.0.0.1:${clickhouse.port}`,
+      log: { level: ClickHouseLogLevel.OFF },
+    });
     const table = await createTable();
     const values = [{ id: 1, message: 'a' }];
     const settings = { clickhouse_settings: { insert_deduplication_token: 'client' } };

@@ -330,15 +330,13 @@ async function deliver(
   for (;;) {
     delivery ??= new BatchDelivery({
       json: true,
-      rowless: { indexes: findBlankMessages(batch.bytes), reason: 'empty' },
+      rowless: { find: findBlankMessages, reason: 'empty' },
       reasonOf: String,
       insertsMax: 6,
     });
     try {
       const failures = (await delivery.run(batch, insert))?.failures ?? [];
-      refused += failures.filter(
-        ({ kind, index }) => kind === undefined && (batch.only?.includes(index) ?? true),
-      ).length;
+      refused += failures.filter(({ kind }) => kind === undefined).length;
       const only = failures.filter(({ kind }) => kind === 'transient').map(({ index }) => index);
       if (only.length === 0) return refused;
       batch = { ...whole, only };
