@@ -56,6 +56,8 @@ export class BatchDelivery {
   readonly #options: BatchDeliveryOptions;
   readonly #refused = new Map<number, string>();
   readonly #stored = new Set<number>();
+  /** What is to be sent, as single inserts, the next one last. */
+  readonly #parts: (readonly number[])[] = [];
   /** The whole batch was refused as it is. */
   #isTakenApart = false;
   #isLookedThrough = false;
@@ -115,28 +117,39 @@ export class BatchDelivery {
     insert: (rows: Rows) => Promise<void>,
   ): Promise<WriteOutcome | undefined> {
     const insertsMax = this.#options.insertsMax ?? insertsMaxDefault;
-    const parts: (readonly number[])[] = [wanted];
+    const parts = this.#parts;
+    if (parts.length === 0) parts.push(wanted);
     let refusal = refused;
     let error = refused;
     for (let insertCount = 0; ; insertCount += 1) {
       const left = this.#withoutSettled(parts.pop() ?? []);
       if (left.length > 0 && error === undefined) {
-        // While nothing is stored the host can halve the batch, and remember that.
-        if (insertCount >= insertsMax && this.#stored.size === 0) throw refusal;
-        if (insertCount >= insertsMax) return this.#outcome([...left, ...parts.flat()]);
+        if (insertCount >= insertsMax) return this.#giveUp(refusal, [...left, ...parts.flat()]);
         error = await this.#insertPart(rows, batch, left, insert);
       }
       if (error !== undefined) {
         const isOrdered = error !== refused || batch.bytes.length <= orderedBytesMax;
         this.#isTakenApart = true;
         const next = isOrdered ? this.#takeApart(rows, left, error) : [left];
-        if (next === 'unknown' && this.#stored.size === 0) throw error;
+        if (next === 'unknown' && !this.#hasStored) throw error;
         parts.push(...(next === 'unknown' ? halves(left) : next));
         refusal = error;
         error = undefined;
       }
       if (parts.length === 0) return this.#outcome([]);
     }
+  }
+
+  /** While nothing is stored the host can halve the batch, and remember that. */
+  #giveUp(refusal: unknown, left: readonly number[]): WriteOutcome | undefined {
+    if (!this.#hasStored && refusal !== undefined) throw refusal;
+    this.#parts.length = 0;
+    return this.#outcome(left);
+  }
+
+  /** Some messages of the batch are in the table, so that it must not become another insert as a whole. */
+  get #hasStored(): boolean {
+    return this.#stored.size > 0 || this.#only !== undefined;
   }
 
   /** Undefined when the messages are stored, else their refusal; throws everything else. */
@@ -154,8 +167,10 @@ export class BatchDelivery {
         ordered: true,
       });
     } catch (error) {
-      if (kindOf(error) !== 'data') throw error;
-      return error;
+      if (kindOf(error) === 'data') return error;
+      // It may be stored, so the next try begins with exactly this part.
+      this.#parts.push(indexes);
+      throw error;
     }
     for (const index of indexes) this.#stored.add(index);
     return undefined;
@@ -222,8 +237,9 @@ export class BatchDelivery {
       .sort(([one], [other]) => one - other)
       .map(([index, reason]) => ({ index, reason }));
     const reason = 'The message was not reached while others of its batch were refused.';
-    for (const index of this.#withoutSettled(left))
-      failures.push({ index, reason, kind: 'transient' });
+    // A doubtful message stands in two parts.
+    const later = new Set(this.#withoutSettled(left).toSorted((one, other) => one - other));
+    for (const index of later) failures.push({ index, reason, kind: 'transient' });
     return failures.length === 0 ? undefined : { failures };
   }
 }
