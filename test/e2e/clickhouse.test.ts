@@ -46,8 +46,6 @@ t.test('a file is analysed on one machine with two commands', { skip }, async (t
       { level: 'info', events: 15_000, slowest: 19_999 },
     ],
   );
-  const pretty = await runCli(['query', analytics, statement, '--format', 'pretty']);
-  t.match(pretty.stdout.toString(), /│ error │ +5000 │/);
   const engine = "SELECT engine_full FROM system.tables WHERE name = 'shop' FORMAT TSVRaw";
   const own = await runCli(['query', analytics, engine]);
   t.match(

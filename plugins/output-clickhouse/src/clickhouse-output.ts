@@ -18,7 +18,12 @@ import { insertSettings } from './insert-settings.js';
 import { areAllStrangers } from './message-format.js';
 import { findBlankMessages } from './message-rows.js';
 import { type OutputConfig, openEngine, resolveConfig } from './output-config.js';
-import { type PreparedTable, prepareTable, warnOfRepetitions } from './prepare-table.js';
+import {
+  type PreparedTable,
+  prepareTable,
+  readVersion,
+  warnOfRepetitions,
+} from './prepare-table.js';
 import { quoteTable } from './quoting.js';
 import { ServerError } from './server-error.js';
 
@@ -86,9 +91,14 @@ class ClickHouseOutput implements Output {
   async start(): Promise<void> {
     const { log } = this.#context;
     const sample = await this.#context.sample();
-    // A table that will be created by the first messages cannot be looked at before them.
-    if (sample.length === 0 && this.#config.createTable && this.#config.format !== 'text') return;
+    // A table that will be created by the first messages cannot be looked at before them, but who asks can be.
+    const isEarly =
+      sample.length === 0 && this.#config.createTable && this.#config.format !== 'text';
     try {
+      if (isEarly) {
+        await readVersion(this.#engine, this.#closed.signal);
+        return;
+      }
       const table = await this.#prepare(sample, this.#closed.signal);
       if (sample.length > 0) this.#refuseStrangers(table, sample);
       if (this.#config.insert.deduplicate)

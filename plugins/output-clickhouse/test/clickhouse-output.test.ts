@@ -135,17 +135,19 @@ async function runTests(clickhouse: TestClickHouse, proxy: FaultProxy): Promise<
 
   await t.test('an insert whose answer is lost is tried again and stored once', async (t) => {
     const table = await createTable();
-    const output = await openHere({ table, timeout_seconds: 1 });
+    const output = await openHere({ table });
+    const impatient = await openHere({ table, timeout_seconds: 2 });
     let rows = 0;
     for (const fault of ['drop', 'half', 'hang', 500, 503, 429, 408] as const) {
       const batch = createBatch([row(1), row(2)]);
       proxy.next(fault);
-      const error = await thrownBy(output.write(batch, never));
+      const error = await thrownBy((fault === 'hang' ? impatient : output).write(batch, never));
       t.equal(pluginErrorKind(error), 'transient', `${fault}: ${error.message}`);
       await output.write(batch, never);
       rows += 2;
       t.equal(await count(table), rows, `${fault}`);
     }
+    await impatient.close();
     await output.close();
   });
 
@@ -291,13 +293,13 @@ async function runTests(clickhouse: TestClickHouse, proxy: FaultProxy): Promise<
   await t.test('many bad rows are left to the host, which halves the batch', async (t) => {
     const table = await createTable();
     const output = await openHere({ table });
-    const messages = Array.from({ length: 200 }, (_, id) => row(id % 2 === 0 ? id : 'bad'));
+    const messages = Array.from({ length: 80 }, (_, id) => row(id % 2 === 0 ? id : 'bad'));
     proxy.next();
     t.equal(pluginErrorKind(await thrownBy(output.write(createBatch(messages), never))), 'data');
     t.ok(proxy.inserts.length <= 34, `${proxy.inserts.length} inserts`);
     t.equal(await count(table), 0);
-    t.equal(await halve(output, messages), 100);
-    t.equal(await count(table), 100);
+    t.equal(await halve(output, messages), 40);
+    t.equal(await count(table), 40);
     await output.close();
   });
 
@@ -735,8 +737,13 @@ async function runTests(clickhouse: TestClickHouse, proxy: FaultProxy): Promise<
   });
 
   await t.test('the names of error codes are those of the engine', async (t) => {
-    for (const [code, { name }] of errorMeanings)
-      t.equal(await clickhouse.ask(`SELECT errorCodeToName(${code})`), name, `${code}`);
+    const names = await clickhouse.ask(
+      `SELECT errorCodeToName(arrayJoin([${[...errorMeanings.keys()].join()}])) FORMAT TSVRaw`,
+    );
+    t.same(
+      names.split('\n'),
+      [...errorMeanings.values()].map(({ name }) => name),
+    );
   });
 }
 
