@@ -30,12 +30,13 @@ export function insertSettings(
     min_insert_block_size_bytes: 0,
   };
   if (ordered && version.isAtLeast(19, 0)) settings['input_format_parallel_parsing'] = 0;
-  // Servers since 25 gather inserts by default, and drop no repetition then.
+  // Newer servers gather inserts by default (26.7 does), and may drop no repetition then.
   if (version.isAtLeast(21, 11)) {
     settings['async_insert'] = options.asyncInsert ? 1 : 0;
     if (options.asyncInsert) {
       settings['wait_for_async_insert'] = 1;
-      if (options.deduplicate) settings['async_insert_deduplicate'] = 1;
+      // Gathered inserts have names of their own since 23.7 (pull request 52136 of ClickHouse).
+      if (options.deduplicate && version.isAtLeast(23, 7)) settings['async_insert_deduplicate'] = 1;
     }
   }
   if (options.deduplicate) settings['insert_deduplication_token'] = token;

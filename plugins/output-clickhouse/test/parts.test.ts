@@ -177,7 +177,7 @@ t.test('settings fit the version of the server', (t) => {
     async_insert: 0,
     insert_deduplication_token: 'abc',
   });
-  t.match(insertSettings({ ...options, asyncInsert: true }, shape, version('24.3')), {
+  t.match(insertSettings({ ...options, asyncInsert: true }, shape, version('23.7')), {
     async_insert: 1,
     wait_for_async_insert: 1,
     async_insert_deduplicate: 1,

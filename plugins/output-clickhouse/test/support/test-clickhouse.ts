@@ -19,7 +19,8 @@ const program = fileURLToPath(new URL('./face-process.js', import.meta.url));
 export function reasonWithoutEngine(): string | false {
   try {
     const require = createRequire(import.meta.url);
-    createRequire(require.resolve('chdb')).resolve('@chdb/lib-linux-x64-gnu/package.json');
+    const library = `@chdb/lib-${process.platform}-${process.arch}${process.platform === 'linux' ? '-gnu' : ''}`;
+    createRequire(require.resolve('chdb')).resolve(`${library}/package.json`);
     return false;
   } catch (error) {
     const reason = `chdb cannot be loaded (${(error as Error).message.split('\n')[0]}): run npm install`;
