@@ -3,6 +3,7 @@ import { statfsSync } from 'node:fs';
 import { cpus, loadavg, tmpdir, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { benchLineFormats } from './line-formats.js';
+import { benchClickhouseOutput } from './clickhouse-output.js';
 import { benchMemory } from './memory.js';
 import { benchReadChunks } from './read-chunks.js';
 import { benchReplicated } from './replicated.js';
@@ -46,12 +47,16 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     summary: 'a file of 1 GB into a node and out of it, beside cat',
     run: benchShipAndSink,
   },
+  'clickhouse-output': {
+    summary: 'the ClickHouse output beside a plain loop of the same requests',
+    run: benchClickhouseOutput,
+  },
 };
 
 const usage = `npm run bench -- [NAME...] [--quick] [--self]
 
 ${Object.entries(benchmarks)
-  .map(([name, { summary }]) => `  ${name.padEnd(16)}${summary}`)
+  .map(([name, { summary }]) => `  ${name.padEnd(20)}${summary}`)
   .join('\n')}
 
   --quick         fewer rounds, smaller volumes: whether the figures are sane
