@@ -2,8 +2,8 @@
 import { statfsSync } from 'node:fs';
 import { cpus, loadavg, tmpdir, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
-import { benchLineFormats } from './line-formats.js';
 import { benchClickhouseOutput } from './clickhouse-output.js';
+import { benchLineFormats } from './line-formats.js';
 import { benchMemory } from './memory.js';
 import { benchReadChunks } from './read-chunks.js';
 import { benchReplicated } from './replicated.js';

@@ -82,6 +82,10 @@ class ClickHouseOutput implements Output {
     this.#pace = new InsertPace(engine.insertsMax, config.insert.asyncInsert);
   }
 
+  get isIdempotent(): boolean {
+    return this.#config.insert.deduplicate;
+  }
+
   /** Changes when the server asks for fewer and larger inserts. */
   get batching() {
     return this.#pace.advice;
