@@ -7,6 +7,11 @@ export class ByteBudget {
     this.byteCountMax = byteCountMax;
   }
 
+  /** How much is taken now. */
+  get byteCount(): number {
+    return this.#byteCount;
+  }
+
   /** True when that many more bytes would fit now. */
   hasRoomFor(byteCount: number): boolean {
     return this.#byteCount + byteCount <= this.byteCountMax;
