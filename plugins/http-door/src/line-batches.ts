@@ -22,7 +22,8 @@ const itemCountMax = 200_000;
 const categoryCountMax = 100;
 
 const NEWLINE = 0x0a;
-const bufferBytesMin = 16 * 1024;
+/** What a batch has room for at first; it doubles when more comes. */
+const bufferBytesMin = 1024;
 
 interface OpenBatch {
   buffer: Buffer;
