@@ -76,9 +76,18 @@ export class DoorRequest {
     return bytes;
   }
 
-  /** Takes more of the budget for what is made of the body; throws `too_many_bytes_in_flight`. */
+  /**
+   * Takes more of the budget for what is made of the body. Throws `too_many_bytes_in_flight`, or
+   * `batch_too_large` when the request would not fit even by itself.
+   */
   reserve(byteCount: number): void {
-    if (!this.#share.grow(byteCount)) throw tooManyInFlight(this.#parts);
+    if (this.#share.grow(byteCount)) return;
+    const { byteCountMax } = this.#parts.budget;
+    if (this.#share.byteCount + byteCount <= byteCountMax) throw tooManyInFlight(this.#parts);
+    throw new RequestError(
+      'batch_too_large',
+      `The request with what is made of it has more than ${byteCountMax} bytes, all that may wait for the bus: send it in smaller parts; nothing was accepted.`,
+    );
   }
 
   /** Gives one batch to the bus; throws unless it was accepted. */

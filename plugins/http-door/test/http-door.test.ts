@@ -108,8 +108,8 @@ t.test(
       in_flight_bytes_max: 1024 * 1024,
     });
     const bombs = [
-      ['gzip', gzipSync(Buffer.alloc(256 * 1024 * 1024, '\n'))],
-      ['br', brotliCompressSync(Buffer.alloc(64 * 1024 * 1024, '\n'))],
+      ['gzip', gzipSync(Buffer.alloc(80 * 1024 * 1024, '\n'))],
+      ['br', brotliCompressSync(Buffer.alloc(80 * 1024 * 1024, '\n'))],
     ] as const;
     const before = process.memoryUsage().rss;
     for (const [encoding, bomb] of bombs) {
@@ -140,16 +140,16 @@ t.test(
     })();
     const statuses = new Map<number, number>();
     const client = async (): Promise<void> => {
-      for (let count = 0; count < 20; count += 1) {
+      for (let count = 0; count < 8; count += 1) {
         const { status, headers } = await door.send('/', body);
         statuses.set(status, (statuses.get(status) ?? 0) + 1);
         if (status === 429) t.equal(headers.get('retry-after'), '1');
       }
     };
-    await Promise.all(Array.from({ length: 40 }, client));
+    await Promise.all(Array.from({ length: 30 }, client));
     t.ok((statuses.get(200) ?? 0) > 0, `${statuses.get(200)} were accepted`);
     t.ok((statuses.get(429) ?? 0) > 0, `${statuses.get(429)} were told to come again`);
-    t.equal((statuses.get(200) ?? 0) + (statuses.get(429) ?? 0), 800);
+    t.equal((statuses.get(200) ?? 0) + (statuses.get(429) ?? 0), 240);
     t.equal(accepted.length, statuses.get(200), 'what was answered with 200 was accepted');
     door.abort();
     await taking;
@@ -461,7 +461,7 @@ t.test(
       '{"k": "v" , "k":-0.0E-7}',
     ];
     let valid = 0;
-    const roundCount = 20_000;
+    const roundCount = 10_000;
     for (let round = 0; round < roundCount; round += 1) {
       let text = samples[round % samples.length] ?? '';
       for (let change = Math.floor(random() * 4); change > 0; change -= 1) {
