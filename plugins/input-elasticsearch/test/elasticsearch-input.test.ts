@@ -261,6 +261,7 @@ t.test('what clients ask before they send is answered', async (t) => {
     ['/_ingest/pipeline/p', { p: { processors: [] } }],
     ['/_data_stream/d', { data_streams: [{ name: 'd' }] }],
     ['/logs', { logs: { mappings: {} } }],
+    ['/logs/_refresh', { _shards: { failed: 0 } }],
   ] as const) {
     t.match(await ask(path), { status: 200, body }, path);
   }
