@@ -5,6 +5,8 @@ const NEWLINE = 0x0a;
 /** How many items a request may have; the answer has some 150 bytes for each. */
 const itemCountMax = 100_000;
 
+const noDocument = Buffer.alloc(0);
+
 /** What is wrong with one item, in the words of Elasticsearch. */
 interface ItemProblem {
   readonly type: string;
@@ -28,13 +30,27 @@ export interface BulkItem {
 export function parseBulk(body: Buffer, pathIndex: string | undefined): BulkItem[] {
   const items: BulkItem[] = [];
   const lines = new Lines(body);
+  const actions = new ActionReader();
   for (let line = lines.next(); line !== undefined; line = lines.next()) {
     // Some clients end the body with an empty line.
     if (new JsonReader(line).skipSpace() === false) continue;
     if (items.length >= itemCountMax) throw tooManyItems();
-    items.push(readItem(line, lines, pathIndex));
+    items.push(readItem(actions.read(line, lines.number), lines, pathIndex));
   }
   return items;
+}
+
+/** Most clients write the same action over and over, which need not be read each time. */
+class ActionReader {
+  #line = Buffer.alloc(0);
+  #action: Action | undefined;
+
+  read(line: Buffer, lineNumber: number): Action {
+    if (this.#action !== undefined && this.#line.equals(line)) return this.#action;
+    this.#action = readAction(line, lineNumber);
+    this.#line = Buffer.from(line);
+    return this.#action;
+  }
 }
 
 class Lines {
@@ -57,10 +73,13 @@ class Lines {
   }
 }
 
-function readItem(line: Buffer, lines: Lines, pathIndex: string | undefined): BulkItem {
+function readItem(
+  { action, index, id }: Action,
+  lines: Lines,
+  pathIndex: string | undefined,
+): BulkItem {
   const lineNumber = lines.number;
-  const { action, index, id } = readAction(line, lineNumber);
-  const item = { action, index: index ?? pathIndex, id, document: Buffer.alloc(0) };
+  const item = { action, index: index ?? pathIndex, id, document: noDocument };
   if (action === 'delete') return { ...item, problem: onlyAdds(action) };
   const document = lines.next();
   if (document === undefined) {
@@ -74,7 +93,9 @@ function readItem(line: Buffer, lines: Lines, pathIndex: string | undefined): Bu
   return problem === undefined ? { ...item, document } : { ...item, problem };
 }
 
-function readAction(line: Buffer, lineNumber: number): Pick<BulkItem, 'action' | 'index' | 'id'> {
+type Action = Pick<BulkItem, 'action' | 'index' | 'id'>;
+
+function readAction(line: Buffer, lineNumber: number): Action {
   let action = '';
   let index: string | undefined;
   let id: string | undefined;
