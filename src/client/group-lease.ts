@@ -14,7 +14,7 @@ export interface GroupLeaseOptions {
 }
 
 /** How long a lease holds without another word: a reader that was killed is followed after so long. */
-export const groupLeaseMs = 15_000;
+const groupLeaseMs = 15_000;
 
 /** How often it is renewed, so that one lost answer or a node that starts again costs nothing. */
 const renewMs = 3_000;

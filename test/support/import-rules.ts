@@ -58,7 +58,7 @@ interface PackageRule {
 }
 
 const packageRules: readonly PackageRule[] = [
-  { package: /^koa$/, allowed: /^(src\/server|plugins\/input-http)\// },
+  { package: /^koa$/, allowed: /^(src\/server|plugins\/http-door)\// },
   // What it uses of time and network, etcd3 uses: the adapter itself has the clock for its own waits.
   { package: /^etcd3$/, allowed: /^src\/coordination\//, fileCountMax: 1 },
   { package: /^cockatiel$/, allowed: /^src\/coordination\/etcd-member\.ts$/ },

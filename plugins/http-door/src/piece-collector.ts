@@ -11,7 +11,7 @@ const packBytesMax = 64 * 1024;
  */
 export class PieceCollector {
   byteCount = 0;
-  readonly #pieces: Uint8Array[] = [];
+  readonly #pieces: Buffer[] = [];
   #pack = Buffer.alloc(0);
   /** The part of the pack that is filled and not among the pieces yet. */
   #packStart = 0;
@@ -29,7 +29,7 @@ export class PieceCollector {
   }
 
   /** The body and then `tail`, in one piece of memory. */
-  join(tail: Uint8Array): Uint8Array {
+  join(tail: Uint8Array): Buffer {
     this.#closePack();
     const [first] = this.#pieces;
     if (this.#pieces.length === 1 && first !== undefined && tail.length === 0) return first;

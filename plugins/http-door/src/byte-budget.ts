@@ -7,6 +7,11 @@ export class ByteBudget {
     this.byteCountMax = byteCountMax;
   }
 
+  /** How much is taken now. */
+  get byteCount(): number {
+    return this.#byteCount;
+  }
+
   /** True when that many more bytes would fit now. */
   hasRoomFor(byteCount: number): boolean {
     return this.#byteCount + byteCount <= this.byteCountMax;
@@ -16,6 +21,9 @@ export class ByteBudget {
   openShare(): ByteShare {
     let shareByteCount = 0;
     return {
+      get byteCount() {
+        return shareByteCount;
+      },
       grow: (byteCount) => {
         if (!this.hasRoomFor(byteCount)) return false;
         this.#byteCount += byteCount;
@@ -32,6 +40,7 @@ export class ByteBudget {
 
 /** What one request has of a {@link ByteBudget}. */
 export interface ByteShare {
+  readonly byteCount: number;
   /** Tells whether the bytes were there; when not, the share is as before. */
   grow(byteCount: number): boolean;
   /** Gives all back; a second call does nothing. */

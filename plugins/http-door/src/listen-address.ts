@@ -7,16 +7,23 @@ interface ListenAddress {
 const addressPattern = /^(?:(?<host>\[[0-9A-Fa-f:.%]+\]|[^:[\]/]+):)?(?<port>[0-9]{1,5})$/;
 
 /**
- * Reads what stands behind `http:`: `port`, `host:port` or `[IPv6]:port`, also in the form of a URL;
+ * Reads what stands behind `<name>:`: `port`, `host:port` or `[IPv6]:port`, also in the form of a URL;
  * nothing leaves the defaults. Throws an `Error` for everything else.
+ *
+ * @param name what the plugin is called, for the sentence of the error
+ * @param examplePort its usual port
  */
-export function parseListenAddress(rest: string): Readonly<Record<string, unknown>> {
+export function parseListenAddress(
+  rest: string,
+  name: string,
+  examplePort: number,
+): Readonly<Record<string, unknown>> {
   const text = rest.replace(/^\/\//, '').replace(/\/$/, '');
   if (text === '') return {};
   const { host, port } = addressPattern.exec(text)?.groups ?? {};
   if (port === undefined || Number(port) > 65_535) {
     throw new Error(
-      'Expected http:<port> or http:<host>:<port> with a port from 0 to 65535, for example http:0.0.0.0:8088.',
+      `Expected ${name}:<port> or ${name}:<host>:<port> with a port from 0 to 65535, for example ${name}:0.0.0.0:${examplePort}.`,
     );
   }
   const address: ListenAddress = {
