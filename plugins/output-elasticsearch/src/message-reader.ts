@@ -46,7 +46,7 @@ export class MessageReader {
   }
 
   /** The action line of a document whose id or index is in its fields; a sentence when they are not. */
-  readAction(document: Buffer, coordinatesId: () => string): { readonly line: Buffer } | string {
+  readAction(document: Buffer, coordinatesId: string): { readonly line: Buffer } | string {
     let parsed: Readonly<Record<string, unknown>>;
     try {
       parsed = JSON.parse(document.toString());
@@ -64,7 +64,7 @@ export class MessageReader {
     }
     const { idField } = this.#options;
     if (idField === undefined) {
-      if (this.id === 'coordinates') target._id = coordinatesId();
+      if (this.id === 'coordinates') target._id = coordinatesId;
     } else {
       const id = parseId(fieldOf(parsed, idField));
       if (id === undefined) {
