@@ -8,12 +8,12 @@ import org.opensearch.node.Node;
 import org.opensearch.transport.Netty4Plugin;
 
 /**
- * One OpenSearch node of its own cluster in this process, with its HTTP interface on 127.0.0.1.
+ * One OpenSearch (or, with the names of its packages replaced, Elasticsearch) node of its own cluster in this process, with its HTTP interface on 127.0.0.1.
  *
  * Arguments: the directory for its data, and settings as key=value. It prints "listening <port>" once it
  * answers, and ends when its standard input does, so that it never outlives the test that started it.
  */
-public final class OpenSearchServer {
+public final class SearchServer {
   private static final class EmbeddedNode extends Node {
     EmbeddedNode(Environment environment) {
       super(environment, List.of(Netty4Plugin.class), true);
