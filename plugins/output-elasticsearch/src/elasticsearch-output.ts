@@ -63,7 +63,7 @@ async function openOutput(options: TargetOptions, context: OutputContext): Promi
   const index = createIndexName(options.indexTemplate, context.category);
   const ring = new ServerRing(options);
   try {
-    const info = await readServerInfo(ring, AbortSignal.timeout(options.requestTimeoutMs));
+    const info = await readServerInfo(ring, new AbortController().signal);
     context.log.info('The server was found.', { ...info, hosts: ring.addresses.join(',') });
   } catch (error) {
     ring.close();

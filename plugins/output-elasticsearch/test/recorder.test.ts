@@ -68,7 +68,7 @@ t.test('messages that are objects pass as they are, with an id of their place', 
   );
   const [first = '', ...others] = recorder.documents.map(({ id }) => id);
   t.match(first, /^[A-Za-z0-9_-]{16}-90$/);
-  t.same(others, [`${first.slice(0, 17)}117`, `${first.slice(0, 17)}127`], 'also with more digits');
+  t.same(others, [`${first.slice(0, 17)}117`, `${first.slice(0, 17)}128`], 'also with more digits');
   await output.write({ ...createBatch('{"a":2}\n', 90), category: 'other' }, never);
   await output.write({ ...createBatch('{"a":2}\n', 90), cluster: 'c2' }, never);
   await output.write(createBatch('{"a":2}\n', 90, 'node2-chunk000000000'), never);
@@ -542,10 +542,11 @@ t.test('addresses and options that cannot be used are refused with a sentence', 
     '//u:%zz@host',
   ]) {
     t.throws(() => parse(rest), /expected \/\/host:9200\/index|two hexadecimal digits/, rest);
-    t.throws(
-      () => parse(rest),
-      (thrown: Error) => !thrown.message.includes('secret'),
-    );
+    try {
+      parse(rest);
+    } catch (error) {
+      t.notMatch((error as Error).message, /secret/);
+    }
   }
   const refused = async (options: object, pattern: RegExp): Promise<void> => {
     const thrown = await openOutput({ ...options }).catch((error: unknown) => error);
