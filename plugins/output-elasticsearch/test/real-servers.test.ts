@@ -25,15 +25,6 @@ for (const product of ['opensearch', 'elasticsearch'] as const) {
     const open = (options: object = {}) => openOutput({ hosts: server.host, ...options });
 
     t.test('conformance', async (t) => {
-      // Documents are only stored here: the suite has limits of time, and indexing 42,000 of them has not.
-      await server.call('PUT', '/_index_template/conformance', {
-        index_patterns: ['conformance-*'],
-        priority: 1,
-        template: {
-          settings: { ...template.template.settings, translog: { durability: 'async' } },
-          mappings: { enabled: false },
-        },
-      });
       let count = 0;
       const createTarget = async () => {
         count += 1;
@@ -48,7 +39,20 @@ for (const product of ['opensearch', 'elasticsearch'] as const) {
           close: async () => undefined,
         };
       };
-      for (const { name, run } of outputConformance({ createTarget })) t.test(name, run);
+      for (const { name, run } of outputConformance({ createTarget })) {
+        // 42,000 documents take a real server longer than the suite waits; see the next test.
+        if (!name.includes('4 MiB')) t.test(name, run);
+      }
+    });
+
+    t.test('a batch of 4 MiB that is no text is stored whole', async (t) => {
+      const output = await open({ index: 'whole' });
+      const bytes = Buffer.alloc(4 * 1024 * 1024, 0xfe);
+      for (let at = 99; at < bytes.length; at += 100) bytes[at] = 0x0a;
+      bytes[bytes.length - 1] = 0x0a;
+      t.equal(await output.write(createBatch(bytes), never), undefined);
+      const received = (await server.sources('whole')).map(messageOf);
+      t.ok(Buffer.concat(received).equals(bytes));
     });
 
     t.test('a batch that comes again is stored once', async (t) => {
