@@ -67,8 +67,11 @@ export function checkMapping(
       const fieldPath = `${path}${name}`;
       if (known === undefined) {
         // A name with dots is a path of its own to these servers; those are left to them.
-        if (String(dynamic) === 'strict' && !name.includes('.'))
-          missing[fieldPath] ??= typeFor(value);
+        if (String(dynamic) !== 'strict' || name.includes('.')) continue;
+        // Below a field that is new, everything is.
+        if (isObject(value) && Object.keys(value).length > 0)
+          walk(value, {}, dynamic, `${fieldPath}.`);
+        else missing[fieldPath] ??= typeFor(value);
         continue;
       }
       for (const single of Array.isArray(value) ? value.flat(10) : [value]) {

@@ -227,15 +227,27 @@ function* checkDataStream({ options, documents, index }: Check): Generator<Check
   }
 }
 
+interface SettingsLevel {
+  readonly action?: { readonly auto_create_index?: string };
+}
+
+/** The levels of settings; what stands in an earlier one counts. */
+interface ClusterSettings {
+  readonly transient?: SettingsLevel;
+  readonly persistent?: SettingsLevel;
+  readonly defaults?: SettingsLevel;
+}
+
 /** Whether the server would create the index with the first document. */
 async function* checkMissingIndex(check: Check): AsyncGenerator<CheckStep> {
   const { index, options, address } = check;
-  const settings = await readJson<Readonly<Record<string, Record<string, unknown>>>>(
+  const settings = await readJson<ClusterSettings>(
     check,
-    '/_cluster/settings?include_defaults=true&flat_settings=true&filter_path=*.action.auto_create_index',
+    '/_cluster/settings?include_defaults=true&filter_path=*.action.auto_create_index',
   );
-  const rule = ['transient', 'persistent', 'defaults']
-    .map((level) => settings?.[level]?.['action.auto_create_index'])
+  const { transient, persistent, defaults } = settings ?? {};
+  const rule = [transient, persistent, defaults]
+    .map((level) => level?.action?.auto_create_index)
     .find((value) => value !== undefined);
   const path = `/${encodeURIComponent(index)}`;
   if (rule === 'false') {

@@ -172,7 +172,7 @@ class ElasticsearchOutput implements Output {
       throw new PluginError(
         'operator',
         this.#ring.redact(
-          `${operatorReason}. Documents of ${this.#target()} cannot be stored: mend that at the server, and delivery goes on; ` +
+          `${operatorReason.replace(/[.;]+$/, '')}. Documents of ${this.#target()} cannot be stored: mend that at the server, and delivery goes on; ` +
             'chukcha sink --check says how.',
         ),
       );

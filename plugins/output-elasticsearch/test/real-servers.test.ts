@@ -40,8 +40,9 @@ for (const product of ['opensearch', 'elasticsearch'] as const) {
         };
       };
       for (const { name, run } of outputConformance({ createTarget })) {
-        // 42,000 documents take a real server longer than the suite waits; see the next test.
-        if (!name.includes('4 MiB')) t.test(name, run);
+        // Tens of thousands of documents can take a real server longer than the suite waits: the next test has them, and the
+        // recorder's conformance.
+        if (!/4 MiB|does not need/.test(name)) t.test(name, run);
       }
     });
 
@@ -198,7 +199,7 @@ for (const product of ['opensearch', 'elasticsearch'] as const) {
       t.match(failed, {
         name: 'mapping',
         result: 'failed',
-        detail: /strict and lacks fields of the sample: name, deep/,
+        detail: /strict and lacks fields of the sample: name, deep\.x/,
       });
       const output = await open({ index: 'checked' });
       t.match(await output.write(createBatch(sample), never), { failures: [{ kind: 'data' }] });
