@@ -2,6 +2,7 @@
 import { statfsSync } from 'node:fs';
 import { cpus, loadavg, tmpdir, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { benchBulkBodies } from './bulk-bodies.js';
 import { benchClickhouseOutput } from './clickhouse-output.js';
 import { benchLineFormats } from './line-formats.js';
 import { benchMemory } from './memory.js';
@@ -42,6 +43,10 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     summary:
       'what the shipper makes of lines: raw, json and envelope beside a copy and JSON.stringify',
     run: benchLineFormats,
+  },
+  'bulk-bodies': {
+    summary: 'batches to a target that throws them away, beside a loop that copies ready requests',
+    run: benchBulkBodies,
   },
   'ship-and-sink': {
     summary: 'a file of 1 GB into a node and out of it, beside cat',
