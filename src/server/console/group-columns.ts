@@ -17,7 +17,7 @@ const forecastSecondsMax = 30 * 86_400;
 /** The columns of the table of groups. */
 export const groupColumns: readonly Column<GroupRow>[] = [
   { title: 'Group', cell: ({ group }) => group },
-  { title: 'Category', cell: ({ category }) => category },
+  { title: 'Category', isWords: true, cell: ({ category }) => category },
   {
     title: 'Backlog',
     isNumber: true,

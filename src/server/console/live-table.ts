@@ -21,6 +21,8 @@ export interface Column<Row> {
   readonly title: string;
   /** Numbers stand at the right, digit under digit. */
   readonly isNumber?: boolean;
+  /** Long texts are broken into lines; others stay in one. */
+  readonly isWords?: boolean;
   cell(row: Row): Cell | string;
 }
 
@@ -61,8 +63,8 @@ export class LiveTable<Row> {
   constructor(options: LiveTableOptions<Row>) {
     this.#options = options;
     const { title, columns } = options;
-    const heads = columns.map(({ title: head, isNumber = false }) =>
-      element('th', { scope: 'col', role: 'columnheader', class: isNumber ? 'number' : '' }, head),
+    const heads = columns.map((column) =>
+      element('th', { scope: 'col', role: 'columnheader', class: classOf(column) }, column.title),
     );
     const head = element('thead', { role: 'rowgroup' }, element('tr', { role: 'row' }, ...heads));
     this.#filter = element('input', { type: 'search', 'aria-label': `Filter ${title} by name` });
@@ -122,11 +124,11 @@ export class LiveTable<Row> {
   }
 
   #makeRow(key: string): ShownRow {
-    const cells = this.#options.columns.map(({ title, isNumber = false }, place) =>
+    const cells = this.#options.columns.map((column, place) =>
       element(place === 0 ? 'th' : 'td', {
         ...(place === 0 ? { scope: 'row', role: 'rowheader' } : { role: 'cell' }),
-        class: isNumber ? 'number' : '',
-        'data-title': title,
+        class: classOf(column),
+        'data-title': column.title,
       }),
     );
     const line = element('tr', { role: 'row' }, ...cells);
@@ -134,6 +136,11 @@ export class LiveTable<Row> {
     this.#shown.set(key, shown);
     return shown;
   }
+}
+
+function classOf<Row>({ isNumber = false, isWords = false }: Column<Row>): string {
+  if (isNumber) return 'number';
+  return isWords ? 'words' : '';
 }
 
 /** What the button of a cell does now. */
@@ -159,6 +166,8 @@ function makeButton(cell: HTMLTableCellElement): HTMLButtonElement {
   const button = element('button', { type: 'button', class: 'in-cell' });
   button.addEventListener('click', () => presses.get(button)?.());
   cell.replaceChildren(button);
+  // Where a column's title stands beside each cell, the button says it already.
+  cell.classList.add('press');
   return button;
 }
 

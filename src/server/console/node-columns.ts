@@ -44,7 +44,11 @@ export const nodeColumns: readonly Column<MemberReport>[] = [
     isNumber: true,
     cell: ({ self, behindBytes }) => lagCell(self, behindBytes),
   },
-  { title: 'Problem', cell: ({ problem }) => problem ?? { text: 'none', tone: 'quiet' } },
+  {
+    title: 'Problem',
+    isWords: true,
+    cell: ({ problem }) => problem ?? { text: 'none', tone: 'quiet' },
+  },
 ];
 
 function stateCell(member: MemberReport): Cell {

@@ -13,7 +13,9 @@ const reserveWarnFactor = 1.25;
 
 /** What somebody has to know now, the most urgent first. */
 export function findNotices(link: Link, report: NodeReport | undefined): Notice[] {
-  return [...linkNotices(link, report), ...(report === undefined ? [] : reportNotices(report))];
+  // What the node said before it was lost may not be true any more.
+  const isKnown = report !== undefined && link.kind === 'connected';
+  return [...linkNotices(link, report), ...(isKnown ? reportNotices(report) : [])];
 }
 
 function linkNotices(link: Link, report: NodeReport | undefined): Notice[] {

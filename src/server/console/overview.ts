@@ -17,7 +17,7 @@ export class Overview {
     format: formatRate,
     lines: [
       { name: 'written here', kind: 'written' },
-      { name: 'copied from peers', kind: 'copied' },
+      { name: 'copied', kind: 'copied' },
     ],
   });
   readonly #reads = new LineChart({

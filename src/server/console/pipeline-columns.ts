@@ -10,8 +10,8 @@ const detailLengthMax = 400;
  */
 export const pipelineColumns: readonly Column<PipelineReport>[] = [
   { title: 'Pipeline', cell: pipelineName },
-  { title: 'State', cell: stateCell },
-  { title: 'Figures', cell: detailsOf },
+  { title: 'State', isWords: true, cell: stateCell },
+  { title: 'Figures', isWords: true, cell: detailsOf },
 ];
 
 export function pipelineName(pipeline: PipelineReport): string {

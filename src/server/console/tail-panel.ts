@@ -117,6 +117,8 @@ export class TailPanel {
     if (!this.#isPaused && this.#waiting.length > 0) {
       const isAtEnd = this.#list.scrollHeight - this.#list.scrollTop - this.#list.clientHeight < 40;
       this.#shown.push(...this.#waiting);
+      // What is hidden cannot be scrolled.
+      setAttribute(this.#list, 'hidden', false);
       this.#list.append(...this.#waiting.map(lineOf));
       this.#waiting = [];
       const cutCount = cutFront(this.#shown);
