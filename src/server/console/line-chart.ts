@@ -34,6 +34,7 @@ export class LineChart {
   });
   readonly #paths: readonly (readonly [line: SVGPathElement, area: SVGPathElement])[];
   readonly #values: readonly HTMLElement[];
+  readonly #from = element('span');
   readonly #top = element('span', { class: 'scale-top' });
   #describedMs = Number.NEGATIVE_INFINITY;
 
@@ -59,7 +60,7 @@ export class LineChart {
       element(
         'p',
         { class: 'scale', 'aria-hidden': 'true' },
-        element('span', {}, `${historyMs / 60_000} min ago`),
+        this.#from,
         element('span', {}, 'now'),
       ),
     );
@@ -73,10 +74,12 @@ export class LineChart {
       ...rows.flat().map(([, value]) => (Number.isNaN(value) ? 0 : value)),
     );
     const top = roundUp(highest);
+    const spanMs = spanOf(rows, nowMs);
+    setText(this.#from, `${spanMs / 60_000} min ago`);
     setText(this.#top, highest === 0 ? '' : format(top));
     rows.forEach((points, place) => {
       const [line, area] = this.#paths[place] ?? [];
-      const runs = runsOf(points, nowMs, top);
+      const runs = runsOf(points, { nowMs, spanMs, top });
       line?.setAttribute('d', runs.map(drawLine).join(''));
       area?.setAttribute('d', runs.map(drawArea).join(''));
       const value = points.at(-1)?.[1] ?? Number.NaN;
@@ -102,17 +105,29 @@ export class LineChart {
   }
 }
 
+/** How far a chart looks back while the page has not been open for long, so that it is not nearly empty. */
+const shortSpansMs = [60_000, 120_000];
+
+/** From the left end of the chart to now. */
+function spanOf(rows: readonly (readonly Point[])[], nowMs: number): number {
+  const oldestMs = Math.min(nowMs, ...rows.flatMap(([first]) => (first ? [first[0]] : [])));
+  return shortSpansMs.find((spanMs) => nowMs - oldestMs <= spanMs) ?? historyMs;
+}
+
 type Place = readonly [x: number, y: number];
 
 /** The parts of a line without a gap, in the units of the drawing. */
-function runsOf(points: readonly Point[], nowMs: number, top: number): Place[][] {
+function runsOf(
+  points: readonly Point[],
+  { nowMs, spanMs, top }: { nowMs: number; spanMs: number; top: number },
+): Place[][] {
   const runs: Place[][] = [[]];
   for (const [atMs, value] of points) {
     if (Number.isNaN(value)) {
       runs.push([]);
       continue;
     }
-    const x = width * (1 - (nowMs - atMs) / historyMs);
+    const x = width * (1 - (nowMs - atMs) / spanMs);
     const y = 1 + (height - 2) * (1 - value / top);
     runs.at(-1)?.push([Math.max(0, x), y]);
   }
