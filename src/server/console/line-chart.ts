@@ -4,7 +4,7 @@ import { historyMs } from './traffic-history.js';
 /** A value at a time; NaN breaks the line. */
 export type Point = readonly [atMs: number, value: number];
 
-export interface ChartLine {
+interface ChartLine {
   readonly name: string;
   /** Names its colour in the style sheet. */
   readonly kind: 'written' | 'copied' | 'read' | 'backlog';

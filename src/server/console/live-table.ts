@@ -1,7 +1,7 @@
 import { element, setAttribute, setText } from './element.js';
 import { formatCount } from './format-figures.js';
 
-export type Tone = 'plain' | 'quiet' | 'good' | 'warn' | 'bad';
+type Tone = 'plain' | 'quiet' | 'good' | 'warn' | 'bad';
 
 /** What a cell shows; a plain string is a text. */
 export interface Cell {

@@ -17,14 +17,14 @@ export interface NodeReport {
   readonly pipelines?: readonly PipelineReport[];
 }
 
-export interface DiskReport {
+interface DiskReport {
   readonly totalBytes: number;
   readonly freeBytes: number;
   readonly reserveBytes: number;
   readonly refusal: string | null;
 }
 
-export interface ClusterReport {
+interface ClusterReport {
   readonly name: string;
   readonly coordination: { readonly available: boolean; readonly problem: string | null };
   readonly bytesHereOnly: number;

@@ -1,6 +1,6 @@
 const storageKey = 'chukcha-theme';
 
-export const themes = ['system', 'light', 'dark'] as const;
+const themes = ['system', 'light', 'dark'] as const;
 
 export type Theme = (typeof themes)[number];
 
