@@ -223,7 +223,7 @@ async function testConsole(): Promise<void> {
     await page.context().close();
   });
 
-  await t.test('a disk without room, and a node that stops, are said in a sentence', async (t) => {
+  await t.test('a disk without room is said in a sentence', async (t) => {
     const node = await startTestNode(testDirectory(t), { 'disk-reserve': '900TiB' });
     t.teardown(() => node.close());
     const { page } = await open(node.url);
@@ -295,6 +295,53 @@ async function testConsole(): Promise<void> {
     t.ok(await page.getByText('waiting: The server is away.').isVisible());
     await page.context().close();
   });
+
+  await t.test(
+    'what is wrong in a node is said, and thousands of categories stay usable',
+    async (t) => {
+      const target = await startLoneNode(t);
+      const status = (await (await fetch(`${target}/status`)).json()) as { disk: object };
+      const categories = Array.from({ length: 3_000 }, (_, n) => ({
+        name: `category-${n}`,
+        chunks: 1,
+        bytes: 10,
+        writtenBytes: 10,
+        copiedBytes: 0,
+        readBytes: 0,
+        expiredBytes: 0,
+        hiddenChunks: n === 7 ? ['node1-chunk000000000'] : [],
+        groups: [{ group: 'archive', chunks: 1, bytes: 10 }],
+      }));
+      const disk = { ...status.disk, freeBytes: 11 * 1024 ** 3, reserveBytes: 10 * 1024 ** 3 };
+      const body = { ...status, disk, categories, state: 'draining' };
+      let release: (() => void) | undefined;
+      let isHeld = false;
+      // A fake of a node in troubles that would take long to bring about.
+      const url = await startRefusingProxy(t, target, async ({ path }) => {
+        if (path !== '/status') return undefined;
+        if (isHeld) await new Promise<void>((resolve) => (release = resolve));
+        return { status: 200, body };
+      });
+      const { page, errors } = await open(url);
+      const notices = page.getByRole('status', { name: 'Notices' });
+      await notices.getByText('node1 is draining: it takes no writes.').waitFor();
+      await notices.getByText(/^The disk has 11\.0 GiB free; below 10\.0 GiB/).waitFor();
+      await notices.getByText(/^1 damaged chunk of category-7 cannot be read/).waitFor();
+      await page.getByText('200 of 3,000 are shown, of 3,000 in all.').first().waitFor();
+      await page.getByRole('searchbox', { name: 'Filter Categories by name' }).fill('GORY-2999');
+      await page.getByRole('button', { name: /^category-2999/ }).click();
+      await page.getByRole('heading', { name: 'Chunks of category-2999' }).waitFor();
+      t.match(page.url(), /#category=category-2999$/);
+      t.equal(await page.locator('#categories-table tbody tr').count(), 1);
+      isHeld = true;
+      await notices.getByText(/^node1 takes long to answer/).waitFor();
+      isHeld = false;
+      release?.();
+      await notices.getByText(/^node1 takes long to answer/).waitFor({ state: 'hidden' });
+      t.same(errors, []);
+      await page.context().close();
+    },
+  );
 
   await t.test('the page fits a phone, and works by keyboard alone', async (t) => {
     const url = await startLoneNode(t);

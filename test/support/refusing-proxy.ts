@@ -7,7 +7,12 @@ import type { Test } from 'tap';
 export type Refusal = (asked: {
   readonly path: string;
   readonly token: string | undefined;
-}) => { readonly status: number; readonly body: unknown } | undefined;
+}) => OwnAnswer | undefined | Promise<OwnAnswer | undefined>;
+
+interface OwnAnswer {
+  readonly status: number;
+  readonly body: unknown;
+}
 
 /**
  * A proxy in front of a node that answers some calls itself, for what the node cannot be made to answer. It is a fake
@@ -18,8 +23,8 @@ export async function startRefusingProxy(
   target: string,
   refuse: Refusal,
 ): Promise<string> {
-  const server = createServer((incoming, outgoing) => {
-    const refusal = refuse({ path: incoming.url ?? '', token: tokenOf(incoming) });
+  const server = createServer(async (incoming, outgoing) => {
+    const refusal = await refuse({ path: incoming.url ?? '', token: tokenOf(incoming) });
     if (refusal !== undefined) {
       outgoing.writeHead(refusal.status, { 'Content-Type': 'application/json' });
       outgoing.end(JSON.stringify(refusal.body));

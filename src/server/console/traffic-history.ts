@@ -1,4 +1,4 @@
-import type { NodeReport } from './node-report.js';
+import type { CategoryReport, NodeReport } from './node-report.js';
 
 /** What moved between two reports, in bytes per second; NaN where that is not known. */
 export interface Rates {
@@ -30,8 +30,13 @@ const unknownRates: Rates = { written: Number.NaN, copied: Number.NaN, read: Num
 
 interface Moment {
   readonly atMs: number;
-  readonly report: NodeReport;
+  readonly startedAt: string;
+  readonly total: Counters;
+  /** By name: there may be thousands, and each is asked for with every report. */
+  readonly categories: ReadonlyMap<string, CategoryReport>;
 }
+
+type Counters = Pick<CategoryReport, 'writtenBytes' | 'copiedBytes' | 'readBytes'>;
 
 /** Keeps what the reports say of what moves. */
 export class TrafficHistory {
@@ -45,16 +50,16 @@ export class TrafficHistory {
   add(report: NodeReport, atMs: number): void {
     const last = this.#moments.at(-1);
     // Counters begin again with every start of the node.
-    if (last && (last.report.startedAt !== report.startedAt || atMs - last.atMs > gapMsMin)) {
+    if (last && (last.startedAt !== report.startedAt || atMs - last.atMs > gapMsMin)) {
       this.#moments = [];
     }
     const before = this.#moments.at(-1);
-    const now = { atMs, report };
+    const now = momentOf(report, atMs);
     this.#moments = [...this.#moments, now].slice(-1 - smoothedCount);
     const backlogBytes = report.categories
       .flatMap(({ groups }) => groups)
       .reduce((sum, { bytes }) => sum + bytes, 0);
-    this.#samples.push({ atMs, backlogBytes, ...ratesBetween(before, now) });
+    this.#samples.push({ atMs, backlogBytes, ...ratesBetween(before, now, totalOf) });
     const from = this.#samples.findIndex((sample) => sample.atMs >= atMs - historyMs);
     this.#samples.splice(0, Math.max(from, this.#samples.length - sampleCountMax));
   }
@@ -63,9 +68,12 @@ export class TrafficHistory {
   rates(category?: string): Rates {
     const [first] = this.#moments;
     const last = this.#moments.at(-1);
-    return first === undefined || last === undefined
-      ? unknownRates
-      : ratesBetween(first, last, category);
+    if (first === undefined || last === undefined) return unknownRates;
+    const countersOf =
+      category === undefined
+        ? totalOf
+        : ({ categories }: Moment): Counters => categories.get(category) ?? noCounters;
+    return ratesBetween(first, last, countersOf);
   }
 
   /** How fast the backlog of a group shrinks, in bytes per second; negative when it grows. */
@@ -74,32 +82,41 @@ export class TrafficHistory {
     const last = this.#moments.at(-1);
     if (first === undefined || last === undefined || first === last) return Number.NaN;
     const seconds = (last.atMs - first.atMs) / 1_000;
-    return (
-      (backlogIn(first.report, category, group) - backlogIn(last.report, category, group)) / seconds
-    );
+    return (backlogIn(first, category, group) - backlogIn(last, category, group)) / seconds;
   }
 }
 
-function ratesBetween(before: Moment | undefined, now: Moment, category?: string): Rates {
+const noCounters: Counters = { writtenBytes: 0, copiedBytes: 0, readBytes: 0 };
+
+function momentOf({ startedAt, categories }: NodeReport, atMs: number): Moment {
+  const sum = (field: keyof Counters): number =>
+    categories.reduce((bytes, category) => bytes + category[field], 0);
+  const total = {
+    writtenBytes: sum('writtenBytes'),
+    copiedBytes: sum('copiedBytes'),
+    readBytes: sum('readBytes'),
+  };
+  return { atMs, startedAt, total, categories: new Map(categories.map((one) => [one.name, one])) };
+}
+
+function totalOf({ total }: Moment): Counters {
+  return total;
+}
+
+function ratesBetween(
+  before: Moment | undefined,
+  now: Moment,
+  countersOf: (moment: Moment) => Counters,
+): Rates {
   if (before === undefined || before.atMs >= now.atMs) return unknownRates;
   const seconds = (now.atMs - before.atMs) / 1_000;
-  const rate = (field: 'writtenBytes' | 'copiedBytes' | 'readBytes'): number =>
-    Math.max(0, sumOf(now.report, field, category) - sumOf(before.report, field, category)) /
-    seconds;
+  const [earlier, later] = [countersOf(before), countersOf(now)];
+  const rate = (field: keyof Counters): number =>
+    Math.max(0, later[field] - earlier[field]) / seconds;
   return { written: rate('writtenBytes'), copied: rate('copiedBytes'), read: rate('readBytes') };
 }
 
-function sumOf(
-  { categories }: NodeReport,
-  field: 'writtenBytes' | 'copiedBytes' | 'readBytes',
-  category: string | undefined,
-): number {
-  return categories
-    .filter(({ name }) => name === (category ?? name))
-    .reduce((sum, report) => sum + report[field], 0);
-}
-
-function backlogIn({ categories }: NodeReport, category: string, group: string): number {
-  const groups = categories.find(({ name }) => name === category)?.groups ?? [];
+function backlogIn({ categories }: Moment, category: string, group: string): number {
+  const groups = categories.get(category)?.groups ?? [];
   return groups.find((report) => report.group === group)?.bytes ?? Number.NaN;
 }
