@@ -348,13 +348,20 @@ async function testConsole(): Promise<void> {
     const category = 'a-category-with-a-name-that-is-as-long-as-somebody-likes-it-to-be';
     await fetch(`${url}/groups/${'g'.repeat(64)}?category=${category}`, { method: 'PUT' });
     await post(url, category, `${'w'.repeat(5_000)}\n`);
+    const writing = repeat(() => post(url, category, `${'w'.repeat(9_999)}\n`));
     const { page, errors } = await open(url, phone);
+    await untilText(page, '#groups-table td:nth-child(5)', /grows .*\/s/);
     await page.getByRole('button', { name: /^First messages of/ }).tap();
-    await page.locator('#peek-list li').waitFor();
-    const overflow = await page.evaluate(
-      'document.documentElement.scrollWidth - document.documentElement.clientWidth',
-    );
-    t.equal(overflow, 0, 'nothing to scroll sideways');
+    await page.locator('#peek-list li').first().waitFor();
+    for (const width of [360, 640, 700, 1_080, 1_180, 1_330, 1_600]) {
+      await page.setViewportSize({ width, height: 740 });
+      const overflows = await page.evaluate<number[]>(
+        '[document.documentElement, ...document.querySelectorAll(".table-box")].map((e) => e.scrollWidth - e.clientWidth)',
+      );
+      t.same(new Set(overflows), new Set([0]), `nothing to scroll sideways at ${width} pixels`);
+    }
+    await writing.stop();
+    await page.setViewportSize(phone.viewport);
     t.ok(await page.getByRole('columnheader', { name: 'Backlog' }).count(), 'still a table');
 
     await page.evaluate('document.activeElement.blur()');
