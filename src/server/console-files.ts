@@ -26,7 +26,7 @@ const contentTypes: Readonly<Record<string, string>> = {
   js: 'text/javascript; charset=utf-8',
 };
 
-/** A character may be in the name of a tag of 128 bits: more than enough to tell versions of a file apart. */
+/** Characters of six bits each: 132 bits are more than enough to tell versions of a file apart. */
 const tagLength = 22;
 
 let loading: Promise<ReadonlyMap<string, ConsoleFile>> | undefined;
