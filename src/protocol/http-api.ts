@@ -14,6 +14,7 @@ export const paths = {
   live: '/livez',
   ready: '/readyz',
   metrics: '/metrics',
+  console: '/console',
   produce: '/produce',
   consume: '/consume',
 } as const;
@@ -125,6 +126,12 @@ export interface SealReceipt {
 /** What a node holds of a category, and what its groups have still to acknowledge. */
 export interface CategoryStatus extends HeldChunks {
   readonly name: string;
+  /** Bytes that clients have written to this node since its start; what was a duplicate is not among them. */
+  readonly writtenBytes: number;
+  /** Bytes that came here since the start as copies of what other nodes wrote. */
+  readonly copiedBytes: number;
+  /** Bytes that were sent to readers since the start; the same message counts for each of them. */
+  readonly readBytes: number;
   /** What was given up since the start because it was too old or too much. */
   readonly expiredBytes: number;
   /** Damaged chunks whose intact messages wait for room on the disk, or for the next start; no reader sees them. */
