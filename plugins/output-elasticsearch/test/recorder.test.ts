@@ -622,7 +622,13 @@ t.test('TLS checks servers, shows a certificate, and says what is missing', asyn
     t.match(thrown, { message: pattern });
   };
   const hosts = `https://${recorder.host}`;
-  await refused({ hosts }, 'operator', /certificate is not trusted.*ca_file=PATH/);
+  const open = await BulkRecorder.start(0, { key, cert: certificate });
+  t.teardown(() => open.close());
+  await refused(
+    { hosts: `https://${open.host}` },
+    'operator',
+    /certificate is not trusted.*ca_file=PATH/,
+  );
   await refused(
     { hosts, ca_file: client.ca_file },
     'operator',
