@@ -140,8 +140,11 @@ export function describeError({ code, message }: RequestError): string {
   if (/^(?:DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_)/.test(code)) {
     return `its certificate is not trusted (${message}): name the file of its authority with --set ca_file=PATH`;
   }
-  if (code === 'EPROTO' || code === 'ERR_SSL_WRONG_VERSION_NUMBER') {
+  if (/wrong version number|packet length/.test(message)) {
     return 'it does not speak TLS: write http:// in front of the host, or leave option tls out';
+  }
+  if (code === 'EPROTO' || code.startsWith('ERR_SSL_')) {
+    return `it refuses the TLS connection (${message.trim()}); when it wants a certificate, name that with --set client_certificate_file=PATH and client_key_file=PATH`;
   }
   if (/^(?:CERT_|ERR_TLS_)/.test(code)) return `its certificate is not valid for it (${message})`;
   if (code === 'ECONNRESET' && message === 'socket hang up') {

@@ -1,4 +1,5 @@
 // The protocol of _bulk against the recorder, a fake: what a real server cannot be brought to do on demand.
+import { readFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { type Output, type OutputBatch, pluginErrorKind } from '@chukcha/plugin-api';
 import { outputConformance } from '@chukcha/plugin-api/conformance';
@@ -583,4 +584,56 @@ t.test('a server that is none, or too old, is refused', async (t) => {
     server.closeAllConnections();
     server.close();
   }
+});
+
+t.test('TLS checks servers, shows a certificate, and says what is missing', async (t) => {
+  const path = (name: string): string =>
+    new URL(`../../test/fixtures/localhost-${name}.pem`, import.meta.url).pathname;
+  const certificate = readFileSync(path('certificate'));
+  const key = readFileSync(path('key'));
+  const recorder = await BulkRecorder.start(0, {
+    key,
+    cert: certificate,
+    ca: certificate,
+    requestCert: true,
+    rejectUnauthorized: true,
+    // Later versions refuse a client only when it has sent its first request.
+    maxVersion: 'TLSv1.2',
+  });
+  t.teardown(() => recorder.close());
+  const plain = await start(t);
+  const client = {
+    client_certificate_file: path('certificate'),
+    client_key_file: path('key'),
+    ca_file: path('certificate'),
+  };
+  for (const address of [
+    { hosts: recorder.host, tls: true },
+    { hosts: `https://${recorder.host}` },
+  ]) {
+    const output = await openOutput({ ...address, ...client, index: 'logs' });
+    t.equal(await output.write(createBatch('{"a":1}\n'), never), undefined);
+    await output.close();
+  }
+  t.equal(recorder.documents.length, 1);
+  const refused = async (options: object, kind: string, pattern: RegExp): Promise<void> => {
+    const thrown = await openOutput({ ...options }).catch((error: unknown) => error);
+    t.equal(pluginErrorKind(thrown), kind, String(thrown));
+    t.match(thrown, { message: pattern });
+  };
+  const hosts = `https://${recorder.host}`;
+  const open = await BulkRecorder.start(0, { key, cert: certificate });
+  t.teardown(() => open.close());
+  await refused(
+    { hosts: `https://${open.host}` },
+    'operator',
+    /certificate is not trusted.*ca_file=PATH/,
+  );
+  await refused(
+    { hosts, ca_file: client.ca_file },
+    'operator',
+    /refuses the TLS connection.*client_certificate_file=PATH/,
+  );
+  await refused({ hosts: `https://${plain.host}` }, 'operator', /does not speak TLS/);
+  await refused({ hosts: recorder.host }, 'transient', /write https:\/\/ in front of the host/);
 });

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 
@@ -41,14 +42,15 @@ export class BulkRecorder {
   readonly #places = new Map<string, number>();
   #nextId = 0;
 
-  private constructor() {
-    this.#server = createServer((request, response) => {
+  private constructor(tls: ServerOptions | undefined) {
+    const answer = (request: IncomingMessage, response: ServerResponse): void => {
       void this.#answer(request, response);
-    });
+    };
+    this.#server = tls === undefined ? createServer(answer) : createTlsServer(tls, answer);
   }
 
-  static async start(port = 0): Promise<BulkRecorder> {
-    const recorder = new BulkRecorder();
+  static async start(port = 0, tls?: ServerOptions): Promise<BulkRecorder> {
+    const recorder = new BulkRecorder(tls);
     await new Promise<void>((resolve) => recorder.#server.listen(port, '127.0.0.1', resolve));
     return recorder;
   }
