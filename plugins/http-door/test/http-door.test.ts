@@ -379,7 +379,8 @@ t.test('a client that does not read its answer is cut off', async (t) => {
   socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
   const inFlightBytes = async (): Promise<unknown> => {
     const { body } = await door.send('/health', undefined, {}, { method: 'GET' });
-    return (body as Record<string, unknown>)['in_flight_bytes'];
+    // On a busy machine this request can be too slow itself, and has no such answer then.
+    return (body as Record<string, unknown> | undefined)?.['in_flight_bytes'];
   };
   const becomes = async (expected: number): Promise<void> => {
     while ((await inFlightBytes()) !== expected);
