@@ -30,6 +30,8 @@ export class DoorRequest {
   readonly #share: ByteShare;
   readonly #withdrawn = new AbortController();
   readonly #unsettled = new Set<Promise<Verdict>>();
+  /** The client has the answer, or is gone. */
+  readonly #answered: Promise<void>;
 
   constructor(context: Context, parts: DoorParts) {
     this.method = context.method;
@@ -38,7 +40,12 @@ export class DoorRequest {
     this.#context = context;
     this.#parts = parts;
     this.#share = parts.budget.openShare();
-    context.res.once('close', () => this.#withdrawn.abort());
+    this.#answered = new Promise((resolve) => {
+      context.res.once('close', () => {
+        this.#withdrawn.abort();
+        resolve();
+      });
+    });
   }
 
   /** Empty when there is none. */
@@ -134,9 +141,12 @@ export class DoorRequest {
     }
   }
 
-  /** Gives the share of the budget back when the host needs the bytes no more; does not wait for it. */
+  /**
+   * Gives the share of the budget back when the host needs the bytes no more and the answer is sent; does not
+   * wait for it.
+   */
   finish(): void {
-    void Promise.all(this.#unsettled).then(() => this.#share.giveBack());
+    void Promise.all([...this.#unsettled, this.#answered]).then(() => this.#share.giveBack());
   }
 
   async #settle(batches: readonly Parameters<RequestQueue['add']>[0][]): Promise<Verdict[]> {

@@ -95,7 +95,7 @@ export class HttpDoor implements Input {
       limits: context,
     });
     const allTimes = { ...timesDefault, ...times };
-    const server = createListener(allTimes, tls);
+    const server = createListener(allTimes, options['answer_ms_max'] as number, tls);
     const handle = app.callback();
     server.on('request', handle);
     // Whoever asks before sending a body gets a refusal instead of a `100 Continue` when there is one.
@@ -143,7 +143,11 @@ export class HttpDoor implements Input {
   }
 }
 
-function createListener(times: DoorTimes, tls: TlsSettings | undefined): Server {
+function createListener(
+  times: DoorTimes,
+  answerMsMax: number,
+  tls: TlsSettings | undefined,
+): Server {
   const settings: ServerOptions = {
     headersTimeout: times.requestHeadMsMax,
     requestTimeout: times.requestMsMax,
@@ -153,6 +157,8 @@ function createListener(times: DoorTimes, tls: TlsSettings | undefined): Server 
   const server =
     tls === undefined ? createServer(settings) : createTlsServer({ ...settings, ...tls });
   server.maxConnections = connectionCountMax;
+  // Of a client that does not read its answer; while a request waits for the bus, its connection is silent too.
+  server.timeout = times.requestMsMax + answerMsMax;
   return server;
 }
 

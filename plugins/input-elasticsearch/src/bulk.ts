@@ -17,6 +17,9 @@ import type { ElasticsearchOptions } from './elasticsearch-protocol.js';
 const idPrefix = randomBytes(6).toString('base64url');
 let idCount = 0;
 
+/** What an item takes in the answer, which is kept until the client has read it. */
+const answerBytesPerItem = 180;
+
 /** What an item is answered with. */
 interface ItemResult {
   readonly status: number;
@@ -45,6 +48,7 @@ export async function answerBulk(
     results[index] = addItem(lines, index, item, request, options);
   }
   const batches = lines.finish();
+  request.reserve(items.length * answerBytesPerItem);
   const verdicts = await request.writeAll(batches);
   throwWhenNoneAccepted(request, verdicts);
   for (const [index, batch] of batches.entries()) {

@@ -76,6 +76,8 @@ function follow(socket: Socket, sockets: Set<Socket>, parts: ListenerParts): voi
     const line = lines.make(frame, peer, isCut);
     if (line !== undefined) gatherer.add(line);
   });
+  /** False when nobody can tell where the next message begins. */
+  let isReadable = true;
   sockets.add(socket);
   socket.setKeepAlive(true, keepAliveMs);
   socket.on('data', (piece: Buffer) => {
@@ -83,6 +85,7 @@ function follow(socket: Socket, sockets: Set<Socket>, parts: ListenerParts): voi
       splitter.push(piece);
     } catch (error) {
       figures.broken(peer, (error as Error).message);
+      isReadable = false;
       socket.destroy();
     }
     if (gatherer.isFull) for (const other of sockets) other.pause();
@@ -90,6 +93,7 @@ function follow(socket: Socket, sockets: Set<Socket>, parts: ListenerParts): voi
   // Also after an error: what has come is not lost with the connection.
   socket.once('close', () => {
     sockets.delete(socket);
+    if (!isReadable) return;
     try {
       splitter.finish();
     } catch (error) {
