@@ -86,6 +86,7 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
       nodeName: identity.nodeName,
       clusterId: identity.clusterId,
       batchBytesMax: options.batchBytesMax,
+      access: undefined,
       cluster,
       status,
       readiness: async () => reasonsAgainst(await status()),

@@ -3,6 +3,7 @@ import type { Logger } from '../common/logger.js';
 import type { NodeStatus } from '../protocol/http-api.js';
 import type { OpenFiles } from '../storage/open-files.js';
 import type { Store } from '../storage/store.js';
+import type { Access } from './access/access.js';
 import type { ByteBudget } from './byte-budget.js';
 import type { ClusterPorts } from './cluster-ports.js';
 import type { SlabPool } from './slab-pool.js';
@@ -22,6 +23,8 @@ export interface ServerPorts {
   /** The id of the cluster, or of the data directory of a lone node. */
   readonly clusterId: string;
   readonly batchBytesMax: number;
+  /** The tokens that are accepted; `undefined` when the node asks for none. */
+  readonly access: Access | undefined;
   /** The cluster that the node is a member of; `undefined` when it stands alone. */
   readonly cluster: ClusterPorts | undefined;
   /** What the node says of itself; it knows more of it than the routes do. */

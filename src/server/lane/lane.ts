@@ -6,7 +6,8 @@ import {
   requestMsMax,
   socketIdleMsMax,
 } from '../../protocol/limits.js';
-import { type ReplicaHello, replicationPath } from '../../protocol/replication.js';
+import { replicationPath } from '../../protocol/replication.js';
+import { ChukchaError } from '../../protocol/chukcha-error.js';
 import { AnswerText } from '../answer-text.js';
 import {
   errorAnswer,
@@ -18,7 +19,7 @@ import type { ServerPorts } from '../server-ports.js';
 import { readInto } from './byte-source.js';
 import { ConnectionSweep } from './connection-sweep.js';
 import { LaneConnection } from './lane-connection.js';
-import type { LaneContext, LaneLimits } from './lane-context.js';
+import type { LaneContext, LaneLimits, ReplicaRequest } from './lane-context.js';
 import { headBytesMax } from './request-head.js';
 
 /** What one read of heads and small bodies takes from a socket. */
@@ -85,7 +86,7 @@ export class Lane implements LaneContext {
     this.#flushing.push(connection);
   }
 
-  handOver(socket: Socket, bytes: Buffer, replica: ReplicaHello | undefined): void {
+  handOver(socket: Socket, bytes: Buffer, replica: ReplicaRequest | undefined): void {
     this.#forget(socket);
     if (replica !== undefined) {
       this.#acceptReplica(socket, bytes, replica);
@@ -115,9 +116,10 @@ export class Lane implements LaneContext {
     readInto(socket, connection, this.#options.reading);
   }
 
-  #acceptReplica(socket: Socket, bytes: Buffer, hello: ReplicaHello): void {
-    const { cluster, log } = this.ports;
+  #acceptReplica(socket: Socket, bytes: Buffer, { hello, authorization }: ReplicaRequest): void {
+    const { access, cluster, log } = this.ports;
     try {
+      if (access !== undefined && !access.isPeer(authorization)) throw noPeerError(hello.node);
       if (cluster === undefined) throw noMemberError();
       cluster.acceptReplica(hello, socket, bytes);
     } catch (thrown) {
@@ -141,4 +143,11 @@ export class Lane implements LaneContext {
     this.#flushing = [];
     for (const connection of connections) connection.flush();
   }
+}
+
+function noPeerError(node: string): ChukchaError {
+  return new ChukchaError(
+    'unauthorized',
+    `Node ${node} does not show the secret of the cluster: start all nodes with the same --cluster-secret-file.`,
+  );
 }
