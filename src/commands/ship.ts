@@ -1,5 +1,6 @@
 import { Flags } from '@oclif/core';
 import { BaseCommand } from './shared/base-command.js';
+import { credentialFlags, readCredentials } from './shared/credential-flags.js';
 import {
   categoryFlag,
   environmentName,
@@ -39,6 +40,7 @@ export default class Ship extends BaseCommand {
     }),
     category: categoryFlag,
     server: serverFlag,
+    ...credentialFlags,
     once: onceFlag,
     state: stateFlag,
     set: settingFlag,
@@ -57,7 +59,7 @@ export default class Ship extends BaseCommand {
     const registry = await findPlugins(this.config, (sentence) => this.say(sentence));
     const { plugin, options } = chooseInput(registry, from, flags.set);
     const { Client } = await import('../client/client.js');
-    const client = new Client({ server });
+    const client = new Client({ server, ...(await readCredentials(flags)) });
     const { defaultStateDirectory, openPipelineState } = await import('./shared/pipeline-state.js');
     // By the first address, so that nodes can be added behind it.
     const directory =

@@ -24,7 +24,10 @@ export class WatchedFiles {
   #isClosed = false;
   #loading: Promise<void> = Promise.resolve();
 
-  constructor(options: WatchedFilesOptions, ports: { readonly clock: Clock; readonly log: Logger }) {
+  constructor(
+    options: WatchedFilesOptions,
+    ports: { readonly clock: Clock; readonly log: Logger },
+  ) {
     this.#options = options;
     this.#clock = ports.clock;
     this.#log = ports.log;

@@ -1,8 +1,8 @@
 import type { Writable } from 'node:stream';
 import type { Context } from 'koa';
 import { ChukchaError } from '../protocol/chukcha-error.js';
-import { drainingError } from '../storage/category-writer.js';
 import type { Right } from '../protocol/rights.js';
+import { drainingError } from '../storage/category-writer.js';
 import type { Pass } from './access/access.js';
 import type { Query } from './query.js';
 import type { ServerPorts } from './server-ports.js';

@@ -67,6 +67,7 @@ export async function startServer(
     clusterId: identity.clusterId,
     batchBytesMax: options.batchBytesMax ?? batchBytesMaxDefault,
     access: options.access,
+    clusterSecret: undefined,
     cluster: undefined,
     status,
     readiness: async () => reasonsAgainst(await status()),

@@ -37,7 +37,9 @@ export default class TokenCreate extends BaseCommand {
     const { args, flags } = await this.parse(TokenCreate);
     const given = rights.flatMap((right) => {
       const text = flags[right];
-      return text === undefined ? [] : [[right, text.split(',').map((word) => word.trim())] as const];
+      return text === undefined
+        ? []
+        : [[right, text.split(',').map((word) => word.trim())] as const];
     });
     if (given.length === 0) {
       throw new ChukchaError(

@@ -37,13 +37,10 @@ const authorizationLengthMax = 1_024;
  */
 export class Access {
   #tokens: readonly TokenEntry[];
-  readonly #secretDigest: Buffer | undefined;
   #generation = 0;
 
-  /** @param clusterSecret what the nodes of the cluster show each other; `undefined` when no peer is to be let in */
-  constructor(tokens: readonly TokenEntry[], clusterSecret?: string) {
+  constructor(tokens: readonly TokenEntry[]) {
     this.#tokens = tokens;
-    this.#secretDigest = clusterSecret === undefined ? undefined : digestOf(clusterSecret);
   }
 
   /** Rises when the tokens were replaced: what was decided before has to be decided again. */
@@ -63,13 +60,6 @@ export class Access {
     const pass: Pass = { allows: (wanted, where) => allows(entry, wanted, where) };
     if (pass.allows(right, scope)) return pass;
     throw forbiddenError(entry.name, right, scope);
-  }
-
-  /** Tells whether a peer shows the secret of the cluster. */
-  isPeer(authorization: string | undefined): boolean {
-    const token = tokenOf(authorization);
-    if (token === undefined || this.#secretDigest === undefined) return false;
-    return timingSafeEqual(digestOf(token), this.#secretDigest);
   }
 
   #find(authorization: string | undefined): TokenEntry {
@@ -100,8 +90,9 @@ export function digestOf(token: string): Buffer {
 }
 
 /** The token of a header, also as the password of a browser's dialog; `undefined` when there is none. */
-function tokenOf(authorization: string | undefined): string | undefined {
-  if (authorization === undefined || authorization.length > authorizationLengthMax) return undefined;
+export function tokenOf(authorization: string | undefined): string | undefined {
+  if (authorization === undefined || authorization.length > authorizationLengthMax)
+    return undefined;
   const [, scheme = '', value = ''] = /^(bearer|basic) +([!-~]+)$/i.exec(authorization) ?? [];
   if (value === '') return undefined;
   if (scheme.toLowerCase() === 'bearer') return value;

@@ -17,8 +17,8 @@ import type { Swept } from './connection-sweep.js';
 import { type Exchange, ReadExchange, WriteExchange } from './exchange.js';
 import { ExchangeQueue } from './exchange-queue.js';
 import type { LaneContext, ReplicaRequest } from './lane-context.js';
-import { headBytesMax, type RequestHead, readHead } from './request-head.js';
 import { mayPass } from './may-pass.js';
+import { headBytesMax, type RequestHead, readHead } from './request-head.js';
 import { sendRead } from './send-read.js';
 
 /** So many requests may be unanswered before no more are read; a read of 64 KiB may bring some more. */
@@ -212,8 +212,8 @@ export class LaneConnection implements ByteSink, Swept {
       typeof head !== 'string' && (head.kind === 'stream' || head.kind === 'replica');
     if (takesOver && this.#hadRequest) return 'foreign';
     if (typeof head === 'string') return head;
-    // The application finds that it lacks the right too, and says so; a peer is told where it is taken.
-    if (!mayPass(ports.access, head)) return head.kind === 'replica' ? head : 'foreign';
+    // The application finds that it lacks the right too, and says so.
+    if (!mayPass(ports.access, head)) return 'foreign';
     this.#lastHead = head;
     this.#lastGeneration = generation;
     return head;

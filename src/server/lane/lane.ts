@@ -1,5 +1,7 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { Server as TlsServer } from 'node:tls';
+import { ChukchaError } from '../../protocol/chukcha-error.js';
 import {
   keepAliveMs,
   requestHeadMsMax,
@@ -7,7 +9,6 @@ import {
   socketIdleMsMax,
 } from '../../protocol/limits.js';
 import { replicationPath } from '../../protocol/replication.js';
-import { ChukchaError } from '../../protocol/chukcha-error.js';
 import { AnswerText } from '../answer-text.js';
 import {
   errorAnswer,
@@ -55,7 +56,7 @@ export class Lane implements LaneContext {
   readonly answers = new AnswerText();
   readonly readBuffer = Buffer.allocUnsafeSlow(headBytesMax + readBytes);
   readonly readTarget = this.readBuffer.subarray(headBytesMax);
-  readonly #options: LaneOptions;
+  #options: LaneOptions;
   readonly #httpServer: Server;
   /** What the HTTP server does with a new connection. */
   readonly #onConnection: readonly ((socket: Socket) => void)[];
@@ -71,9 +72,12 @@ export class Lane implements LaneContext {
     const setTime = (): void => this.answers.setTime(ports.clock.wallMs());
     setTime();
     this.#sweep = new ConnectionSweep(this.#options.tickMs, setTime);
-    this.#onConnection = httpServer.listeners('connection') as ((socket: Socket) => void)[];
-    httpServer.removeAllListeners('connection');
-    httpServer.on('connection', (socket: Socket) => this.#accept(socket));
+    // With TLS the HTTP server takes what comes out of the handshake.
+    const event = httpServer instanceof TlsServer ? 'secureConnection' : 'connection';
+    if (event === 'secureConnection') this.#options = { ...this.#options, reading: 'copied' };
+    this.#onConnection = httpServer.listeners(event) as ((socket: Socket) => void)[];
+    httpServer.removeAllListeners(event);
+    httpServer.on(event, (socket: Socket) => this.#accept(socket));
   }
 
   get nowMs(): number {
@@ -117,9 +121,10 @@ export class Lane implements LaneContext {
   }
 
   #acceptReplica(socket: Socket, bytes: Buffer, { hello, authorization }: ReplicaRequest): void {
-    const { access, cluster, log } = this.ports;
+    const { access, cluster, clusterSecret, log } = this.ports;
     try {
-      if (access !== undefined && !access.isPeer(authorization)) throw noPeerError(hello.node);
+      const asks = access !== undefined || clusterSecret !== undefined;
+      if (asks && clusterSecret?.isShownIn(authorization) !== true) throw noPeerError(hello.node);
       if (cluster === undefined) throw noMemberError();
       cluster.acceptReplica(hello, socket, bytes);
     } catch (thrown) {
