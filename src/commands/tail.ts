@@ -1,5 +1,6 @@
 import { Flags } from '@oclif/core';
 import { BaseCommand } from './shared/base-command.js';
+import { credentialFlags, readCredentials } from './shared/credential-flags.js';
 import { categoryFlag, giveUpOption, onceFlag, retryForFlag, serverFlag } from './shared/flags.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
 
@@ -19,6 +20,7 @@ export default class Tail extends BaseCommand {
   static override flags = {
     category: categoryFlag,
     server: serverFlag,
+    ...credentialFlags,
     lines: Flags.integer({
       char: 'n',
       description: 'how many of the last messages to begin with, of each node',
@@ -38,7 +40,7 @@ export default class Tail extends BaseCommand {
     const { Client } = await import('../client/client.js');
     const { runTail } = await import('./shared/tail-run.js');
     const { waitForNode } = await import('./shared/wait-for-node.js');
-    const client = new Client({ server: flags.server });
+    const client = new Client({ server: flags.server, ...(await readCredentials(flags)) });
     try {
       await runUntilSignal(async (signal) => {
         await waitForNode(client, flags['retry-for'], signal);

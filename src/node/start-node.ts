@@ -4,6 +4,7 @@ import type { Logger } from '../common/logger.js';
 import { type Random, systemRandom } from '../common/random.js';
 import { createRateLimitedLogger } from '../common/rate-limited-logger.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
+import { createNodeNetwork } from '../replication/node-network.js';
 import { ByteBudget } from '../server/byte-budget.js';
 import { GroupLeases } from '../server/group-leases.js';
 import { Listener } from '../server/listener.js';
@@ -18,6 +19,7 @@ import { type Entrance, enter, type OpenCoordinator } from './entrance.js';
 import { createNodeMetrics, reasonsAgainst } from './node-metrics.js';
 import type { NodeOptions } from './node-options.js';
 import { createNodeStatus } from './node-status.js';
+import { openSecurity } from './security.js';
 
 export interface NodePorts {
   readonly log: Logger;
@@ -34,6 +36,8 @@ export interface RunningNode {
   readonly name: string;
   /** The address that it listens on, with the real port. */
   readonly url: string;
+  /** Takes the files of tokens and certificates in again; the log says what is wrong with them. */
+  reload(): Promise<void>;
   /**
    * Refuses writes, makes durable and seals what was accepted, lets the requests under way finish, and
    * frees the directory; idempotent.
@@ -53,6 +57,12 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
     dataDirectory,
     `node ${options.name ?? 'without a --name'}`,
   );
+  const security = await openSecurity(options.security, { clock, log }).catch(
+    async (error: unknown) => {
+      await lock.release();
+      throw error;
+    },
+  );
   try {
     const { openCoordinator = etcdCoordinator({ clock, random, log }) } = ports;
     const entrance = await enter(options, dataDirectory, { disk, random, openCoordinator });
@@ -67,7 +77,17 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
     const stopping = new AbortController();
     const files = new OpenFiles({ disk, clock });
     const budget = new ByteBudget(options.inFlightBytesMax);
-    const cluster = createClusterNode(options, entrance, { store, files, clock, random, log });
+    const cluster = createClusterNode(options, entrance, {
+      store,
+      files,
+      clock,
+      random,
+      log,
+      network: createNodeNetwork({
+        authorization: security.peerAuthorization,
+        tls: security.tls,
+      }),
+    });
     const status = createNodeStatus({
       identity,
       store,
@@ -88,18 +108,22 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
       nodeName: identity.nodeName,
       clusterId: identity.clusterId,
       batchBytesMax: options.batchBytesMax,
+      access: security.access,
+      clusterSecret: security.clusterSecret,
       cluster,
       status,
       readiness: async () => reasonsAgainst(await status()),
       metrics: createNodeMetrics(status),
       stopping: stopping.signal,
     };
-    const address = { host: options.host, port: options.port };
+    const tls = security.tls?.();
+    const address = { host: options.host, port: options.port, ...(tls && { tls }) };
     const listener = await Listener.open(serverPorts, address).catch(async (error: unknown) => {
       await cluster?.close();
       await store.close();
       throw error;
     });
+    security.onTlsChanged((material) => listener.takeCertificate(material));
     await cluster?.start(listener.url).catch(async (error: unknown) => {
       await cluster.close();
       await store.close();
@@ -117,6 +141,7 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
       } finally {
         await listener.close();
         await files.close();
+        await security.close();
         await lock.release();
       }
       log.info('Node has stopped.', { name: identity.nodeName });
@@ -124,12 +149,14 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
     return {
       name: identity.nodeName,
       url: listener.url,
+      reload: () => security.reload(),
       close: () => {
         closing ??= close();
         return closing;
       },
     };
   } catch (error) {
+    await security.close();
     await lock.release();
     throw error;
   }

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import Koa, { type Context } from 'koa';
 import { ChukchaError } from '../protocol/chukcha-error.js';
+import { authorize } from './access/authorize.js';
 import { errorAnswer, logFailure, toChukchaError } from './operations/error-answer.js';
 import { discardRest } from './request-body.js';
 import { type Route, sendText } from './route.js';
@@ -61,8 +62,9 @@ export function createApp(ports: ServerPorts): Koa {
   app.use(async (context) => {
     try {
       const { route, query } = table.find(context.method, context.req.url ?? '');
+      const pass = authorize(ports.access, route, query, context.req);
       refuseForm(context);
-      await route.handle(context, query, ports);
+      await route.handle(context, query, ports, pass);
     } catch (error) {
       answerError(context, error, ports);
     }

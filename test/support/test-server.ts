@@ -4,6 +4,7 @@ import { createRateLimitedLogger } from '../../src/common/rate-limited-logger.js
 import { createNodeMetrics, reasonsAgainst } from '../../src/node/node-metrics.js';
 import { createNodeStatus } from '../../src/node/node-status.js';
 import { batchBytesMaxDefault, inFlightBytesMaxDefault } from '../../src/protocol/limits.js';
+import type { Access } from '../../src/server/access/access.js';
 import { createApp } from '../../src/server/app.js';
 import { ByteBudget } from '../../src/server/byte-budget.js';
 import { GroupLeases } from '../../src/server/group-leases.js';
@@ -38,6 +39,7 @@ export async function startServer(
     readonly batchBytesMax?: number;
     readonly inFlightBytesMax?: number;
     readonly lane?: Partial<LaneOptions>;
+    readonly access?: Access;
   },
 ): Promise<TestServer> {
   const clock = new FakeClock();
@@ -66,6 +68,8 @@ export async function startServer(
     nodeName: identity.nodeName,
     clusterId: identity.clusterId,
     batchBytesMax: options.batchBytesMax ?? batchBytesMaxDefault,
+    access: options.access,
+    clusterSecret: undefined,
     cluster: undefined,
     status,
     readiness: async () => reasonsAgainst(await status()),

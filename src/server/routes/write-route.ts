@@ -15,6 +15,7 @@ import { type Route, sendText } from '../route.js';
 export const writeRoute: Route = {
   path: paths.write,
   methods: ['POST'],
+  right: 'write',
   queryNames: writeQueryNames,
   async handle(context, query, ports) {
     const { [headers.producer]: producer, [headers.sequence]: sequence } = context.req.headers;
