@@ -15,6 +15,11 @@ export interface ConsumerOptions {
   /** When true, the iteration ends behind what the first node had when it began. @default false */
   readonly untilEnd?: boolean;
   /**
+   * Whether the end of the iteration closes the consumer; else batches can be acknowledged after it, until `close`.
+   * @default true
+   */
+  readonly closeAtEnd?: boolean;
+  /**
    * Whether the group is registered, so that messages wait for it, and chunks that are sealed and processed
    * are acknowledged, which frees them. @default true
    */

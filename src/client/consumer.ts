@@ -104,7 +104,7 @@ export class Consumer implements AsyncIterable<ConsumerBatch> {
     return cluster === undefined ? undefined : { cluster, owners: this.#cursors.positions() };
   }
 
-  /** May be called once. Leaving the loop closes the consumer. */
+  /** May be called once. Leaving the loop closes the consumer, unless it was told not to. */
   async *[Symbol.asyncIterator](): AsyncGenerator<ConsumerBatch, void, void> {
     try {
       await this.#start();
@@ -123,14 +123,20 @@ export class Consumer implements AsyncIterable<ConsumerBatch> {
     } catch (error) {
       if (!this.#stop.signal.aborted) throw error;
     } finally {
-      await this.close();
+      this.stopReading();
+      if (this.#options.closeAtEnd !== false) await this.close();
     }
+  }
+
+  /** Ends the iteration; what was handed out can still be acknowledged. Idempotent. */
+  stopReading(): void {
+    this.#stop.abort();
+    this.#changed.notify();
   }
 
   /** Ends the iteration and waits for acknowledgements that are under way; idempotent. */
   async close(): Promise<void> {
-    this.#stop.abort();
-    this.#changed.notify();
+    this.stopReading();
     await this.#acker.settle(closeMsMax);
     this.#end.abort();
   }

@@ -54,6 +54,16 @@ export class StateJournal {
     return new StateJournal(disk, path, file, size, entries);
   }
 
+  /** What the journal holds now, also while another process writes to it; empty when there is none. */
+  static async read(disk: Disk, path: string): Promise<ReadonlyMap<string, unknown>> {
+    try {
+      return replay(await disk.readFile(path), path).entries;
+    } catch (error) {
+      if (hasSystemCode(error, 'ENOENT')) return new Map();
+      throw error;
+    }
+  }
+
   get(key: string): unknown {
     return this.#entries.get(key);
   }

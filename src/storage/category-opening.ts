@@ -70,7 +70,10 @@ export async function openCategory(
     { disk, onReserved },
     `${stateDirectory}/next-chunk-index.json`,
     usedIndexMax,
-    options.firstIndex,
+    {
+      firstIndex: options.firstIndex,
+      mayHaveLost: options.isMember && options.mayHaveLost,
+    },
   );
   const { chunks, damaged, copies } = opening;
   const directoryExists = names !== undefined;

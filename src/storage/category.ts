@@ -327,7 +327,7 @@ export class Category {
     return this.#acks.exclusively(() => this.#indexes.markWhole());
   }
 
-  /** The first index that this directory was used for, above 0 after an earlier disk was lost. */
+  /** As `IndexAllocator.first`: above 0 while own chunks may be missing here that peers have. */
   get firstOwnIndex(): number {
     return this.#indexes.first;
   }

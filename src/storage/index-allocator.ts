@@ -41,29 +41,31 @@ export class IndexAllocator {
 
   /**
    * @param usedIndexMax the highest index that is known to have been used, from whatever source; -1 for none
-   * @param firstIndex for a category that is new here: the first index that may be used
+   * @param start.firstIndex for a category that is new here: the first index that may be used
+   * @param start.mayHaveLost whether the disk may have lost own chunks that peers still hold, as with a power failure
    */
   static async open(
     ports: IndexAllocatorPorts,
     path: string,
     usedIndexMax: number,
-    firstIndex = 0,
+    { firstIndex = 0, mayHaveLost = false }: { firstIndex?: number; mayHaveLost?: boolean } = {},
   ): Promise<IndexAllocator> {
     const found = await readReservation(ports.disk, path);
-    const { first, next: reserved } = found ?? { first: firstIndex, next: 0 };
-    const next = Math.max(reserved, usedIndexMax + 1, first);
+    const { first: knownFirst, next: reserved } = found ?? { first: firstIndex, next: 0 };
+    const next = Math.max(reserved, usedIndexMax + 1, knownFirst);
+    const first = mayHaveLost ? next : knownFirst;
     const allocator = new IndexAllocator(ports, path, { next, first }, reserved);
-    // It must not be forgotten with a crash that indexes below were used on a disk that is gone.
-    if (found === undefined && first > 0) await allocator.#reserve(next);
+    // A crash must not make it forgotten that chunks below may have been lost here.
+    if (first > (found?.first ?? 0)) await allocator.#reserve(next);
     return allocator;
   }
 
-  /** The first index that was used with this directory; what was used below lay on a disk that was lost. */
+  /** Above 0 while own chunks with a lower index may be missing here that peers have, as after the loss of a disk. */
   get first(): number {
     return this.#first;
   }
 
-  /** What was lost with an earlier disk is here again, or acknowledged. */
+  /** What was lost is here again, or acknowledged. */
   async markWhole(): Promise<void> {
     if (this.#first === 0) return;
     this.#first = 0;

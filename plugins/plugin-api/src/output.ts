@@ -52,6 +52,11 @@ export interface BatchingAdvice {
 export interface Output {
   readonly batching?: BatchingAdvice;
   /**
+   * Whether a batch that was written twice with the same token, or whose messages were, is in the target once. Then
+   * the host has it on disk how it was cut before it sends it. @default false
+   */
+  readonly isIdempotent?: boolean;
+  /**
    * Resolves when the target has all messages of the batch but those that the outcome names. When it
    * throws, the host sends the same batch with the same token again or gives up, by the kind of the error,
    * so a target that knows tokens can drop the repetition. For a `data` error of a batch of several messages

@@ -82,13 +82,11 @@ export const jsonFlag = Flags.boolean({ description: 'print JSON' });
 /** How long `--once` goes on trying when nothing else was asked for: longer than a node takes to start again. */
 const onceRetrySeconds = 60;
 
-/** The retry limit that the flags ask for, in the form of an option that may be left out. */
-export function giveUpOption(flags: {
-  readonly 'retry-for': number | undefined;
-  readonly once: boolean;
-}): {
-  giveUpAfterMs?: number;
-} {
-  const seconds = flags['retry-for'] ?? (flags.once ? onceRetrySeconds : undefined);
+/** The limit for trying again that was asked for, in the form of an option that may be left out. */
+export function giveUpOption(
+  retrySeconds: number | undefined,
+  once: boolean,
+): { giveUpAfterMs?: number } {
+  const seconds = retrySeconds ?? (once ? onceRetrySeconds : undefined);
   return seconds === undefined ? {} : { giveUpAfterMs: seconds * 1_000 };
 }

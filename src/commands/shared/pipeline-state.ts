@@ -17,14 +17,21 @@ export interface PipelineParts {
 /** Eight hexadecimal digits tell the pipelines of one machine apart. */
 const hashLength = 8;
 
-/** The directory of a pipeline in the user's state directory (`XDG_STATE_HOME`, else `~/.local/state`). */
+/** The file in a state directory that holds the state. */
+export const stateJournalName = 'state.journal';
+
+/** Where states lie: in the user's state directory (`XDG_STATE_HOME`, else `~/.local/state`). */
+export function stateBaseDirectory(): string {
+  return join(process.env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'), 'chukcha');
+}
+
+/** The directory of a pipeline in the user's state directory. */
 export function defaultStateDirectory({ verb, category, parts }: PipelineParts): string {
-  const base = process.env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state');
   const hash = createHash('sha256')
     .update(JSON.stringify(parts))
     .digest('hex')
     .slice(0, hashLength);
-  return join(base, 'chukcha', `${verb}-${category}-${hash}`);
+  return join(stateBaseDirectory(), `${verb}-${category}-${hash}`);
 }
 
 /** The state of a pipeline that runs: its directory is this process's alone. */
@@ -47,7 +54,7 @@ export async function openPipelineState(directory: string): Promise<PipelineStat
   }
   const lock = await DirectoryLock.take(path, 'another run of the same pipeline');
   try {
-    const journal = await StateJournal.open(nodeDisk, join(path, 'state.journal'));
+    const journal = await StateJournal.open(nodeDisk, join(path, stateJournalName));
     const close = async (): Promise<void> => {
       await journal.close();
       await lock.release();

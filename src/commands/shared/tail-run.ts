@@ -1,6 +1,7 @@
 import type { Client } from '../../client/client.js';
 import type { CallOptions } from '../../client/client-calls.js';
 import { Consumer } from '../../client/consumer.js';
+import { observerGroup } from '../../client/observer-group.js';
 import { callEachNode } from '../../client/retry-on-nodes.js';
 import { errorMessage } from '../../protocol/chukcha-error.js';
 import type { ListedChunk } from '../../protocol/http-api.js';
@@ -16,9 +17,6 @@ export interface TailRun {
   readonly giveUpAfterMs?: number;
   readonly warn: (sentence: string) => void;
 }
-
-/** A group that is never registered: all chunks of the node are listed for it, and nothing waits for it. */
-const observerGroup = 'chukcha-tail';
 
 /** How far from the end of a chunk the last lines are looked for. */
 const lookBackBytesMax = 4 * 1024 * 1024;
