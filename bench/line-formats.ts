@@ -99,7 +99,8 @@ async function formatSides(
 
 function formatBlock(format: LineFormat, block: Buffer): void {
   for (let start = 0; start < block.length; ) {
-    start += format.apply(block, start, context, limits).consumed;
+    const offset = context.offset + start;
+    start += format.apply(block, start, { ...context, offset }, limits).consumed;
   }
 }
 

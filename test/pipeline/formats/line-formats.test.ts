@@ -96,7 +96,8 @@ function formatAll(
   let cutCount = 0;
   let wrappedCount = 0;
   for (let start = 0; start < bytes.length; ) {
-    const formatted = format.apply(bytes, start, lineContext, limits);
+    const offset = lineContext.offset + start;
+    const formatted = format.apply(bytes, start, { ...lineContext, offset }, limits);
     pieces.push(Buffer.from(formatted.bytes));
     calls.push(formatted.consumed, formatted.bytes.length);
     cutCount += formatted.cutCount;
@@ -112,6 +113,14 @@ await t.test('an envelope has the id, the time, the host, the source and the lin
     '{"id":"f3a9-1000","time":"2026-11-25T15:00:00.007Z","host":"web-1","source":"/var/log/app.log","message":"one"}\n' +
       '{"id":"f3a9-1004","time":"2026-11-25T15:00:00.007Z","host":"web-1","source":"/var/log/app.log","message":"the second"}\n',
   );
+});
+
+await t.test('the offset in an id is that of the line, wherever formatting starts', async (t) => {
+  const { bytes } = envelope.apply(Buffer.from('one\ntwo\nthree\n'), 4, context, roomy);
+  const ids = Buffer.from(bytes)
+    .toString()
+    .match(/f3a9-\d+/g);
+  t.same(ids, ['f3a9-1000', 'f3a9-1004']);
 });
 
 await t.test('fields are spliced into an object behind its brace', async (t) => {
@@ -288,6 +297,41 @@ await t.test('misuse is refused with a sentence', async (t) => {
   t.throws(() => apply('a\n', { timeMs: Number.NaN }), /time NaN .* expected milliseconds/);
   t.throws(() => apply('a\n', { outBytesMax: 0 }), /outBytesMax is 0: expected/);
   t.throws(() => apply('a\n', { messageBytesMax: 100 }), /100 bytes are too small .* need \d+/);
+});
+
+await t.test('both kernels draw the line at the same byte', async (t) => {
+  const characters = ['x', '"', '\u0001', 'é', '€', '😀', '\xff'];
+  const lines = Buffer.concat(
+    characters.map((character) => {
+      const text = Buffer.from(character.repeat(150), character === '\xff' ? 'latin1' : 'utf8');
+      return Buffer.concat([Buffer.from('{"k":"'), text, Buffer.from('"}\n')]);
+    }),
+  );
+  for (const format of [json, envelope] as const) {
+    const slow = slowly[format.name as 'json' | 'envelope'];
+    for (let bytesMax = 260; bytesMax < 320; bytesMax += 1) {
+      for (const limits of [
+        { outBytesMax: 1 << 20, messageBytesMax: bytesMax },
+        { outBytesMax: bytesMax * 2, messageBytesMax: 1 << 16 },
+      ]) {
+        const found = formatAll(format, lines, context, limits);
+        checkSame(format.name, found, formatAll(slow, lines, context, limits));
+      }
+    }
+    const { length } = format.apply(lines, 0, context, roomy).bytes;
+    for (const messageBytesMax of [roomy.messageBytesMax, 300]) {
+      const exact = format.apply(lines, 0, context, { outBytesMax: length, messageBytesMax });
+      t.equal(exact.consumed, lines.length, 'messages that fill the room exactly are in it');
+    }
+  }
+});
+
+await t.test('offsets of any length are written', async (t) => {
+  const offsets = [0, 9, 10, 999_999_999, 1e9, 1e9 + 1, 4_294_967_296, Number.MAX_SAFE_INTEGER];
+  for (const offset of offsets) {
+    const { bytes } = envelope.apply(Buffer.from('a\n'), 0, { ...context, offset }, roomy);
+    t.equal(JSON.parse(Buffer.from(bytes).toString()).id, `f3a9-${offset}`);
+  }
 });
 
 await t.test('both kernels make the same bytes of anything', async (t) => {
