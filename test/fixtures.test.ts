@@ -4,6 +4,7 @@ import t from 'tap';
 import { StateJournal } from '../src/pipeline/state-journal.js';
 import { nodeDisk } from '../src/storage/node-disk.js';
 import { runCli } from './support/cli.js';
+import { testDirectory } from './support/test-directory.js';
 import { startTestNode } from './support/test-node.js';
 import { call, json } from './support/test-server.js';
 
@@ -24,7 +25,7 @@ for (const [name, lines] of [
   await t.test(
     `a data directory of version 0.1 (${name}) is served with all that it holds`,
     async (t) => {
-      const node = await startTestNode(copyOf(t.testdir(), name));
+      const node = await startTestNode(copyOf(testDirectory(t), name));
       t.teardown(() => node.close());
       t.match(json(await call(node.url, '/livez')), { cluster: '48c6b17cac189dec' });
       const read = async (category: string, group: string): Promise<string[]> => {
@@ -52,13 +53,13 @@ for (const [name, lines] of [
 
 await t.test('verify finds nothing wrong in a directory of version 0.1', async (t) => {
   for (const name of ['node-stopped', 'node-killed']) {
-    const { exit, stderr } = await runCli(['verify', copyOf(t.testdir(), name)]);
+    const { exit, stderr } = await runCli(['verify', copyOf(testDirectory(t), name)]);
     t.equal(exit, 0, stderr);
   }
 });
 
 await t.test('a sink goes on where one of version 0.1 was', async (t) => {
-  const base = t.testdir();
+  const base = testDirectory(t);
   const node = await startTestNode(copyOf(base, 'node-killed'));
   t.teardown(() => node.close());
   const words = ['sink', '--to', 'stdout', '--category', 'logs', '--once'];
@@ -71,7 +72,7 @@ await t.test('a sink goes on where one of version 0.1 was', async (t) => {
 await t.test('the checkpoint of a shipper of version 0.1 is read', async (t) => {
   const entries = await StateJournal.read(
     nodeDisk,
-    join(copyOf(t.testdir(), 'ship-state'), 'state.journal'),
+    join(copyOf(testDirectory(t), 'ship-state'), 'state.journal'),
   );
   const [file] = [...entries].filter(([key]) => key.startsWith('input/'));
   t.match(file?.[1], { version: 1, path: /app\.log$/, offset: 12 });
