@@ -1,5 +1,6 @@
 import type { PluginDescriptor } from '@chukcha/plugin-api';
 import { Args } from '@oclif/core';
+import { closest } from '../../common/closest.js';
 import { ChukchaError } from '../../protocol/chukcha-error.js';
 import { BaseCommand } from '../shared/base-command.js';
 import { jsonFlag } from '../shared/flags.js';
@@ -21,10 +22,13 @@ export default class PluginsInspect extends BaseCommand {
     const registry = await findPlugins(this.config, (sentence) => this.say(sentence));
     const found = registry.plugins.filter(({ descriptor }) => descriptor.name === args.name);
     if (found.length === 0) {
-      const names = registry.plugins.map(({ descriptor }) => descriptor.name);
+      const names = [...new Set(registry.plugins.map(({ descriptor }) => descriptor.name))];
+      const meant = closest(args.name, names);
+      const hint =
+        meant === undefined ? `expected one of ${names.join(', ')}.` : `did you mean ${meant}?`;
       throw new ChukchaError(
         'plugin_not_found',
-        `There is no plugin ${JSON.stringify(args.name)}: expected one of ${[...new Set(names)].join(', ')}.`,
+        `There is no plugin ${JSON.stringify(args.name)}: ${hint}`,
       );
     }
     const data = found.map(({ descriptor, packageName }) => ({
