@@ -2,6 +2,7 @@
 import { statfsSync } from 'node:fs';
 import { cpus, loadavg, tmpdir, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { benchLineFormats } from './line-formats.js';
 import { benchMemory } from './memory.js';
 import { benchReadChunks } from './read-chunks.js';
 import { benchReplicated } from './replicated.js';
@@ -35,6 +36,11 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   memory: {
     summary: 'what a node holds while 10 GB pass, and for each connection',
     run: benchMemory,
+  },
+  'line-formats': {
+    summary:
+      'what the shipper makes of lines: raw, json and envelope beside a copy and JSON.stringify',
+    run: benchLineFormats,
   },
   'ship-and-sink': {
     summary: 'a file of 1 GB into a node and out of it, beside cat',

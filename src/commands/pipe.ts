@@ -1,21 +1,16 @@
 import { Flags } from '@oclif/core';
+import { shipOptionsSchema, sinkOptionsSchema } from '../pipeline/pipeline-schemas.js';
 import { BaseCommand } from './shared/base-command.js';
-import {
-  categoryFlag,
-  deliveryFlags,
-  deliveryOptions,
-  environmentName,
-  giveUpOption,
-  groupFlag,
-  minSyncReplicasFlag,
-  onceFlag,
-  replicasOption,
-  retryForFlag,
-  settingFlag,
-  syncFlag,
-} from './shared/flags.js';
+import { environmentName, giveUpOption, onceFlag, settingFlag } from './shared/flags.js';
 import { relaxHeapLimit } from './shared/heap-limit.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
+import { flagsFromSchema } from './shared/schema-flags.js';
+
+/** The server is the embedded node. */
+const { server: _server, ...pipelineFlags } = {
+  ...flagsFromSchema(shipOptionsSchema),
+  ...flagsFromSchema(sinkOptionsSchema),
+};
 
 export default class Pipe extends BaseCommand {
   static override summary = 'Run an input, a node and an output in one process.';
@@ -32,60 +27,46 @@ export default class Pipe extends BaseCommand {
   ];
 
   static override flags = {
-    from: Flags.string({
-      description: 'input to read, as PLUGIN or PLUGIN:ADDRESS',
-      required: true,
-      env: environmentName('from'),
-    }),
-    to: Flags.string({
-      description: 'output to write to, as PLUGIN or PLUGIN:ADDRESS',
-      required: true,
-      env: environmentName('to'),
-    }),
+    ...pipelineFlags,
     data: Flags.string({
       description: 'directory for the embedded node and the state (default: see above)',
       env: environmentName('data'),
     }),
-    category: categoryFlag,
-    group: groupFlag,
     once: onceFlag,
-    'retry-for': retryForFlag,
     'set-from': settingFlag,
     'set-to': settingFlag,
-    'sync-each-write': syncFlag,
-    'min-sync-replicas': minSyncReplicasFlag,
-    ...deliveryFlags,
   };
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Pipe);
+    const { once, data, 'set-from': setFrom, 'set-to': setTo, ...given } = flags;
     relaxHeapLimit();
-    const { category, from, group, once, to } = flags;
-    const { checkCategoryName, checkGroupName } = await import('../protocol/names.js');
-    checkCategoryName(category);
-    checkGroupName(group);
+    const { resolveShipSettings, resolveSinkSettings } = await import(
+      '../pipeline/pipeline-settings.js'
+    );
+    const ship = resolveShipSettings(pickOptions(shipOptionsSchema, given));
+    const sink = resolveSinkSettings(pickOptions(sinkOptionsSchema, given));
+    const { category, from } = ship;
+    const { group, to } = sink;
     const { chooseInput, chooseOutput, findPlugins } = await import('./shared/plugins.js');
     const registry = await findPlugins(this.config, (sentence) => this.say(sentence));
-    const input = chooseInput(registry, from, flags['set-from']);
-    const output = chooseOutput(registry, to, flags['set-to']);
+    const input = chooseInput(registry, from, setFrom);
+    const output = chooseOutput(registry, to, setTo);
     const { withEmbeddedNode } = await import('./shared/embedded-node.js');
     const { runPipe } = await import('./shared/pipe-run.js');
     await runUntilSignal((signal) =>
       withEmbeddedNode(
-        { directory: flags.data, once, category, parts: [from, to, group] },
+        { directory: data, once, category, parts: [from, to, group] },
         ({ client, state, log }) =>
           runPipe(
             {
               input,
               output,
+              ship,
+              sink,
               client,
-              category,
-              group,
               once,
-              sync: flags['sync-each-write'],
-              ...replicasOption(flags),
-              ...giveUpOption(flags),
-              delivery: deliveryOptions(flags),
+              ...giveUpOption(ship.retrySeconds, once),
               state,
               log,
             },
@@ -94,4 +75,12 @@ export default class Pipe extends BaseCommand {
       ),
     );
   }
+}
+
+/** The options that the schema has. */
+function pickOptions(
+  { properties }: { readonly properties: Readonly<Record<string, unknown>> },
+  given: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(given).filter(([name]) => name in properties));
 }

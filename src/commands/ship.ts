@@ -1,20 +1,10 @@
 import { Flags } from '@oclif/core';
+import { shipOptionsSchema } from '../pipeline/pipeline-schemas.js';
 import { BaseCommand } from './shared/base-command.js';
-import {
-  categoryFlag,
-  environmentName,
-  giveUpOption,
-  minSyncReplicasFlag,
-  onceFlag,
-  replicasOption,
-  retryForFlag,
-  serverFlag,
-  settingFlag,
-  stateFlag,
-  syncFlag,
-} from './shared/flags.js';
+import { configFlag, giveUpOption, onceFlag, settingFlag, stateFlag } from './shared/flags.js';
 import { relaxHeapLimit } from './shared/heap-limit.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
+import { flagsFromSchema } from './shared/schema-flags.js';
 
 export default class Ship extends BaseCommand {
   static override summary = 'Ship lines from an input into the bus.';
@@ -32,19 +22,11 @@ export default class Ship extends BaseCommand {
   ];
 
   static override flags = {
-    from: Flags.string({
-      description: 'input to read, as PLUGIN or PLUGIN:ADDRESS',
-      required: true,
-      env: environmentName('from'),
-    }),
-    category: categoryFlag,
-    server: serverFlag,
+    ...flagsFromSchema(shipOptionsSchema),
     once: onceFlag,
     state: stateFlag,
     set: settingFlag,
-    'retry-for': retryForFlag,
-    'sync-each-write': syncFlag,
-    'min-sync-replicas': minSyncReplicasFlag,
+    config: configFlag,
     explain: Flags.boolean({
       description: 'say of each source why it moves or does not, ship nothing, and end',
     }),
@@ -52,21 +34,23 @@ export default class Ship extends BaseCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Ship);
+    const { once, state: stateDirectory, set, config, explain, ...given } = flags;
     relaxHeapLimit();
-    const { category, from, once, server } = flags;
-    const { checkCategoryName } = await import('../protocol/names.js');
-    checkCategoryName(category);
+    const { withConfigFile } = await import('./shared/config-file.js');
+    const { resolveShipSettings } = await import('../pipeline/pipeline-settings.js');
+    const settings = resolveShipSettings(await withConfigFile(config, given));
+    const { from, category, server } = settings;
     const { chooseInput, findPlugins } = await import('./shared/plugins.js');
     const registry = await findPlugins(this.config, (sentence) => this.say(sentence));
-    const { plugin, options } = chooseInput(registry, from, flags.set);
+    const { plugin, options } = chooseInput(registry, from, set);
     const { Client } = await import('../client/client.js');
     const client = new Client({ server });
     const { defaultStateDirectory, openPipelineState } = await import('./shared/pipeline-state.js');
     // By the first address, so that nodes can be added behind it.
     const directory =
-      flags.state ??
+      stateDirectory ??
       defaultStateDirectory({ verb: 'ship', category, parts: [from, client.servers[0]] });
-    if (flags.explain) {
+    if (explain) {
       const { explainShip } = await import('./shared/ship-explain.js');
       const lines = await explainShip({ plugin, options, client, directory, log: this.logger });
       for (const line of lines) this.log(line);
@@ -77,7 +61,7 @@ export default class Ship extends BaseCommand {
     const { runShip } = await import('./shared/ship-run.js');
     const { waitForNode } = await import('./shared/wait-for-node.js');
     await runUntilSignal(async (signal) => {
-      const { batchBytesMax } = await waitForNode(client, flags['retry-for'], signal);
+      const { batchBytesMax } = await waitForNode(client, settings.retrySeconds, signal);
       const state = await openPipelineState(directory);
       try {
         await rememberAbout(state.journal, { from, category, server });
@@ -85,13 +69,11 @@ export default class Ship extends BaseCommand {
           {
             plugin,
             pluginOptions: options,
+            settings,
             client,
-            category,
             once,
             batchBytesMax,
-            sync: flags['sync-each-write'],
-            ...replicasOption(flags),
-            ...giveUpOption(flags),
+            ...giveUpOption(settings.retrySeconds, once),
             state: state.journal,
             log: this.logger,
           },

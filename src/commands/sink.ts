@@ -1,20 +1,10 @@
 import { Flags } from '@oclif/core';
+import { sinkOptionsSchema } from '../pipeline/pipeline-schemas.js';
 import { BaseCommand } from './shared/base-command.js';
-import {
-  categoryFlag,
-  deliveryFlags,
-  deliveryOptions,
-  environmentName,
-  giveUpOption,
-  groupFlag,
-  onceFlag,
-  retryForFlag,
-  serverFlag,
-  settingFlag,
-  stateFlag,
-} from './shared/flags.js';
+import { configFlag, giveUpOption, onceFlag, settingFlag, stateFlag } from './shared/flags.js';
 import { relaxHeapLimit } from './shared/heap-limit.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
+import { flagsFromSchema } from './shared/schema-flags.js';
 
 export default class Sink extends BaseCommand {
   static override summary = 'Drain a category of the bus into an output.';
@@ -32,19 +22,11 @@ export default class Sink extends BaseCommand {
   ];
 
   static override flags = {
-    to: Flags.string({
-      description: 'output to write to, as PLUGIN or PLUGIN:ADDRESS',
-      required: true,
-      env: environmentName('to'),
-    }),
-    category: categoryFlag,
-    group: groupFlag,
-    server: serverFlag,
+    ...flagsFromSchema(sinkOptionsSchema),
     once: onceFlag,
     state: stateFlag,
     set: settingFlag,
-    'retry-for': retryForFlag,
-    ...deliveryFlags,
+    config: configFlag,
     check: Flags.boolean({
       description: 'look whether the target could take the messages, deliver nothing, and end',
     }),
@@ -52,17 +34,18 @@ export default class Sink extends BaseCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Sink);
+    const { once, state: stateDirectory, set, config, check, ...given } = flags;
     relaxHeapLimit();
-    const { category, group, once, server, to } = flags;
-    const { checkCategoryName, checkGroupName } = await import('../protocol/names.js');
-    checkCategoryName(category);
-    checkGroupName(group);
+    const { withConfigFile } = await import('./shared/config-file.js');
+    const { resolveSinkSettings } = await import('../pipeline/pipeline-settings.js');
+    const settings = resolveSinkSettings(await withConfigFile(config, given));
+    const { category, group, server, to } = settings;
     const { chooseOutput, findPlugins } = await import('./shared/plugins.js');
     const registry = await findPlugins(this.config, (sentence) => this.say(sentence));
-    const { plugin, options } = chooseOutput(registry, to, flags.set);
+    const { plugin, options } = chooseOutput(registry, to, set);
     const { Client } = await import('../client/client.js');
     const client = new Client({ server });
-    if (flags.check) {
+    if (check) {
       const { printCheck } = await import('./shared/output-check.js');
       const isFine = await printCheck(
         { plugin, options, client, category, log: this.logger },
@@ -74,30 +57,29 @@ export default class Sink extends BaseCommand {
     const { defaultStateDirectory, openPipelineState } = await import('./shared/pipeline-state.js');
     // By the first address, so that nodes can be added behind it.
     const directory =
-      flags.state ??
+      stateDirectory ??
       defaultStateDirectory({ verb: 'sink', category, parts: [group, client.servers[0]] });
-    const { createSink, openOutput } = await import('./shared/sink-run.js');
+    const { openShownSink } = await import('./shared/sink-run.js');
     const { waitForNode } = await import('./shared/wait-for-node.js');
     await runUntilSignal(async (signal) => {
-      await waitForNode(client, flags['retry-for'], signal);
+      await waitForNode(client, settings.retrySeconds, signal);
       const state = await openPipelineState(directory);
       try {
-        const output = await openOutput(plugin, options, category, this.logger, client);
+        const { sink, progress, close } = await openShownSink({
+          plugin,
+          pluginOptions: options,
+          settings,
+          client,
+          once,
+          ...giveUpOption(settings.retrySeconds, once),
+          state: state.journal,
+          log: this.logger,
+        });
         try {
-          const { sink, progress } = createSink({
-            output,
-            client,
-            category,
-            group,
-            target: plugin.descriptor.name,
-            once,
-            ...giveUpOption(flags),
-            delivery: deliveryOptions(flags),
-            state: state.journal,
-          });
-          await sink.run(signal, once ? 'end' : 'stopped').finally(() => progress.finish());
+          await sink.run(signal, once ? 'end' : 'stopped');
         } finally {
-          await output.close();
+          progress.finish();
+          await close();
         }
       } finally {
         client.close();

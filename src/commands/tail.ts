@@ -48,7 +48,7 @@ export default class Tail extends BaseCommand {
             category: flags.category,
             lineCount: flags.all ? 'all' : flags.lines,
             once: flags.once,
-            ...giveUpOption(flags),
+            ...giveUpOption(flags['retry-for'], flags.once),
             warn: (sentence) => this.say(`Warning: ${sentence}`),
           },
           signal,

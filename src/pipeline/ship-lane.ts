@@ -111,13 +111,24 @@ export class ShipLane {
       const batch = batches[at] as InputBatch;
       return { batch, from, to };
     });
-    const limits = { outBytesMax: Number.MAX_SAFE_INTEGER, timeMs };
-    const pieces = parts.flatMap(({ batch, from, to }) => {
-      const place = { start: from, stop: to };
-      return this.#ports.formatter.format(format, batch, place, limits)?.pieces ?? [];
-    });
+    const pieces = parts.flatMap((part) => this.#formatAll(part, format, timeMs));
     this.#repeated.push({ parts, pieces, stamp, intent, isRepeated: true });
     this.#wake();
+  }
+
+  /** The whole part, which one write had. */
+  #formatAll({ batch, from, to }: WritePart, format: LineFormatName, timeMs: number): Uint8Array[] {
+    const pieces: Uint8Array[] = [];
+    const outBytesMax = Math.max(this.#options.batchBytesMax, to - from);
+    for (let start = from; start < to; ) {
+      const place = { start, stop: to };
+      const limits = { outBytesMax, timeMs };
+      const formatted = this.#ports.formatter.format(format, batch, place, limits);
+      if (formatted === undefined) throw new TypeError(`The format ${format} makes no progress.`);
+      pieces.push(...formatted.pieces);
+      start = formatted.end;
+    }
+    return pieces;
   }
 
   /** Waits for no company any more, and resolves when everything is settled. */

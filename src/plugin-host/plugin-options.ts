@@ -15,18 +15,17 @@ export function parsePluginAddress(text: string): PluginAddress {
 }
 
 /**
- * The options of a plugin from its address and from `key=value` settings, checked against the plugin's
- * schema; a setting wins over the address. Throws `invalid_option`.
+ * The options of a plugin from its address and from further ones, which win, checked against the plugin's
+ * schema. Throws `invalid_option`.
  */
 export function resolvePluginOptions(
   descriptor: PluginDescriptor,
   address: PluginAddress,
-  settings: readonly string[],
+  further: Readonly<Record<string, unknown>>,
 ): PluginOptions {
-  const fromSettings = Object.fromEntries(settings.map(parseSetting));
   const resolved = resolveOptions(descriptor.options, {
     ...addressOptions(descriptor, address),
-    ...fromSettings,
+    ...further,
   });
   if (resolved.ok) return resolved.options;
   throw new ChukchaError(
@@ -55,6 +54,11 @@ function addressOptions(
       { cause },
     );
   }
+}
+
+/** Options that were given as `key=value`. Throws `invalid_option`. */
+export function parseSettings(settings: readonly string[]): Record<string, string> {
+  return Object.fromEntries(settings.map(parseSetting));
 }
 
 function parseSetting(text: string): [name: string, value: string] {

@@ -11,6 +11,7 @@ import {
 import t, { type Test } from 'tap';
 import { ChukchaError, Client, Consumer } from '../../src/index.js';
 import { DeadLetterParser } from '../../src/pipeline/dead-letter.js';
+import { createLineFormat } from '../../src/pipeline/formats/create-line-format.js';
 import { LineFormatter } from '../../src/pipeline/line-formatter.js';
 import { Shipper, type ShipperOptions, type ShipTotals } from '../../src/pipeline/shipper.js';
 import { Sink } from '../../src/pipeline/sink.js';
@@ -120,7 +121,7 @@ async function ship(
   const { state: name = `state-${stateCount++}`, signal = never, ...rest } = options;
   const state = await StateJournal.open(nodeDisk, join(directory, name));
   const formatter = new LineFormatter({
-    formats: new Map(),
+    formats: new Map([['envelope', await createLineFormat('envelope')]]),
     host: 'h1',
     sourceDefault: 'list',
     sourceIdDefault: 'run1',
@@ -241,6 +242,7 @@ class LastingInput implements Input {
   #batch(at: number): InputBatch {
     return {
       bytes: Buffer.from(this.#lines[at] ?? ''),
+      origin: { source: '/a.log', id: 'gen1', offset: this.#lines.slice(0, at).join('').length },
       range: at,
       ack: async () => void this.#accepted.add(at),
       nack: async () => {},
@@ -282,6 +284,35 @@ t.test('what was under way when a shipper was killed is stored once', async (t) 
   await ship(bed, later, { state: 's' });
   t.same(later.replayed, [], 'what is accepted is not repeated');
   t.equal(await readAll(bed.client), 'a\nb\nc\nd\ne\n');
+});
+
+t.test('a format gives the same messages again, with the same ids and time', async (t) => {
+  const bed = await startBed(t);
+  const accepted = new Set<number>();
+  const lines = ['a\nb\n', 'c\n'];
+  const lossy = { ...bed, client: withoutAnswers(bed.client) };
+  const options = { state: 's', giveUpAfterMs: 0, lingerMs: 20, format: 'envelope' as const };
+  await t.rejects(ship(lossy, new LastingInput(lines, accepted), options));
+  await ship(bed, new LastingInput([...lines, 'd\n'], accepted), options);
+  const messages = (await readAll(bed.client)).split('\n').slice(0, -1);
+  t.same(
+    messages.map((line) => JSON.parse(line)),
+    ['a', 'b', 'c', 'd'].map((message, at) => {
+      const { time } = JSON.parse(messages[at] ?? '{}') as { time: string };
+      return { id: `gen1-${2 * at}`, time, host: 'h1', source: '/a.log', message };
+    }),
+  );
+});
+
+t.test('what a format makes larger than a write goes into several', async (t) => {
+  const bed = await startBed(t);
+  const input = new ListInput(['x\n'.repeat(20_000)]);
+  const totals = await ship(bed, input, { format: 'envelope', batchBytesMax: 1024 * 1024 });
+  t.same(input.fates.length, 1);
+  t.same(totals, { readBytes: 40_000, acceptedBytes: 40_000 });
+  const ids = (await readAll(bed.client)).split('\n').slice(0, -1);
+  t.equal(ids.length, 20_000);
+  t.equal((JSON.parse(ids.at(-1) ?? '') as { id: string }).id, 'run1-39998');
 });
 
 t.test('what cannot be read again does not keep the rest from coming', async (t) => {

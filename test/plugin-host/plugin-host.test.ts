@@ -1,6 +1,10 @@
 import type { InputDescriptor, OutputDescriptor } from '@chukcha/plugin-api';
 import t from 'tap';
-import { parsePluginAddress, resolvePluginOptions } from '../../src/plugin-host/plugin-options.js';
+import {
+  parsePluginAddress,
+  parseSettings,
+  resolvePluginOptions,
+} from '../../src/plugin-host/plugin-options.js';
 import { type HookRunner, PluginRegistry } from '../../src/plugin-host/plugin-registry.js';
 
 const input: InputDescriptor = {
@@ -103,7 +107,7 @@ t.test('a name that is not there gets the nearest one of its kind', async (t) =>
 
 t.test('an address and settings become options that the schema has checked', (t) => {
   const resolve = (address: string, ...settings: string[]): unknown =>
-    resolvePluginOptions(input, parsePluginAddress(address), settings);
+    resolvePluginOptions(input, parsePluginAddress(address), parseSettings(settings));
   t.same(resolve('gauge:/dev/x'), { path: '/dev/x', interval: 10, mode: 'fast', cold: false });
   t.same(resolve('gauge:a:b', 'interval=3', 'cold=true', 'tags=one', 'mode=slow'), {
     path: 'a:b',
@@ -133,7 +137,7 @@ t.test('an address and settings become options that the schema has checked', (t)
   t.throws(() => resolve('gauge:bad'), {
     message: /Address gauge:bad is not valid: expected a path/,
   });
-  t.throws(() => resolvePluginOptions(output, parsePluginAddress('drain:x'), []), {
+  t.throws(() => resolvePluginOptions(output, parsePluginAddress('drain:x'), {}), {
     message: /takes nothing behind its name/,
   });
   t.end();

@@ -64,7 +64,14 @@ export default class DlqReplay extends BaseCommand {
     const registry = await findPlugins(this.config, (sentence) => this.say(sentence));
     const { plugin, options } = chooseOutput(registry, flags.to, flags.set);
     const { openOutput } = await import('../shared/sink-run.js');
-    const output = await openOutput(plugin, options, flags.category, this.logger, client);
+    const { category } = flags;
+    const output = await openOutput({
+      plugin,
+      pluginOptions: options,
+      category,
+      client,
+      log: this.logger,
+    });
     const { LetterDelivery } = await import('../../pipeline/letter-delivery.js');
     const delivery = new LetterDelivery(output, signal);
     return { take: (letter) => delivery.deliver(letter), close: () => output.close() };

@@ -1,7 +1,4 @@
 import { Flags } from '@oclif/core';
-import { parseQuantity, type QuantityKind, quantityForms } from '../../common/quantity.js';
-import type { SinkOptions } from '../../pipeline/sink-options.js';
-import { ChukchaError } from '../../protocol/chukcha-error.js';
 import {
   categoryNameDefault,
   groupNameDefault,
@@ -80,83 +77,16 @@ export function replicasOption(flags: { readonly 'min-sync-replicas': number | u
   return minSyncReplicas === undefined ? {} : { minSyncReplicas };
 }
 
-/** A flag whose value is a number with a unit, in bytes or milliseconds. */
-function quantityFlag(kind: QuantityKind, name: string, description: string) {
-  return Flags.custom<number>({
-    description,
-    env: environmentName(name),
-    parse: async (text) => {
-      const value = parseQuantity(kind, text);
-      if (value !== undefined) return value;
-      throw new ChukchaError(
-        'invalid_option',
-        `--${name} ${JSON.stringify(text)} is not valid: expected ${quantityForms[kind]}.`,
-      );
-    },
-  })();
-}
-
-/** How a sink cuts what it delivers, and what it does with what cannot be delivered. */
-export const deliveryFlags = {
-  'batch-bytes': quantityFlag(
-    'bytes',
-    'batch-bytes',
-    'most bytes of one delivery (default: as the output advises)',
-  ),
-  'batch-messages': Flags.integer({
-    description: 'most messages of one delivery (default: as the output advises)',
-    env: environmentName('batch-messages'),
-    min: 1,
-  }),
-  'batch-age': quantityFlag(
-    'duration',
-    'batch-age',
-    'how long messages wait for company (default: as the output advises)',
-  ),
-  'in-flight': Flags.integer({
-    description: 'how many deliveries may be under way at a time (default: as the output advises)',
-    env: environmentName('in-flight'),
-    min: 1,
-    max: 64,
-  }),
-  'bad-messages': Flags.string({
-    description: 'what becomes of messages that the target will never take',
-    options: ['dead-letter', 'stop'],
-    env: environmentName('bad-messages'),
-  }),
-};
-
-/** What the flags ask for, in the form of a sink's options. */
-export function deliveryOptions(flags: {
-  readonly 'batch-bytes': number | undefined;
-  readonly 'batch-messages': number | undefined;
-  readonly 'batch-age': number | undefined;
-  readonly 'in-flight': number | undefined;
-  readonly 'bad-messages': string | undefined;
-}): Pick<SinkOptions, 'batching' | 'badMessages'> {
-  const batching = {
-    ...(flags['batch-bytes'] === undefined ? {} : { bytesMax: flags['batch-bytes'] }),
-    ...(flags['batch-messages'] === undefined ? {} : { messagesMax: flags['batch-messages'] }),
-    ...(flags['batch-age'] === undefined ? {} : { lingerMs: flags['batch-age'] }),
-    ...(flags['in-flight'] === undefined ? {} : { inFlightMax: flags['in-flight'] }),
-  };
-  const bad = flags['bad-messages'];
-  if (bad === undefined) return { batching };
-  return { batching, badMessages: bad === 'stop' ? 'stop' : 'dead_letter' };
-}
-
 export const jsonFlag = Flags.boolean({ description: 'print JSON' });
 
 /** How long `--once` goes on trying when nothing else was asked for: longer than a node takes to start again. */
 const onceRetrySeconds = 60;
 
-/** The retry limit that the flags ask for, in the form of an option that may be left out. */
-export function giveUpOption(flags: {
-  readonly 'retry-for': number | undefined;
-  readonly once: boolean;
-}): {
-  giveUpAfterMs?: number;
-} {
-  const seconds = flags['retry-for'] ?? (flags.once ? onceRetrySeconds : undefined);
+/** The limit for trying again that was asked for, in the form of an option that may be left out. */
+export function giveUpOption(
+  retrySeconds: number | undefined,
+  once: boolean,
+): { giveUpAfterMs?: number } {
+  const seconds = retrySeconds ?? (once ? onceRetrySeconds : undefined);
   return seconds === undefined ? {} : { giveUpAfterMs: seconds * 1_000 };
 }

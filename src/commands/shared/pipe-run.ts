@@ -3,25 +3,23 @@ import type { Client } from '../../client/client.js';
 import { systemClock } from '../../common/clock.js';
 import { DrainLimit } from '../../common/drain-limit.js';
 import type { Logger } from '../../common/logger.js';
+import type { ShipSettings, SinkSettings } from '../../pipeline/pipeline-settings.js';
 import type { Sink } from '../../pipeline/sink.js';
-import type { SinkEnd, SinkOptions } from '../../pipeline/sink-options.js';
+import type { SinkEnd } from '../../pipeline/sink-options.js';
 import { ChukchaError } from '../../protocol/chukcha-error.js';
 import type { PipelineState } from './pipeline-state.js';
 import type { ChosenPlugin } from './plugins.js';
 import { runShip } from './ship-run.js';
-import { createSink, openOutput } from './sink-run.js';
+import { openShownSink } from './sink-run.js';
 
 export interface PipeRun {
   readonly input: ChosenPlugin<InputDescriptor>;
   readonly output: ChosenPlugin<OutputDescriptor>;
+  readonly ship: ShipSettings;
+  readonly sink: SinkSettings;
   readonly client: Client;
-  readonly category: string;
-  readonly group: string;
   readonly once: boolean;
-  readonly sync: boolean;
-  readonly minSyncReplicas?: number;
   readonly giveUpAfterMs?: number;
-  readonly delivery: Pick<SinkOptions, 'batching' | 'badMessages'>;
   readonly state: PipelineState;
   readonly log: Logger;
 }
@@ -38,20 +36,16 @@ const drainMs = 10_000;
  * was too short.
  */
 export async function runPipe(run: PipeRun, signal: AbortSignal): Promise<void> {
-  const { client, category, group, log, state } = run;
+  const { client, once, log } = run;
+  const state = run.state.journal;
   const giveUp = run.giveUpAfterMs === undefined ? {} : { giveUpAfterMs: run.giveUpAfterMs };
   const { batchBytesMax } = await client.live({ signal });
-  const output = await openOutput(run.output.plugin, run.output.options, category, log, client);
-  const { sink, progress } = createSink({
-    output,
-    client,
-    category,
-    group,
-    target: run.output.plugin.descriptor.name,
-    once: run.once,
-    ...giveUp,
-    delivery: run.delivery,
-    state: state.journal,
+  const common = { client, once, ...giveUp, state, log };
+  const { sink, progress, close } = await openShownSink({
+    ...common,
+    plugin: run.output.plugin,
+    pluginOptions: run.output.options,
+    settings: run.sink,
   });
   const drain = new DrainLimit(signal, drainMs, systemClock);
   const stopShip = new AbortController();
@@ -64,17 +58,11 @@ export async function runPipe(run: PipeRun, signal: AbortSignal): Promise<void> 
     const sinking = sink.run(stopSink.signal, 'stopped').finally(() => stopShip.abort());
     const shipping = runShip(
       {
+        ...common,
         plugin: run.input.plugin,
         pluginOptions: run.input.options,
-        client,
-        category,
-        once: run.once,
-        sync: run.sync,
-        ...(run.minSyncReplicas === undefined ? {} : { minSyncReplicas: run.minSyncReplicas }),
+        settings: run.ship,
         batchBytesMax,
-        ...giveUp,
-        state: state.journal,
-        log,
       },
       stopShip.signal,
     );
@@ -86,7 +74,7 @@ export async function runPipe(run: PipeRun, signal: AbortSignal): Promise<void> 
     drain.release();
     signal.removeEventListener('abort', stop);
     progress.finish();
-    await output.close();
+    await close();
   }
 }
 

@@ -1,5 +1,9 @@
 import type { InputDescriptor, OutputDescriptor, PluginOptions } from '@chukcha/plugin-api';
-import { parsePluginAddress, resolvePluginOptions } from '../../plugin-host/plugin-options.js';
+import {
+  parsePluginAddress,
+  parseSettings,
+  resolvePluginOptions,
+} from '../../plugin-host/plugin-options.js';
 import {
   type FoundPlugin,
   type HookRunner,
@@ -29,7 +33,10 @@ export function chooseInput(
 ): ChosenPlugin<InputDescriptor> {
   const parsed = parsePluginAddress(address);
   const plugin = registry.input(parsed.name);
-  return { plugin, options: resolvePluginOptions(plugin.descriptor, parsed, settings) };
+  return {
+    plugin,
+    options: resolvePluginOptions(plugin.descriptor, parsed, parseSettings(settings)),
+  };
 }
 
 export function chooseOutput(
@@ -39,5 +46,8 @@ export function chooseOutput(
 ): ChosenPlugin<OutputDescriptor> {
   const parsed = parsePluginAddress(address);
   const plugin = registry.output(parsed.name);
-  return { plugin, options: resolvePluginOptions(plugin.descriptor, parsed, settings) };
+  return {
+    plugin,
+    options: resolvePluginOptions(plugin.descriptor, parsed, parseSettings(settings)),
+  };
 }

@@ -1,14 +1,24 @@
 import { type Clock, systemClock, type Timer } from '../../common/clock.js';
-import { formatBytes } from '../../common/quantity.js';
+import { formatBytes, formatDuration } from '../../common/quantity.js';
 
 /** How often a terminal's line is drawn anew, and how often a line is added to a log. */
 const terminalMs = 1_000;
 const logMs = 30_000;
 
+export interface ProgressOptions {
+  /** What else there is to say; empty for nothing. */
+  readonly note?: () => string;
+  /** How much there is still to do, in bytes; `undefined` when that is not known. */
+  readonly backlog?: () => Promise<number | undefined>;
+  /** @default the system's */
+  readonly clock?: Clock;
+}
+
 /** Shows how far long work has come, on standard error: one changing line on a terminal, a line now and then elsewhere. */
 export class Progress {
   readonly #verb: string;
   readonly #byteCount: () => number;
+  readonly #options: ProgressOptions;
   readonly #clock: Clock;
   readonly #startMs: number;
   readonly #onTerminal: boolean;
@@ -16,16 +26,18 @@ export class Progress {
   #shownMs: number;
   #lastError = '';
   #timer: Timer | undefined;
+  #isFinished = false;
 
   /**
    * @param verb what is done with the bytes, such as `shipped`
    * @param byteCount tells how many bytes are done
    */
-  constructor(verb: string, byteCount: () => number, clock: Clock = systemClock) {
+  constructor(verb: string, byteCount: () => number, options: ProgressOptions = {}) {
     this.#verb = verb;
     this.#byteCount = byteCount;
-    this.#clock = clock;
-    this.#startMs = clock.monotonicMs();
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#startMs = this.#clock.monotonicMs();
     this.#shownMs = this.#startMs;
     // Where messages go to the same terminal, a line that changes in place would run through them.
     this.#onTerminal = process.stderr.isTTY === true && process.stdout.isTTY !== true;
@@ -41,35 +53,47 @@ export class Progress {
 
   /** Stops and prints the sum. */
   finish(): void {
+    this.#isFinished = true;
     this.#timer?.cancel();
     const seconds = (this.#clock.monotonicMs() - this.#startMs) / 1_000;
     const byteCount = this.#byteCount();
     const rate = formatBytes(byteCount / Math.max(seconds, 0.001));
+    const note = this.#note();
     this.#print(
-      `${this.#clear()}${byteCount} bytes ${this.#verb} in ${seconds.toFixed(1)} s (${rate}/s).\n`,
+      `${this.#clear()}${byteCount} bytes ${this.#verb} in ${seconds.toFixed(1)} s (${rate}/s)${note}.\n`,
     );
   }
 
   #schedule(): void {
     this.#timer = this.#clock.after(this.#onTerminal ? terminalMs : logMs, () => {
-      this.#show();
-      this.#schedule();
+      void this.#show().then(() => {
+        if (!this.#isFinished) this.#schedule();
+      });
     });
   }
 
-  #show(): void {
+  async #show(): Promise<void> {
+    const backlog = await this.#options.backlog?.();
+    if (this.#isFinished) return;
     const nowMs = this.#clock.monotonicMs();
     const byteCount = this.#byteCount();
     const rate = ((byteCount - this.#shownBytes) * 1_000) / (nowMs - this.#shownMs);
     this.#shownBytes = byteCount;
     this.#shownMs = nowMs;
     if (rate > 0) this.#lastError = '';
-    const line = `${formatBytes(byteCount)} ${this.#verb}, ${formatBytes(rate)}/s${this.#lastError && `, last error: ${this.#lastError}`}`;
+    const left = backlog === undefined ? '' : `, ${describeBacklog(backlog, rate)}`;
+    const error = this.#lastError && `, last error: ${this.#lastError}`;
+    const line = `${formatBytes(byteCount)} ${this.#verb}, ${formatBytes(rate)}/s${left}${this.#note()}${error}`;
     this.#print(
       this.#onTerminal
         ? `${this.#clear()}${line.slice(0, (process.stderr.columns ?? 80) - 1)}`
         : `${line}\n`,
     );
+  }
+
+  #note(): string {
+    const note = this.#options.note?.() ?? '';
+    return note && `, ${note}`;
   }
 
   #clear(): string {
@@ -79,4 +103,9 @@ export class Progress {
   #print(text: string): void {
     process.stderr.write(text);
   }
+}
+
+function describeBacklog(bytes: number, rate: number): string {
+  if (bytes === 0 || rate <= 0) return `${formatBytes(bytes)} left`;
+  return `${formatBytes(bytes)} left (${formatDuration((bytes / rate) * 1_000)})`;
 }

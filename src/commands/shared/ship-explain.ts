@@ -34,7 +34,8 @@ export async function explainShip(run: ShipExplain): Promise<string[]> {
   return [...describeReports(reports), node];
 }
 
-async function readReports(run: ShipExplain): Promise<readonly SourceReport[] | undefined> {
+/** What the input says of its sources; `undefined` when it cannot. Throws what it cannot be opened for. */
+export async function readReports(run: ShipExplain): Promise<readonly SourceReport[] | undefined> {
   const { plugin, options, directory, log } = run;
   const { descriptor } = plugin;
   const entries = await StateJournal.read(nodeDisk, join(directory, stateJournalName));

@@ -1,10 +1,13 @@
 import { hostname } from 'node:os';
-import type { InputDescriptor, PluginOptions } from '@chukcha/plugin-api';
+import type { Input, InputDescriptor, PluginOptions } from '@chukcha/plugin-api';
 import type { Client } from '../../client/client.js';
 import type { Logger } from '../../common/logger.js';
 import { systemRandom } from '../../common/random.js';
+import { createLineFormat } from '../../pipeline/formats/create-line-format.js';
+import type { LineFormat, LineFormatName } from '../../pipeline/formats/line-format.js';
 import { LineFormatter } from '../../pipeline/line-formatter.js';
-import { Shipper } from '../../pipeline/shipper.js';
+import type { ShipSettings } from '../../pipeline/pipeline-settings.js';
+import { Shipper, type ShipTotals } from '../../pipeline/shipper.js';
 import type { StateJournal } from '../../pipeline/state-journal.js';
 import { StateSection } from '../../pipeline/state-section.js';
 import { MetricsBook } from '../../plugin-host/metrics-book.js';
@@ -19,11 +22,9 @@ const sourceIdBytes = 8;
 export interface ShipRun {
   readonly plugin: FoundPlugin<InputDescriptor>;
   readonly pluginOptions: PluginOptions;
+  readonly settings: Pick<ShipSettings, 'category' | 'format' | 'sync' | 'minSyncReplicas'>;
   readonly client: Client;
-  readonly category: string;
   readonly once: boolean;
-  readonly sync: boolean;
-  readonly minSyncReplicas?: number;
   readonly giveUpAfterMs?: number;
   /** The largest batch that the node takes. */
   readonly batchBytesMax: number;
@@ -31,13 +32,78 @@ export interface ShipRun {
   readonly log: Logger;
 }
 
-/** Opens the input, ships until it ends or the signal aborts, and closes it. */
+/** A shipper whose input is open. */
+export interface OpenShip {
+  readonly totals: ShipTotals;
+  readonly formatter: LineFormatter;
+  /** What the input counts. */
+  readonly figures: MetricsBook;
+  /** As `Shipper.run`; closes the input then. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** Opens the input. @param onProblem is told what failed and is tried again */
+export async function openShip(
+  run: ShipRun,
+  onProblem: (sentence: string) => void,
+): Promise<OpenShip> {
+  const { category, format, sync, minSyncReplicas } = run.settings;
+  const { batchBytesMax, giveUpAfterMs, client, state, log } = run;
+  const formatter = new LineFormatter({
+    formats: await loadFormats(),
+    host: hostname(),
+    sourceDefault: run.plugin.descriptor.name,
+    sourceIdDefault: systemRandom.hex(sourceIdBytes),
+    messageBytesMax: Math.min(messageBytesMax, batchBytesMax),
+  });
+  const figures = new MetricsBook();
+  const input = await openInput(run, figures);
+  const shipper = new Shipper(
+    input,
+    {
+      category,
+      format,
+      sync,
+      ...(minSyncReplicas === undefined ? {} : { minSyncReplicas }),
+      batchBytesMax,
+      onRetry: (error) => onProblem(errorMessage(error)),
+      ...(giveUpAfterMs === undefined ? {} : { giveUpAfterMs }),
+    },
+    { client, state, formatter, log },
+  );
+  return {
+    totals: shipper.totals,
+    formatter,
+    figures,
+    run: (signal) => shipper.run(signal).finally(() => input.close()),
+  };
+}
+
+/** Opens the input, ships until it ends or the signal aborts, and closes it; shows its progress. */
 export async function runShip(run: ShipRun, signal: AbortSignal): Promise<void> {
+  let progress: Progress | undefined;
+  const ship = await openShip(run, (sentence) => progress?.problem(sentence));
+  progress = new Progress('shipped', () => ship.totals.acceptedBytes);
+  try {
+    await ship.run(signal);
+  } finally {
+    progress.finish();
+  }
+}
+
+/** All of them: what an earlier run was about to send may have another one than this run. */
+async function loadFormats(): Promise<Map<LineFormatName, LineFormat>> {
+  const names = ['json', 'envelope'] as const;
+  const formats = await Promise.all(names.map((name) => createLineFormat(name)));
+  return new Map(formats.map((format) => [format.name, format]));
+}
+
+async function openInput(run: ShipRun, metrics: MetricsBook): Promise<Input> {
   const { descriptor } = run.plugin;
   const { open } = await descriptor.load();
-  const input = await open(run.pluginOptions, {
+  return open(run.pluginOptions, {
     log: run.log,
-    metrics: new MetricsBook(),
+    metrics,
     state: new StateSection(run.state, 'input'),
     once: run.once,
     messageBytesMax: Math.min(messageBytesMax, run.batchBytesMax),
@@ -45,30 +111,4 @@ export async function runShip(run: ShipRun, signal: AbortSignal): Promise<void> 
   }).catch((error: unknown) => {
     throw openError('input', descriptor.name, error);
   });
-  const formatter = new LineFormatter({
-    formats: new Map(),
-    host: hostname(),
-    sourceDefault: descriptor.name,
-    sourceIdDefault: systemRandom.hex(sourceIdBytes),
-    messageBytesMax: Math.min(messageBytesMax, run.batchBytesMax),
-  });
-  const shipper: Shipper = new Shipper(
-    input,
-    {
-      category: run.category,
-      sync: run.sync,
-      ...(run.minSyncReplicas === undefined ? {} : { minSyncReplicas: run.minSyncReplicas }),
-      batchBytesMax: run.batchBytesMax,
-      onRetry: (error) => progress.problem(errorMessage(error)),
-      ...(run.giveUpAfterMs === undefined ? {} : { giveUpAfterMs: run.giveUpAfterMs }),
-    },
-    { client: run.client, state: run.state, formatter, log: run.log },
-  );
-  const progress: Progress = new Progress('shipped', () => shipper.totals.acceptedBytes);
-  try {
-    await shipper.run(signal);
-  } finally {
-    await input.close();
-    progress.finish();
-  }
 }

@@ -2,8 +2,8 @@ import type { Output, OutputDescriptor, PluginOptions } from '@chukcha/plugin-ap
 import type { Client } from '../../client/client.js';
 import type { Logger } from '../../common/logger.js';
 import { sampleMessages } from '../../pipeline/category-sample.js';
+import type { SinkSettings } from '../../pipeline/pipeline-settings.js';
 import { Sink } from '../../pipeline/sink.js';
-import type { SinkOptions } from '../../pipeline/sink-options.js';
 import type { StateJournal } from '../../pipeline/state-journal.js';
 import { MetricsBook } from '../../plugin-host/metrics-book.js';
 import { type FoundPlugin, openError } from '../../plugin-host/plugin-registry.js';
@@ -11,30 +11,40 @@ import { errorMessage } from '../../protocol/chukcha-error.js';
 import { Progress } from './progress.js';
 
 export interface SinkRun {
-  readonly output: Output;
+  readonly plugin: FoundPlugin<OutputDescriptor>;
+  readonly pluginOptions: PluginOptions;
+  readonly settings: Pick<SinkSettings, 'category' | 'group' | 'delivery'>;
   readonly client: Client;
-  readonly category: string;
-  readonly group: string;
-  /** The name of the output. */
-  readonly target: string;
   readonly once: boolean;
   readonly giveUpAfterMs?: number;
-  readonly delivery?: Pick<SinkOptions, 'batching' | 'badMessages'>;
   readonly state: StateJournal;
+  readonly log: Logger;
+}
+
+/** A sink whose output is open. */
+export interface OpenSink {
+  readonly sink: Sink;
+  /** What the output counts. */
+  readonly figures: MetricsBook;
+  close(): Promise<void>;
+}
+
+/** What an output is opened for. */
+export interface OutputRun {
+  readonly plugin: FoundPlugin<OutputDescriptor>;
+  readonly pluginOptions: PluginOptions;
+  readonly category: string;
+  readonly client: Client;
+  readonly log: Logger;
 }
 
 /** Loads and opens an output. */
-export async function openOutput(
-  plugin: FoundPlugin<OutputDescriptor>,
-  options: PluginOptions,
-  category: string,
-  log: Logger,
-  client: Client,
-): Promise<Output> {
+export async function openOutput(run: OutputRun, metrics = new MetricsBook()): Promise<Output> {
+  const { plugin, pluginOptions, category, client, log } = run;
   const { open } = await plugin.descriptor.load();
-  return open(options, {
+  return open(pluginOptions, {
     log,
-    metrics: new MetricsBook(),
+    metrics,
     category,
     sample: () => sampleMessages(client, category),
   }).catch((error: unknown) => {
@@ -42,25 +52,47 @@ export async function openOutput(
   });
 }
 
-/** A sink, and what it shows of its progress. */
-export interface ShownSink {
-  readonly sink: Sink;
+/** Opens the output, and makes a sink of it. @param onProblem is told what failed and is tried again */
+export async function openSink(
+  run: SinkRun,
+  onProblem: (sentence: string) => void,
+): Promise<OpenSink> {
+  const { plugin, client, state, once, giveUpAfterMs, log, pluginOptions } = run;
+  const { category, group, delivery } = run.settings;
+  const figures = new MetricsBook();
+  const output = await openOutput({ plugin, pluginOptions, category, client, log }, figures);
+  const sink = new Sink(output, client, state, {
+    category,
+    group,
+    target: plugin.descriptor.name,
+    once,
+    consumer: { onRetry: (error) => onProblem(errorMessage(error)) },
+    onOutputRetry: (error) => onProblem(errorMessage(error)),
+    ...delivery,
+    ...(giveUpAfterMs === undefined ? {} : { giveUpAfterMs }),
+  });
+  return { sink, figures, close: () => output.close() };
+}
+
+/** A sink that shows its progress until that is finished. */
+export interface ShownSink extends OpenSink {
   readonly progress: Progress;
 }
 
-/** Makes a sink that shows its progress until that is finished; the output stays the caller's. */
-export function createSink(run: SinkRun): ShownSink {
-  const { output, client, state, category, group, target, once, giveUpAfterMs } = run;
-  const sink: Sink = new Sink(output, client, state, {
-    category,
-    group,
-    target,
-    once,
-    consumer: { onRetry: (error) => progress.problem(errorMessage(error)) },
-    onOutputRetry: (error) => progress.problem(errorMessage(error)),
-    ...run.delivery,
-    ...(giveUpAfterMs === undefined ? {} : { giveUpAfterMs }),
+/** As {@link openSink}, with its progress shown. */
+export async function openShownSink(run: SinkRun): Promise<ShownSink> {
+  let progress: Progress | undefined;
+  const opened = await openSink(run, (sentence) => progress?.problem(sentence));
+  const { totals } = opened.sink;
+  progress = new Progress('delivered', () => totals.deliveredBytes, {
+    note: () => (totals.deadLetters === 0 ? '' : `${totals.deadLetters} dead letters`),
+    backlog: () => backlogOf(run),
   });
-  const progress: Progress = new Progress('delivered', () => sink.totals.deliveredBytes);
-  return { sink, progress };
+  return { ...opened, progress };
+}
+
+/** What the group has still to acknowledge, in bytes; `undefined` while no node can say. */
+async function backlogOf({ client, settings }: SinkRun): Promise<number | undefined> {
+  const groups = await client.groups(settings.category).catch(() => []);
+  return groups.find(({ group }) => group === settings.group)?.bytes;
 }

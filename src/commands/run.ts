@@ -1,0 +1,132 @@
+import { createHash } from 'node:crypto';
+import { watch } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { Args, Flags } from '@oclif/core';
+import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
+import { BaseCommand } from './shared/base-command.js';
+import { environmentName } from './shared/flags.js';
+import { relaxHeapLimit } from './shared/heap-limit.js';
+import type { RunSet, TaskReport } from './shared/run-set.js';
+import { runUntilSignal } from './shared/run-until-signal.js';
+
+/** How often it is told how everything stands. */
+const reportMs = 60_000;
+
+/** An editor writes a file in several steps. */
+const watchSettleMs = 300;
+
+const hashLength = 8;
+
+export default class Run extends BaseCommand {
+  static override summary = 'Run nodes, ships and sinks that a file describes, in one process.';
+
+  static override description =
+    'Each of them runs by itself: one that fails is started again with growing delays, and the others go on. SIGHUP, or a ' +
+    'change of the file with --watch, has the file read again: what has changed in it is stopped where everything under ' +
+    'way is acknowledged, and started anew; a file with a mistake is refused, and everything runs on. Values may refer to ' +
+    `the environment (\${NAME}, \${NAME:-default}) and to files (\${file:/run/secrets/password}). --schema prints a JSON ` +
+    'Schema for editors. `chukcha check FILE` looks whether it would work.';
+
+  static override examples = [
+    '<%= config.bin %> run pipelines.yaml',
+    '<%= config.bin %> run pipelines.yaml --watch --monitor 127.0.0.1:9600',
+    '<%= config.bin %> run --schema > pipelines.schema.json',
+  ];
+
+  static override args = {
+    file: Args.string({ description: 'YAML file of nodes, ships and sinks' }),
+  };
+
+  static override flags = {
+    watch: Flags.boolean({ description: 'read the file again when it has changed' }),
+    monitor: Flags.string({
+      description:
+        'address to answer /livez, /status and /metrics on, as HOST:PORT (default: none)',
+      env: environmentName('monitor'),
+    }),
+    schema: Flags.boolean({ description: 'print the JSON Schema of such a file, and end' }),
+  };
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(Run);
+    if (flags.schema) {
+      const { runFileSchema } = await import('./shared/run-file-schema.js');
+      this.log(JSON.stringify(runFileSchema, undefined, 2));
+      return;
+    }
+    const path = args.file;
+    if (path === undefined) {
+      throw new ChukchaError(
+        'invalid_option',
+        'No file was named: expected `chukcha run FILE`, with a YAML file of nodes, ships and sinks.',
+      );
+    }
+    relaxHeapLimit();
+    const { findPlugins } = await import('./shared/plugins.js');
+    const { readRunFile } = await import('./shared/run-file.js');
+    const { stateBaseDirectory } = await import('./shared/pipeline-state.js');
+    const { RunSet } = await import('./shared/run-set.js');
+    const { startMonitor } = await import('./shared/run-monitor.js');
+    const registry = await findPlugins(this.config, (sentence) => this.say(sentence));
+    const file = await readRunFile(path, registry);
+    const hash = createHash('sha256').update(resolve(path)).digest('hex').slice(0, hashLength);
+    const set = new RunSet(file.state ?? join(stateBaseDirectory(), `run-${hash}`), this.logger);
+    const monitor =
+      flags.monitor === undefined
+        ? undefined
+        : await startMonitor(flags.monitor, () => set.reports, this.logger);
+    const reload = async (): Promise<void> => {
+      try {
+        await set.apply(await readRunFile(path, registry));
+        this.logger.info('The file was read again, and what has changed in it is done.', { path });
+      } catch (error) {
+        this.logger.error('The file was read again and is refused; everything runs on.', {
+          path,
+          error: errorMessage(error),
+        });
+      }
+    };
+    await runUntilSignal(async (signal) => {
+      const stopWatching = this.#watch(flags.watch ? path : undefined, reload);
+      await set.apply(file);
+      const reporting = setInterval(() => this.#report(set), reportMs);
+      if (!signal.aborted)
+        await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      clearInterval(reporting);
+      stopWatching();
+      await set.stop();
+    }).finally(() => monitor?.close());
+  }
+
+  #watch(path: string | undefined, reload: () => Promise<void>): () => void {
+    const onSignal = (): void => void reload();
+    process.on('SIGHUP', onSignal);
+    let timer: NodeJS.Timeout | undefined;
+    // The directory, because editors put a new file in the place of the old one.
+    const watcher =
+      path === undefined
+        ? undefined
+        : watch(resolve(path, '..'), () => {
+            clearTimeout(timer);
+            timer = setTimeout(onSignal, watchSettleMs);
+          });
+    return () => {
+      process.off('SIGHUP', onSignal);
+      clearTimeout(timer);
+      watcher?.close();
+    };
+  }
+
+  #report(set: RunSet): void {
+    for (const report of set.reports) this.logger.info('How it stands.', fieldsOf(report));
+  }
+}
+
+function fieldsOf({ kind, name, state, bytes, restarts, deadLetters, lastError }: TaskReport) {
+  const common = { kind, name, state, bytes, restarts };
+  return {
+    ...common,
+    ...(deadLetters === 0 ? {} : { deadLetters }),
+    ...(lastError === undefined ? {} : { lastError }),
+  };
+}

@@ -1,0 +1,147 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Client } from '../../client/client.js';
+import { retryOnNodes } from '../../client/retry-on-nodes.js';
+import { systemClock } from '../../common/clock.js';
+import type { Logger } from '../../common/logger.js';
+import { systemRandom } from '../../common/random.js';
+import { startNode } from '../../node/start-node.js';
+import type { MetricsBook, PluginFigure } from '../../plugin-host/metrics-book.js';
+import { openPipelineState } from './pipeline-state.js';
+import type { NodeEntry, RunEntry, ShipEntry, SinkEntry } from './run-file.js';
+import { openShip } from './ship-run.js';
+import { rememberAbout } from './ship-states.js';
+import { openSink } from './sink-run.js';
+
+/** What a task has done, and what its plugin counts. */
+export interface TaskFigures {
+  /** Bytes that were accepted by the bus, or delivered. */
+  readonly bytes: number;
+  readonly deadLetters: number;
+  /** By names that say what kind of plugin it is. */
+  readonly figures: readonly PluginFigure[];
+}
+
+export interface RunTaskPorts {
+  /** Where the states of all ships and sinks lie. */
+  readonly stateDirectory: string;
+  readonly log: Logger;
+  readonly onProblem: (sentence: string) => void;
+}
+
+/** A node, a ship or a sink of a file, ready to be run, also again and again. */
+export class RunTask {
+  readonly entry: RunEntry;
+  readonly #ports: RunTaskPorts;
+  #read: () => TaskFigures = () => ({ bytes: 0, deadLetters: 0, figures: [] });
+
+  constructor(entry: RunEntry, ports: RunTaskPorts) {
+    this.entry = entry;
+    this.#ports = ports;
+  }
+
+  get figures(): TaskFigures {
+    return this.#read();
+  }
+
+  /** Runs until the signal aborts; what is under way then is finished, so that nothing comes twice later. */
+  run(signal: AbortSignal, ready: () => void): Promise<void> {
+    switch (this.entry.kind) {
+      case 'node':
+        return this.#runNode(this.entry, signal, ready);
+      case 'ship':
+        return this.#runShip(this.entry, signal, ready);
+      case 'sink':
+        return this.#runSink(this.entry, signal, ready);
+    }
+  }
+
+  async #runNode(entry: NodeEntry, signal: AbortSignal, ready: () => void): Promise<void> {
+    const node = await startNode(entry.options, { log: this.#ports.log });
+    ready();
+    if (!signal.aborted)
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    await node.close();
+  }
+
+  async #runShip(entry: ShipEntry, signal: AbortSignal, ready: () => void): Promise<void> {
+    const { settings, input, name } = entry;
+    const { log, onProblem } = this.#ports;
+    const { from, category, server } = settings;
+    await this.#withState(`ship-${name}`, server, signal, async (client, state) => {
+      await rememberAbout(state, { from, category, server });
+      const { batchBytesMax } = await this.#waitForNode(client, signal);
+      const { plugin, options: pluginOptions } = input;
+      const run = { plugin, pluginOptions, settings, client, once: false, batchBytesMax };
+      const ship = await openShip({ ...run, state, log, ...giveUp(settings) }, onProblem);
+      this.#read = () => ({
+        bytes: ship.totals.acceptedBytes,
+        deadLetters: 0,
+        figures: named('input', plugin.descriptor.name, ship.figures),
+      });
+      ready();
+      await ship.run(signal);
+    });
+  }
+
+  async #runSink(entry: SinkEntry, signal: AbortSignal, ready: () => void): Promise<void> {
+    const { settings, output, name } = entry;
+    const { log, onProblem } = this.#ports;
+    await this.#withState(`sink-${name}`, settings.server, signal, async (client, state) => {
+      await this.#waitForNode(client, signal);
+      const { plugin, options: pluginOptions } = output;
+      const run = { plugin, pluginOptions, settings, client, once: false };
+      const sink = await openSink({ ...run, state, log, ...giveUp(settings) }, onProblem);
+      const { totals } = sink.sink;
+      this.#read = () => ({
+        bytes: totals.deliveredBytes,
+        deadLetters: totals.deadLetters,
+        figures: named('output', plugin.descriptor.name, sink.figures),
+      });
+      ready();
+      try {
+        await sink.sink.run(signal, 'stopped');
+      } finally {
+        await sink.close();
+      }
+    });
+  }
+
+  async #withState(
+    name: string,
+    server: string,
+    signal: AbortSignal,
+    use: (client: Client, state: Parameters<typeof rememberAbout>[0]) => Promise<void>,
+  ): Promise<void> {
+    signal.throwIfAborted();
+    await mkdir(this.#ports.stateDirectory, { recursive: true });
+    const state = await openPipelineState(join(this.#ports.stateDirectory, name));
+    const client = new Client({ server });
+    try {
+      await use(client, state.journal);
+    } finally {
+      client.close();
+      await state.close();
+    }
+  }
+
+  /** The node may be one of the same file, which is about to start. */
+  #waitForNode(client: Client, signal: AbortSignal): ReturnType<Client['live']> {
+    return retryOnNodes(client, () => client.live({ signal }), {
+      clock: systemClock,
+      random: systemRandom,
+      decide: () => 'back off',
+      onRetry: (error) => this.#ports.onProblem((error as Error).message),
+      signal,
+    });
+  }
+}
+
+function giveUp({ retrySeconds }: { readonly retrySeconds?: number }): { giveUpAfterMs?: number } {
+  return retrySeconds === undefined ? {} : { giveUpAfterMs: retrySeconds * 1_000 };
+}
+
+function named(kind: 'input' | 'output', plugin: string, figures: MetricsBook): PluginFigure[] {
+  const prefix = `${kind}_${plugin.replaceAll('-', '_')}_`;
+  return figures.list().map((figure) => ({ ...figure, name: prefix + figure.name }));
+}
