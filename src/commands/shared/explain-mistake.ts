@@ -37,6 +37,7 @@ export function explainMistake(
       return `${unexpectedArgs(args.map(String), command, commandIds)} ${help}`;
     case 'RequiredArgsError':
       return `${args.map((arg) => missingArg(arg)).join(' ')} ${help}`;
+    case 'ArgInvalidOptionError':
     case 'FlagInvalidOptionError':
       return invalidOption(error.message);
     case 'FailedFlagValidationError':
@@ -99,11 +100,11 @@ function missingArg(
 
 function invalidOption(message: string): string | undefined {
   const [, flag, value = '', options = ''] =
-    /^Expected (--[^=]+)=(.*) to be one of: (.*)$/m.exec(message) ?? [];
-  if (flag === undefined) return undefined;
+    /^Expected (?:(--[^= ]+)=)?(.*) to be one of: (.*)$/m.exec(message) ?? [];
+  if (options === '') return undefined;
   const meant = closest(value, options.split(', '));
   const hint = meant === undefined ? '' : ` Did you mean ${meant}?`;
-  return `${flag} ${JSON.stringify(value)} is not valid: expected one of ${options}.${hint}`;
+  return `${flag === undefined ? '' : `${flag} `}${JSON.stringify(value)} is not valid: expected one of ${options}.${hint}`;
 }
 
 /** `Parsing --lines \n\tExpected an integer but received: x`, or a flag at the end that has no value. */
