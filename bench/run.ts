@@ -2,6 +2,8 @@
 import { statfsSync } from 'node:fs';
 import { cpus, loadavg, tmpdir, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { benchBulkBodies } from './bulk-bodies.js';
+import { benchClickhouseOutput } from './clickhouse-output.js';
 import { benchLineFormats } from './line-formats.js';
 import { benchMemory } from './memory.js';
 import { benchReadChunks } from './read-chunks.js';
@@ -42,16 +44,24 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
       'what the shipper makes of lines: raw, json and envelope beside a copy and JSON.stringify',
     run: benchLineFormats,
   },
+  'bulk-bodies': {
+    summary: 'batches to a target that throws them away, beside a loop that copies ready requests',
+    run: benchBulkBodies,
+  },
   'ship-and-sink': {
     summary: 'a file of 1 GB into a node and out of it, beside cat',
     run: benchShipAndSink,
+  },
+  'clickhouse-output': {
+    summary: 'the ClickHouse output beside a plain loop of the same requests',
+    run: benchClickhouseOutput,
   },
 };
 
 const usage = `npm run bench -- [NAME...] [--quick] [--self]
 
 ${Object.entries(benchmarks)
-  .map(([name, { summary }]) => `  ${name.padEnd(16)}${summary}`)
+  .map(([name, { summary }]) => `  ${name.padEnd(20)}${summary}`)
   .join('\n')}
 
   --quick         fewer rounds, smaller volumes: whether the figures are sane

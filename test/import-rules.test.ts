@@ -16,7 +16,8 @@ function readModules(folder: string): SourceModule[] {
 
 function dependenciesOf(plugin: string): string[] {
   const text = readFileSync(join(root, plugin, 'package.json'), 'utf8');
-  return Object.keys((JSON.parse(text) as { dependencies?: object }).dependencies ?? {});
+  const { dependencies, peerDependencies } = JSON.parse(text) as Record<string, object | undefined>;
+  return Object.keys({ ...dependencies, ...peerDependencies });
 }
 
 await t.test('no source breaks the import rules', async (t) => {

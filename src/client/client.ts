@@ -9,6 +9,7 @@ import {
   type GroupStart,
   groupNameDefault,
   headers,
+  type LeaseAnswer,
   type ListedChunk,
   type NodeChange,
   type NodeStatus,
@@ -193,6 +194,36 @@ export class Client {
     ) as GroupRemoval;
   }
 
+  /** Takes or renews a lease of a group at a node, unless another reader holds it; the answer says who does. */
+  async takeLease(
+    category: string,
+    group: string,
+    lease: { readonly holder: string; readonly ttlMs: number },
+    options: CallOptions = {},
+  ): Promise<LeaseAnswer> {
+    const query = { category, holder: lease.holder, ttl_ms: lease.ttlMs };
+    return parseJson(await this.#call('PUT', leasePath(group), query, options)) as LeaseAnswer;
+  }
+
+  /** Who drains a category for a group, as far as a node was asked. */
+  async findLease(
+    category: string,
+    group: string,
+    options: CallOptions = {},
+  ): Promise<LeaseAnswer> {
+    return parseJson(await this.#get(leasePath(group), { category }, options)) as LeaseAnswer;
+  }
+
+  /** Gives a lease back; one that somebody else holds stays. */
+  async releaseLease(
+    category: string,
+    group: string,
+    holder: string,
+    options: CallOptions = {},
+  ): Promise<void> {
+    await this.#call('DELETE', leasePath(group), { category, holder }, options);
+  }
+
   /** Seals the node's open chunk of the category, so that it can be acknowledged now. */
   async seal(category: string, options: CallOptions = {}): Promise<SealReceipt> {
     return parseJson(await this.#call('POST', paths.seal, { category }, options)) as SealReceipt;
@@ -264,6 +295,10 @@ export class Client {
 function stampHeaders(stamp: ProducerStamp | undefined): Readonly<Record<string, string>> {
   if (stamp === undefined) return {};
   return { [headers.producer]: stamp.producer, [headers.sequence]: String(stamp.sequence) };
+}
+
+function leasePath(group: string): string {
+  return `${paths.leases}/${encodeURIComponent(group)}`;
 }
 
 function groupPath(group: string): string {

@@ -59,7 +59,7 @@ export default class Sink extends BaseCommand {
     const directory =
       stateDirectory ??
       defaultStateDirectory({ verb: 'sink', category, parts: [group, client.servers[0]] });
-    const { openShownSink } = await import('./shared/sink-run.js');
+    const { openShownSink, runAlone } = await import('./shared/sink-run.js');
     const { waitForNode } = await import('./shared/wait-for-node.js');
     await runUntilSignal(async (signal) => {
       await waitForNode(client, settings.retrySeconds, signal);
@@ -76,7 +76,13 @@ export default class Sink extends BaseCommand {
           log: this.logger,
         });
         try {
-          await sink.run(signal, once ? 'end' : 'stopped');
+          const standBy = (holder: string): void =>
+            this.say(
+              `Standing by: ${holder} drains category ${category} for group ${group}. This one goes on when that one ends.`,
+            );
+          await runAlone({ client, settings }, standBy, signal, (held) =>
+            sink.run(held, once ? 'end' : 'stopped'),
+          );
         } finally {
           progress.finish();
           await close();

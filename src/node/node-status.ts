@@ -39,6 +39,7 @@ export function createNodeStatus(ports: NodeStatusPorts): () => Promise<NodeStat
     categories: (await store.categories()).map((category) => ({
       name: category.name,
       ...category.held(),
+      ...category.traffic,
       expiredBytes: category.expiredBytes,
       hiddenChunks: category.hiddenChunks,
       groups: category.groups(),

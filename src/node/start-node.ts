@@ -5,6 +5,7 @@ import { type Random, systemRandom } from '../common/random.js';
 import { createRateLimitedLogger } from '../common/rate-limited-logger.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import { ByteBudget } from '../server/byte-budget.js';
+import { GroupLeases } from '../server/group-leases.js';
 import { Listener } from '../server/listener.js';
 import { SlabPool } from '../server/slab-pool.js';
 import { DirectoryLock } from '../storage/directory-lock.js';
@@ -78,6 +79,7 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
     });
     const serverPorts = {
       store,
+      leases: new GroupLeases(clock),
       clock,
       log: createRateLimitedLogger(log, clock),
       slabs: new SlabPool(),

@@ -42,11 +42,16 @@ const NEWLINE = 0x0a;
 export class DeliveryCutter {
   /** Everything that came and is not released, in bytes. */
   heldBytes = 0;
-  readonly #limits: CutLimits;
+  readonly #limitsNow: () => CutLimits;
   readonly #queues = new Map<string, HeldBatch[]>();
 
-  constructor(limits: CutLimits) {
-    this.#limits = limits;
+  /** @param limitsNow tells how deliveries are cut from now on */
+  constructor(limitsNow: () => CutLimits) {
+    this.#limitsNow = limitsNow;
+  }
+
+  get #limits(): CutLimits {
+    return this.#limitsNow();
   }
 
   /** Whether everything that came is cut. */

@@ -1,4 +1,5 @@
 import { categoryNameDefault, groupNameDefault, serverUrlDefault } from '../protocol/http-api.js';
+import { lineFormatNames } from './formats/line-format.js';
 
 /**
  * The options of shippers and sinks: the one source of their flags, environment variables, keys in files, defaults, help
@@ -40,7 +41,7 @@ export const shipOptionsSchema = {
     category,
     format: {
       type: 'string',
-      enum: ['raw', 'json', 'envelope'],
+      enum: lineFormatNames,
       default: 'raw',
       description:
         'form of the messages: raw (as they are), json (objects, with id, host and source put in), envelope (any line in a JSON object)',

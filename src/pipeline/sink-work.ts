@@ -16,26 +16,25 @@ export class SinkWork {
   readonly #signal: AbortSignal;
   readonly #cutter: DeliveryCutter;
   readonly #workerCount: number;
-  /** One delivery for each worker, and one that gathers meanwhile. */
-  readonly #heldBytesMax: number;
+  readonly #batchingNow: () => Required<BatchingAdvice>;
   readonly #changed = new ChangeSignal();
   #hasAll = false;
   #end: SinkEnd | undefined;
   #failure: { readonly error: unknown } | undefined;
 
+  /** @param batchingNow tells how deliveries are cut from now on; how many are under way at a time is asked once */
   constructor(
     consumer: Consumer,
-    batching: Required<BatchingAdvice>,
+    batchingNow: () => Required<BatchingAdvice>,
     clock: Clock,
     signal: AbortSignal,
   ) {
-    const { bytesMax, messagesMax, lingerMs, inFlightMax } = batching;
     this.#consumer = consumer;
     this.#clock = clock;
     this.#signal = signal;
-    this.#cutter = new DeliveryCutter({ bytesMax, messagesMax, lingerMs });
-    this.#workerCount = inFlightMax;
-    this.#heldBytesMax = (inFlightMax + 1) * bytesMax;
+    this.#cutter = new DeliveryCutter(batchingNow);
+    this.#batchingNow = batchingNow;
+    this.#workerCount = batchingNow().inFlightMax;
   }
 
   /**
@@ -92,6 +91,11 @@ export class SinkWork {
       }
       this.#changed.notify();
     }
+  }
+
+  /** One delivery for each worker, and one that gathers meanwhile. */
+  get #heldBytesMax(): number {
+    return (this.#workerCount + 1) * this.#batchingNow().bytesMax;
   }
 
   get #isOver(): boolean {

@@ -44,7 +44,6 @@ export class Sink {
   readonly #client: Client;
   readonly #state: StateJournal;
   readonly #options: SinkOptions;
-  readonly #batching: Required<BatchingAdvice>;
   readonly #clock: Clock;
   readonly #random: Random;
 
@@ -53,14 +52,6 @@ export class Sink {
     this.#client = client;
     this.#state = state;
     this.#options = options;
-    this.#batching = {
-      bytesMax: deliveryBytesMax,
-      messagesMax: Number.POSITIVE_INFINITY,
-      lingerMs: 0,
-      inFlightMax: 1,
-      ...output.batching,
-      ...options.batching,
-    };
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
   }
@@ -85,6 +76,18 @@ export class Sink {
     } finally {
       drain.release();
     }
+  }
+
+  /** How batches are cut from now on: an output may change its mind when its target asks for that. */
+  #batching(): Required<BatchingAdvice> {
+    return {
+      bytesMax: deliveryBytesMax,
+      messagesMax: Number.POSITIVE_INFINITY,
+      lingerMs: 0,
+      inFlightMax: 1,
+      ...this.#output.batching,
+      ...this.#options.batching,
+    };
   }
 
   /** Sends again, in order, what an earlier run may have delivered. */
@@ -139,7 +142,7 @@ export class Sink {
     until: SinkUntil,
   ): Promise<SinkEnd> {
     const consumer = this.#createConsumer(record, until);
-    const work = new SinkWork(consumer, this.#batching, this.#clock, signal);
+    const work = new SinkWork(consumer, () => this.#batching(), this.#clock, signal);
     const deliver = async (cut: Delivery): Promise<DeliveryEnd> => {
       const cluster = consumer.position()?.cluster ?? '';
       await record.note(cut, cluster);
@@ -172,7 +175,7 @@ export class Sink {
     const { category, group, consumer, giveUpAfterMs } = this.#options;
     const position = record.nextPosition;
     return new Consumer(this.#client, {
-      batchBytesMax: Math.min(this.#batching.bytesMax, readBytesMax),
+      batchBytesMax: Math.min(this.#batching().bytesMax, readBytesMax),
       ...consumer,
       category,
       group,

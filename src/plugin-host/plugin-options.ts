@@ -52,7 +52,7 @@ function addressOptions(
   } catch (cause) {
     throw new ChukchaError(
       'invalid_option',
-      `Address ${name}:${rest} is not valid: ${errorMessage(cause)}`,
+      `Address ${name}:${withoutUser(rest)} is not valid: ${errorMessage(cause)}`,
       { cause },
     );
   }
@@ -61,6 +61,11 @@ function addressOptions(
 /** Options that were given as `key=value`. Throws `invalid_option`. */
 export function parseSettings(settings: readonly string[]): Record<string, string> {
   return Object.fromEntries(settings.map(parseSetting));
+}
+
+/** A password stands before the last @, and belongs into no sentence. */
+function withoutUser(rest: string): string {
+  return rest.replace(/\/\/.*@/s, '//...@');
 }
 
 function parseSetting(text: string): [name: string, value: string] {

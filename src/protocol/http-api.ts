@@ -6,6 +6,7 @@ export const paths = {
   listChunks: '/listChunks',
   listCategories: '/listCategories',
   groups: '/groups',
+  leases: '/leases',
   seal: '/seal',
   stream: '/stream',
   status: '/status',
@@ -13,6 +14,7 @@ export const paths = {
   live: '/livez',
   ready: '/readyz',
   metrics: '/metrics',
+  console: '/console',
   produce: '/produce',
   consume: '/consume',
 } as const;
@@ -75,6 +77,19 @@ export interface GroupBacklog extends HeldChunks {
   readonly group: string;
 }
 
+/** The longest time for which a lease holds without another word, in milliseconds. */
+export const leaseMsMax = 60_000;
+
+/** The answer to all calls of `/leases/<group>`. */
+export interface LeaseAnswer {
+  readonly category: string;
+  readonly group: string;
+  /** Who drains the category for the group; `null` when nobody does. */
+  readonly holder: string | null;
+  /** For how long that holds without another word. */
+  readonly expiresInMs: number;
+}
+
 /** Where a group that is new begins: with what is there, or with what comes. */
 export type GroupStart = 'earliest' | 'latest';
 
@@ -111,6 +126,12 @@ export interface SealReceipt {
 /** What a node holds of a category, and what its groups have still to acknowledge. */
 export interface CategoryStatus extends HeldChunks {
   readonly name: string;
+  /** Bytes that clients have written to this node since its start; what was a duplicate is not among them. */
+  readonly writtenBytes: number;
+  /** Bytes that came here since the start as copies of what other nodes wrote. */
+  readonly copiedBytes: number;
+  /** Bytes that were sent to readers since the start; the same message counts for each of them. */
+  readonly readBytes: number;
   /** What was given up since the start because it was too old or too much. */
   readonly expiredBytes: number;
   /** Damaged chunks whose intact messages wait for room on the disk, or for the next start; no reader sees them. */

@@ -47,6 +47,11 @@ export function checkProducerName(name: string): string {
   return checkName('producer', name, nodeNameLengthMax);
 }
 
+/** Returns the name of whoever holds a lease, or throws `invalid_name`. */
+export function checkHolderName(name: string): string {
+  return checkName('holder', name, categoryNameLengthMax);
+}
+
 /** Tells whether a directory of the data directory can be a category. */
 export function isCategoryName(name: string): boolean {
   return name.length <= categoryNameLengthMax && namePattern.test(name);

@@ -7,7 +7,9 @@ import { type Route, sendText } from './route.js';
 import { pathOf, RouteTable } from './route-table.js';
 import { ackRoute } from './routes/ack-route.js';
 import { changeNodeRoute } from './routes/change-node-route.js';
+import { consoleFileRoute, consoleRoute } from './routes/console-route.js';
 import { consumeRoute } from './routes/consume-route.js';
+import { findLeaseRoute, releaseLeaseRoute, takeLeaseRoute } from './routes/lease-routes.js';
 import { listCategoriesRoute } from './routes/list-categories-route.js';
 import { listChunksRoute } from './routes/list-chunks-route.js';
 import { listGroupsRoute } from './routes/list-groups-route.js';
@@ -34,6 +36,9 @@ const routes: readonly Route[] = [
   listGroupsRoute,
   registerGroupRoute,
   removeGroupRoute,
+  findLeaseRoute,
+  takeLeaseRoute,
+  releaseLeaseRoute,
   sealRoute,
   statusRoute,
   changeNodeRoute,
@@ -42,6 +47,8 @@ const routes: readonly Route[] = [
   metricsRoute,
   produceRoute,
   consumeRoute,
+  consoleRoute,
+  consoleFileRoute,
 ];
 
 /** The Koa application of a node: every call of the HTTP interface lives here. */

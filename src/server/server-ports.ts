@@ -5,6 +5,7 @@ import type { OpenFiles } from '../storage/open-files.js';
 import type { Store } from '../storage/store.js';
 import type { ByteBudget } from './byte-budget.js';
 import type { ClusterPorts } from './cluster-ports.js';
+import type { GroupLeases } from './group-leases.js';
 import type { SlabPool } from './slab-pool.js';
 
 /** What the routes work with. */
@@ -18,6 +19,8 @@ export interface ServerPorts {
   readonly budget: ByteBudget;
   /** The files of the chunks that are read. */
   readonly files: OpenFiles;
+  /** Which readers drain what for their groups. */
+  readonly leases: GroupLeases;
   readonly nodeName: string;
   /** The id of the cluster, or of the data directory of a lone node. */
   readonly clusterId: string;

@@ -29,6 +29,8 @@ export interface StreamTurn {
   readonly offset: number;
   /** Takes note that everything before the offset was sent. */
   sentTo(offset: number): void;
+  /** Passes over what is left of the chunk, because its file is gone. */
+  passOver(): void;
 }
 
 /**
@@ -65,9 +67,13 @@ export class StreamCursor {
       const chunk = this.#currentChunk(place);
       if (chunk === undefined || place.offset >= chunk.size) continue;
       const sentTo = (offset: number): void => {
+        if (this.#category) this.#category.traffic.readBytes += offset - place.offset;
         place.offset = offset;
       };
-      return { chunk, offset: place.offset, sentTo };
+      const passOver = (): void => {
+        place.offset = chunk.size;
+      };
+      return { chunk, offset: place.offset, sentTo, passOver };
     }
     return undefined;
   }

@@ -8,6 +8,7 @@ import type { Appended, Batch, Submission } from './batch.js';
 import type { SealRecord } from './batch-index.js';
 import { chunkFiles, type OpenedCategory, openCategory } from './category-opening.js';
 import type { CategoryOptions, CategoryPorts } from './category-options.js';
+import type { CategoryTraffic } from './category-traffic.js';
 import { CategoryWriter } from './category-writer.js';
 import { Chunk } from './chunk.js';
 import type { Pace } from './chunk-check.js';
@@ -37,6 +38,8 @@ export class Category {
   readonly name: string;
   /** Notified when a chunk appears, is sealed or goes; growth of a chunk is told by the chunk itself. */
   readonly listChanged = new ChangeSignal();
+  /** What went in and out since this start; whoever sends messages to readers adds to `readBytes`. */
+  readonly traffic: CategoryTraffic = { writtenBytes: 0, copiedBytes: 0, readBytes: 0 };
   readonly #options: CategoryOptions;
   readonly #ports: CategoryPorts;
   readonly #chunks: ChunkList;
@@ -72,7 +75,10 @@ export class Category {
     this.#writer = new CategoryWriter(options, {
       ...ports,
       createChunk: () => this.#createChunk(),
-      onStored: (chunk, record) => this.#producers.add(chunk, record),
+      onStored: (chunk, record) => {
+        this.traffic.writtenBytes += record.byteCount;
+        this.#producers.add(chunk, record);
+      },
       onCommitted: () => ports.listener().ownGrown(this),
       onSealed: (chunk) => this.#noteChanged(chunk),
       onDurable,
@@ -115,7 +121,10 @@ export class Category {
       isAckedByAll: ({ owner, index }) => this.#groups.states.isAckedByAll(owner, index),
       ackedSize: ({ owner, index }) => this.#groups.sizes.find(owner, index),
       makeDirectory: () => this.#makeDirectory(),
-      onStored: (chunk, record) => this.#producers.add(chunk, record),
+      onStored: (chunk, record) => {
+        this.traffic.copiedBytes += record.byteCount;
+        this.#producers.add(chunk, record);
+      },
       onDurable,
       onChanged: (chunk) => this.#noteCopy(chunk),
       onUnwanted: () => void this.#acks.sweep(),

@@ -6,6 +6,7 @@ import { createNodeStatus } from '../../src/node/node-status.js';
 import { batchBytesMaxDefault, inFlightBytesMaxDefault } from '../../src/protocol/limits.js';
 import { createApp } from '../../src/server/app.js';
 import { ByteBudget } from '../../src/server/byte-budget.js';
+import { GroupLeases } from '../../src/server/group-leases.js';
 import type { LaneOptions } from '../../src/server/lane/lane.js';
 import { Listener } from '../../src/server/listener.js';
 import type { ServerPorts } from '../../src/server/server-ports.js';
@@ -56,6 +57,7 @@ export async function startServer(
   });
   const ports: ServerPorts = {
     store,
+    leases: new GroupLeases(clock),
     clock,
     log: createRateLimitedLogger(log, clock),
     slabs: new SlabPool(),

@@ -1,5 +1,5 @@
+import { doorOptions, parseListenAddress } from '@chukcha/http-door/listening';
 import { apiVersion, type InputDescriptor } from '@chukcha/plugin-api';
-import { parseListenAddress } from './listen-address.js';
 
 /** `--from http:8088`: accepts lines over HTTP, and answers once the bus has accepted them. */
 export const plugin: InputDescriptor = {
@@ -7,31 +7,7 @@ export const plugin: InputDescriptor = {
   kind: 'input',
   name: 'http',
   summary: 'Accepts lines over HTTP: POST / or POST /<category>.',
-  options: {
-    type: 'object',
-    properties: {
-      host: {
-        type: 'string',
-        default: '127.0.0.1',
-        description: 'The address to listen on. 0.0.0.0 or :: takes requests from other machines.',
-      },
-      port: {
-        type: 'integer',
-        minimum: 0,
-        maximum: 65_535,
-        default: 8088,
-        description: 'The port to listen on; 0 takes any free one.',
-      },
-      in_flight_bytes_max: {
-        type: 'integer',
-        minimum: 1024,
-        default: 64 * 1024 * 1024,
-        description:
-          'How many bytes of bodies may wait for the bus, in bytes; beyond it requests are answered with 429.',
-      },
-    },
-    additionalProperties: false,
-  },
-  parseAddress: parseListenAddress,
+  options: { type: 'object', properties: doorOptions(8088), additionalProperties: false },
+  parseAddress: (rest) => parseListenAddress(rest, 'http', 8088),
   load: () => import('./http-input.js'),
 };

@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import { type ClientRequest, type IncomingMessage, request as startRequest } from 'node:http';
+import type { HttpDoor } from '@chukcha/http-door';
+import { defaultOptions } from '@chukcha/http-door/testing';
 import { type InputBatch, type InputContext, pluginErrorKind } from '@chukcha/plugin-api';
 import {
   createTestContext,
@@ -10,17 +12,16 @@ import {
 } from '@chukcha/plugin-api/conformance';
 import t, { type Test } from 'tap';
 import listPlugins from '../src/hook.js';
-import { type HttpInput, open } from '../src/http-input.js';
+import { open } from '../src/http-input.js';
 import { plugin } from '../src/index.js';
-import { PieceCollector } from '../src/piece-collector.js';
 
-const optionsDefault = { host: '127.0.0.1', port: 0, in_flight_bytes_max: 64 * 1024 * 1024 };
+const optionsDefault = defaultOptions(plugin.options);
 
 /** An input that listens; `next` is the host that takes a batch. */
 async function startInput(
   t: Test,
   context: Partial<InputContext> = {},
-  options: Partial<typeof optionsDefault> = {},
+  options: Readonly<Record<string, unknown>> = {},
 ) {
   const input = await open({ ...optionsDefault, ...options }, createTestContext(context));
   const abort = new AbortController();
@@ -81,7 +82,7 @@ async function probe(url: string, byteCount: number): Promise<number> {
 
 /** Sends all lines in each run, in requests of at most 8 KiB, one after the other. */
 function createSource(lines: readonly Uint8Array[]): InputSource {
-  let input: HttpInput | undefined;
+  let input: HttpDoor | undefined;
   const send = async (url: string): Promise<void> => {
     let body: Uint8Array[] = [];
     let size = 0;
@@ -164,6 +165,81 @@ t.test('the path names the category, and a missing newline is added', async (t) 
   t.match(await answer, { status: 200, body: { accepted: true, bytes: 16 } });
 });
 
+t.test('NDJSON is checked line by line, and all or nothing is accepted', async (t) => {
+  const { input, next } = await startInput(t, { messageBytesMax: 32 });
+  const headers = { 'Content-Type': 'application/x-ndjson' };
+  const body = `{"a":1}\n{"a":}\n\n"b"\r\n{"long":"${'x'.repeat(40)}"}\n`;
+  const refused = await post(input.url, body, { headers });
+  t.equal(refused.status, 400);
+  t.match(refused.body, {
+    error: {
+      code: 'invalid_lines',
+      message: /^2 of 4 lines cannot be taken, the first of them is line 2: .*Nothing was accepted/,
+      lines_refused: 2,
+      lines: [
+        { line: 2, reason: /expected a value at byte 5, found "}"/ },
+        { line: 5, reason: /it has 52 bytes with its newline, more than the 32/ },
+      ],
+    },
+  });
+  const partly = post(`${input.url}/?partial=true`, body, { headers });
+  const batch = await next();
+  t.equal(Buffer.from(batch.bytes).toString(), '{"a":1}\n"b"\r\n', 'lines stay as they are');
+  await batch.ack();
+  t.match(await partly, {
+    status: 200,
+    body: {
+      accepted: true,
+      lines: 2,
+      blank_lines_left_out: 1,
+      lines_refused: 2,
+      refused: [{ line: 2 }, { line: 5 }],
+    },
+  });
+  const nothingGood = await post(`${input.url}/?partial=true`, '{\n', { headers });
+  t.equal(nothingGood.status, 400, 'a request without a good line is refused');
+  const noJson = await post(input.url, 'x\n'.repeat(100_000), { headers });
+  t.match(noJson.body, { error: { message: /^1000 lines up to line 1000 .*the rest was not/ } });
+});
+
+t.test('an array becomes lines, compact and with every digit', async (t) => {
+  const { input, next } = await startInput(t);
+  const headers = { 'Content-Type': 'application/json' };
+  const body =
+    '[ {"id": 12345678901234567890, "id": 1.50,\n "text": "a\\n \\" b"} ,\n "plain", 7, null, [ ] ]';
+  const answer = post(input.url, body, { headers });
+  const batch = await next();
+  t.equal(
+    Buffer.from(batch.bytes).toString(),
+    '{"id":12345678901234567890,"id":1.50,"text":"a\\n \\" b"}\n"plain"\n7\nnull\n[]\n',
+  );
+  await batch.ack();
+  t.match(await answer, { status: 200, body: { lines: 5 } });
+  const single = post(input.url, '{\n  "a": [ 1 ]\n}', { headers });
+  const one = await next();
+  t.equal(Buffer.from(one.bytes).toString(), '{"a":[1]}\n', 'a value that is no array is one line');
+  await one.ack();
+  t.equal((await single).status, 200);
+});
+
+t.test('an Idempotency-Key is passed on, in characters that the host takes', async (t) => {
+  const { input, next } = await startInput(t);
+  const keyFor = async (key: string): Promise<string | undefined> => {
+    const answer = post(input.url, 'x\n', { headers: { 'Idempotency-Key': key } });
+    const batch = await next();
+    await batch.ack();
+    t.equal((await answer).status, 200);
+    return batch.idempotencyKey;
+  };
+  const uuid = '8e03978e-40d5-43e8-bc93-6894a57f9324';
+  t.equal(await keyFor(uuid), uuid);
+  t.equal(await keyFor(`"${uuid}"`), uuid, 'quotes of the standard mean nothing');
+  const long = 'k'.repeat(65);
+  t.match(await keyFor(long), /^[A-Za-z0-9_-]{43}$/);
+  t.equal(await keyFor(long), await keyFor(long), 'the same for each try');
+  t.not(await keyFor('a b'), await keyFor('a/b'));
+});
+
 t.test('lines that the bus does not accept are answered with 503', async (t) => {
   const { input, next } = await startInput(t);
   const answer = post(input.url, 'one\n');
@@ -177,7 +253,16 @@ t.test('lines that the bus does not accept are answered with 503', async (t) => 
 
 t.test('what cannot be taken is refused with the reason', async (t) => {
   const { input } = await startInput(t, { messageBytesMax: 16, batchBytesMax: 64 });
-  const cases: [string, string, string | undefined, RequestInit, number, string, RegExp][] = [
+  const json = { headers: { 'Content-Type': 'application/json' } };
+  const cases: [
+    string,
+    string,
+    string | Uint8Array | undefined,
+    RequestInit,
+    number,
+    string,
+    RegExp,
+  ][] = [
     ['an empty body', '/', '', {}, 400, 'batch_empty', /expected one line/],
     ['a bad category', '/a.b', 'x\n', {}, 400, 'invalid_name', /"a\.b" is not valid/],
     ['a category too long', `/${'a'.repeat(129)}`, 'x\n', {}, 400, 'invalid_name', /1 to 128/],
@@ -185,24 +270,64 @@ t.test('what cannot be taken is refused with the reason', async (t) => {
     ['another method', '/', undefined, { method: 'GET' }, 405, 'method_not_allowed', /GET/],
     ['a long body', '/', 'x\n'.repeat(33), {}, 413, 'batch_too_large', /more than 64 bytes/],
     ['a body full without newline', '/', `${'x\n'.repeat(31)}xx`, {}, 413, 'batch_too_large', /64/],
-    ['a long line', '/', `a\nb\n${'c'.repeat(16)}\n`, {}, 413, 'message_too_large', /Line 3 .*16/],
+    ['a long line', '/', `a\nb\n${'c'.repeat(16)}\n`, {}, 413, 'message_too_large', /line 3: .*16/],
     [
-      'a compressed body',
+      'another encoding',
       '/',
       'x',
-      { headers: { 'Content-Encoding': 'gzip' } },
+      { headers: { 'Content-Encoding': 'zstd' } },
       415,
       'unsupported_encoding',
-      /"gzip"/,
+      /"zstd"/,
     ],
     [
-      'a JSON document',
+      'another type',
       '/',
-      '{}',
-      { headers: { 'Content-Type': 'application/json' } },
+      '<a/>',
+      { headers: { 'Content-Type': 'application/xml' } },
       415,
       'unsupported_content_type',
       /application\/x-ndjson/,
+    ],
+    ['an unknown parameter', '/?parital=true', 'x', {}, 400, 'invalid_request', /"parital"/],
+    ['a strange parameter', '/?partial=yes', 'x', {}, 400, 'invalid_request', /"yes"/],
+    [
+      'an idempotency key without characters',
+      '/',
+      'x',
+      { headers: { 'Idempotency-Key': '""' } },
+      400,
+      'invalid_idempotency_key',
+      /1 to 1024/,
+    ],
+    [
+      'broken JSON',
+      '/',
+      '[{"a":1},',
+      json,
+      400,
+      'invalid_json',
+      /a value at byte 10, found the end; nothing was/,
+    ],
+    ['JSON with a rest', '/', '{} {}', json, 400, 'invalid_json', /nothing more at byte 3/],
+    ['an array of nothing', '/', '[]', json, 400, 'batch_empty', /no lines/],
+    [
+      'JSON that is not UTF-8',
+      '/',
+      Buffer.from([0x22, 0xff, 0x22]),
+      json,
+      400,
+      'invalid_json',
+      /UTF-8/,
+    ],
+    [
+      'an array that is too large',
+      '/',
+      `[${'12345678,'.repeat(8)}1]`,
+      json,
+      413,
+      'batch_too_large',
+      /64/,
     ],
   ];
   for (const [name, path, body, init, status, code, message] of cases) {
@@ -328,17 +453,4 @@ t.test('an address that cannot be listened on is an error that says what to do',
     t.equal(pluginErrorKind(error), 'operator');
     t.match(error, { message });
   }
-});
-
-t.test('a body in many small pieces is collected as it is', async (t) => {
-  const collector = new PieceCollector();
-  const expected: Buffer[] = [];
-  for (let index = 0; index < 40_000; index += 1) {
-    const piece = Buffer.alloc(index % 5000 === 4999 ? 20_000 : index % 7, index);
-    expected.push(piece);
-    collector.add(piece);
-  }
-  const tail = Uint8Array.of(0x0a);
-  t.equal(collector.lastByte(), expected.findLast((piece) => piece.length > 0)?.at(-1));
-  t.ok(Buffer.concat([...expected, tail]).equals(collector.join(tail)));
 });

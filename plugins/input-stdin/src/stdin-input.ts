@@ -3,10 +3,12 @@ import {
   type Input,
   type InputBatch,
   type InputContext,
+  type PluginCounter,
   PluginError,
   type PluginOptions,
 } from '@chukcha/plugin-api';
 import { LineBlock } from './line-block.js';
+import { NulSeparator } from './nul-separator.js';
 
 /** The size at which a batch is not filled further, in bytes. A larger one is not written faster. */
 const blockBytesDefault = 1024 * 1024;
@@ -21,13 +23,18 @@ const unsettledBytesMax = 8 * blockBytesDefault;
 const gatherMsMax = 5;
 
 /** Opens standard input. It keeps no checkpoints: what was read from a pipe cannot be read again. */
-export async function open(_options: PluginOptions, context: InputContext): Promise<Input> {
-  return createStdinInput(process.stdin, context);
+export async function open(options: PluginOptions, context: InputContext): Promise<Input> {
+  return createStdinInput(process.stdin, context, options);
 }
 
 /** The input on any stream of bytes; {@link open} with a stream of one's own. */
-export function createStdinInput(stream: Readable, context: InputContext): Input {
-  return new StdinInput(stream, context);
+export function createStdinInput(
+  stream: Readable,
+  context: InputContext,
+  options: PluginOptions = {},
+): Input {
+  const nul = options['separator'] === 'nul' ? new NulSeparator() : undefined;
+  return new StdinInput(stream, context, nul);
 }
 
 /**
@@ -39,6 +46,9 @@ class StdinInput implements Input {
   readonly #log: InputContext['log'];
   readonly #messageBytesMax: number;
   readonly #block: LineBlock;
+  /** Only when messages are ended by NUL. */
+  readonly #nul: NulSeparator | undefined;
+  readonly #joined: PluginCounter;
   /** `ended` and `failed` are final. */
   #source: { state: 'reading' | 'ended' } | { state: 'failed'; error: Error } = {
     state: 'reading',
@@ -48,8 +58,13 @@ class StdinInput implements Input {
   #waitingSince = 0;
   #wake: () => void = () => undefined;
 
-  constructor(stream: Readable, context: InputContext) {
+  constructor(stream: Readable, context: InputContext, nul: NulSeparator | undefined) {
     this.#stream = stream;
+    this.#nul = nul;
+    this.#joined = context.metrics.counter(
+      'joined_messages_total',
+      'Messages whose newlines were written as \\n.',
+    );
     this.#log = context.log;
     this.#messageBytesMax = context.messageBytesMax;
     this.#block = new LineBlock({
@@ -105,7 +120,11 @@ class StdinInput implements Input {
     if (taken.kind === 'too_long') throw longLineError(taken.line, this.#messageBytesMax);
     if (this.#source.state === 'failed') throw readError(this.#source.error);
     if (this.#source.state === 'ended' && this.#block.endLastLine()) {
-      this.#log.info('Added the missing newline at the end of standard input.');
+      this.#log.info(
+        this.#nul === undefined
+          ? 'Added the missing newline at the end of standard input.'
+          : 'The last message of standard input had no NUL at its end.',
+      );
       return this.#takeLines();
     }
     return undefined;
@@ -141,10 +160,17 @@ class StdinInput implements Input {
 
   readonly #onData = (piece: Buffer): void => {
     if (this.#block.isEmpty) this.#waitingSince = performance.now();
-    this.#block.add(piece);
+    this.#block.add(this.#nul === undefined ? piece : this.#separate(this.#nul, piece));
     if (this.#block.isFull) this.#stream.pause();
     this.#wake();
   };
+
+  #separate(nul: NulSeparator, piece: Buffer): Buffer {
+    const before = nul.joinedMessageCount;
+    const lines = nul.toLines(piece);
+    if (nul.joinedMessageCount > before) this.#joined.add(nul.joinedMessageCount - before);
+    return lines;
+  }
 
   readonly #onEnd = (): void => {
     if (this.#source.state === 'reading') this.#source = { state: 'ended' };

@@ -5,6 +5,7 @@ import { type Input, type InputBatch, pluginErrorKind } from '@chukcha/plugin-ap
 import {
   createTestContext,
   createTestLog,
+  createTestMetrics,
   inputConformance,
   soon,
 } from '@chukcha/plugin-api/conformance';
@@ -231,4 +232,83 @@ t.test('the real standard input of a process is read to its end', async (t) => {
   const [code] = (await once(child, 'close')) as [number];
   t.equal(code, 0);
   t.equal(printed, `${5 * 500_000 + 5}\n`);
+});
+
+t.test(
+  'messages that are ended by NUL become lines, and newlines in them stay visible',
+  async (t) => {
+    const input = 'one\0two\nlines\n\0\0three\r\0back\\slash\0last\nwithout end';
+    const expected = 'one\ntwo\\nlines\\n\n\nthree\r\nback\\slash\nlast\\nwithout end\n';
+    for (const size of [1, 2, 3, 7, 1000]) {
+      const metrics = createTestMetrics();
+      const log = createTestLog();
+      const stream = new PassThrough();
+      const options = { separator: 'nul' };
+      const reading = createStdinInput(stream, createTestContext({ metrics, log }), options);
+      const { next } = startReading(reading);
+      for (let at = 0; at < input.length; at += size) stream.write(input.slice(at, at + size));
+      stream.end();
+      let text = '';
+      for (let batch = await next(); batch !== undefined; batch = await next()) {
+        text += textOf(batch);
+        await batch.ack();
+      }
+      t.equal(text, expected, `${size} bytes at a time`);
+      t.equal(metrics.values.get('joined_messages_total'), 2);
+      await log.waitFor('The last message of standard input had no NUL at its end.');
+      await reading.close();
+    }
+  },
+);
+
+t.test('a message ended by NUL that is too long is refused with its number', async (t) => {
+  const stream = new PassThrough();
+  const context = createTestContext({ messageBytesMax: 16, batchBytesMax: 64 });
+  const input = createStdinInput(stream, context, { separator: 'nul' });
+  const { next } = startReading(input);
+  stream.end(`one\0${'\n'.repeat(8)}\0`);
+  t.equal(textOf(await next()), 'one\n');
+  t.match(await next().catch((thrown: unknown) => thrown), { message: /^Line 2 of/ });
+  await input.close();
+});
+
+t.test('while the bus is away the writer of the pipe waits, in both modes', async (t) => {
+  for (const separator of ['newline', 'nul']) {
+    const stream = new PassThrough();
+    const input = createStdinInput(stream, createTestContext(), { separator });
+    const { iterator, next } = startReading(input);
+    const piece = Buffer.alloc(64 * 1024, separator === 'nul' ? 'xxx\0' : 'xxx\n');
+    let written = 0;
+    // Whoever writes stops when the stream says that it is full, and goes on when it says so.
+    const write = (): void => {
+      while (written < 24 * MIB) {
+        written += piece.length;
+        if (!stream.write(Buffer.from(piece))) return;
+      }
+      stream.end();
+    };
+    stream.on('drain', write);
+    write();
+    // Nothing is settled: batches come up to a bound, and then no more.
+    const unsettled: InputBatch[] = [];
+    let bytes = 0;
+    while (bytes < 8 * MIB) {
+      const batch = await next();
+      if (batch === undefined) throw new Error('The input ended early.');
+      unsettled.push(batch);
+      bytes += batch.bytes.length;
+    }
+    const further = iterator.next();
+    for (let turn = 0; turn < 200; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    t.ok(written < 11 * MIB, `${written} bytes were written`);
+    for (const batch of unsettled) await batch.ack();
+    let last = await further;
+    while (last.done !== true) {
+      bytes += last.value.bytes.length;
+      await last.value.ack();
+      last = await iterator.next();
+    }
+    t.equal(bytes, 24 * MIB, 'nothing is lost when it is back');
+    await input.close();
+  }
 });

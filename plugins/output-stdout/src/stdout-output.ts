@@ -1,8 +1,12 @@
 import { fstatSync } from 'node:fs';
 import type { Output, OutputBatch, OutputContext, PluginOptions } from '@chukcha/plugin-api';
 import { PluginError } from '@chukcha/plugin-api';
+import { type BatchPrinter, FormattedPrinter, RawPrinter } from './batch-printer.js';
 import type { ByteTarget } from './byte-target.js';
 import { createFileTarget } from './file-target.js';
+import { JsonFormatter } from './json-formatter.js';
+import type { MessageFormatter } from './message-formatter.js';
+import { PrettyFormatter } from './pretty-formatter.js';
 import { createStreamTarget } from './stream-target.js';
 
 /** What a stream says when nobody reads it any more. */
@@ -14,32 +18,50 @@ const closedCodes: ReadonlySet<unknown> = new Set([
 ]);
 
 /** Opens standard output, whatever it is connected to. */
-export async function open(_options: PluginOptions, _context: OutputContext): Promise<Output> {
+export async function open(options: PluginOptions, _context: OutputContext): Promise<Output> {
   const { fd, isTTY } = process.stdout;
   const stats = fstatSync(fd);
   // Devices such as /dev/full fail at once and synchronously, which a stream turns into an uncaught error.
   const isFile = stats.isFile() || (stats.isCharacterDevice() && !isTTY);
-  return createStdoutOutput(isFile ? createFileTarget(fd) : createStreamTarget(process.stdout));
+  const target = isFile ? createFileTarget(fd) : createStreamTarget(process.stdout);
+  return createStdoutOutput(target, createFormatter(options, isTTY, process.env));
 }
 
-/** The output to any target; {@link open} with a target of one's own. */
-export function createStdoutOutput(target: ByteTarget): Output {
-  return new StdoutOutput(target);
+/** The output to any target, raw without a formatter; {@link open} with a target of one's own. */
+export function createStdoutOutput(target: ByteTarget, formatter?: MessageFormatter): Output {
+  return new StdoutOutput(target, formatter);
+}
+
+/** What the options ask for; `undefined` for messages as they are. */
+export function createFormatter(
+  { format, color = 'auto', coordinates }: PluginOptions,
+  isTerminal: boolean,
+  environment: Readonly<Record<string, string | undefined>>,
+): MessageFormatter | undefined {
+  if (format === 'json') return new JsonFormatter();
+  if (format !== 'pretty') return undefined;
+  const isColorful = isTerminal && !environment['NO_COLOR'] && environment['TERM'] !== 'dumb';
+  return new PrettyFormatter({
+    color: color === 'always' || (color === 'auto' && isColorful),
+    coordinates: coordinates === true,
+  });
 }
 
 /**
- * Writes the bytes of batches, each batch once. When a batch could not be written to its end, the same
+ * Prints batches, each batch once. When a batch could not be written to its end, the same
  * batch goes on where it stopped, so that a repetition tears no line and prints none twice.
  */
 class StdoutOutput implements Output {
   readonly #target: ByteTarget;
-  /** How far the batch of this token was written, in bytes. */
-  #progress = { token: '', byteCount: 0 };
+  readonly #formatter: MessageFormatter | undefined;
+  /** How far the batch of this token was printed. */
+  #progress: { readonly token: string; readonly printer: BatchPrinter } | undefined;
   /** The write under way, also after an abort made the output give up waiting for it. */
   #pending: Promise<void> = Promise.resolve();
 
-  constructor(target: ByteTarget) {
+  constructor(target: ByteTarget, formatter: MessageFormatter | undefined) {
     this.#target = target;
+    this.#formatter = formatter;
   }
 
   /**
@@ -49,15 +71,15 @@ class StdoutOutput implements Output {
   async write(batch: OutputBatch, signal: AbortSignal): Promise<undefined> {
     signal.throwIfAborted();
     await untilAbort(this.#pending, signal);
-    if (this.#progress.token !== batch.token) this.#progress = { token: batch.token, byteCount: 0 };
-    const progress = this.#progress;
-    while (progress.byteCount < batch.bytes.length) {
+    if (this.#progress?.token !== batch.token) {
+      this.#progress = { token: batch.token, printer: this.#createPrinter() };
+    }
+    const { printer } = this.#progress;
+    for (;;) {
       signal.throwIfAborted();
-      const end = progress.byteCount + this.#target.pieceBytesMax;
-      const piece = batch.bytes.subarray(progress.byteCount, end);
-      const write = this.#target.write(piece).then((byteCount) => {
-        progress.byteCount += byteCount;
-      });
+      const piece = printer.next(batch, this.#target.pieceBytesMax);
+      if (piece.length === 0) break;
+      const write = this.#target.write(piece).then((byteCount) => printer.advance(byteCount));
       this.#pending = write.catch(() => undefined);
       try {
         await untilAbort(write, signal);
@@ -65,8 +87,12 @@ class StdoutOutput implements Output {
         throw signal.aborted ? error : toPluginError(error);
       }
     }
-    this.#progress = { token: '', byteCount: 0 };
+    this.#progress = undefined;
     return undefined;
+  }
+
+  #createPrinter(): BatchPrinter {
+    return this.#formatter === undefined ? new RawPrinter() : new FormattedPrinter(this.#formatter);
   }
 
   /** Standard output stays open: it belongs to the process. */

@@ -50,6 +50,7 @@ export interface BatchingAdvice {
  * belong to the host.
  */
 export interface Output {
+  /** How batches are to be cut; it may change while the output is open, all but `inFlightMax`. */
   readonly batching?: BatchingAdvice;
   /**
    * Whether a batch that was written twice with the same token, or whose messages were, is in the target once. Then

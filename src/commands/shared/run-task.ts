@@ -11,7 +11,7 @@ import { openPipelineState } from './pipeline-state.js';
 import type { NodeEntry, RunEntry, ShipEntry, SinkEntry } from './run-file.js';
 import { openShip } from './ship-run.js';
 import { rememberAbout } from './ship-states.js';
-import { openSink } from './sink-run.js';
+import { openSink, runAlone } from './sink-run.js';
 
 /** What a task has done, and what its plugin counts. */
 export interface TaskFigures {
@@ -100,7 +100,11 @@ export class RunTask {
       });
       ready();
       try {
-        await sink.sink.run(signal, 'stopped');
+        const standBy = (holder: string): void =>
+          onProblem(`${holder} drains the category for the group; this one stands by.`);
+        await runAlone({ client, settings }, standBy, signal, (held) =>
+          sink.sink.run(held, 'stopped'),
+        );
       } finally {
         await sink.close();
       }

@@ -1,6 +1,10 @@
+import { hostname } from 'node:os';
 import type { Output, OutputDescriptor, PluginOptions } from '@chukcha/plugin-api';
 import type { Client } from '../../client/client.js';
+import { GroupLease } from '../../client/group-lease.js';
+import { systemClock } from '../../common/clock.js';
 import type { Logger } from '../../common/logger.js';
+import { systemRandom } from '../../common/random.js';
 import { sampleMessages } from '../../pipeline/category-sample.js';
 import type { SinkSettings } from '../../pipeline/pipeline-settings.js';
 import { Sink } from '../../pipeline/sink.js';
@@ -9,6 +13,9 @@ import { MetricsBook } from '../../plugin-host/metrics-book.js';
 import { type FoundPlugin, openError } from '../../plugin-host/plugin-registry.js';
 import { errorMessage } from '../../protocol/chukcha-error.js';
 import { Progress } from './progress.js';
+
+/** Makes the names of two readers of one process differ. */
+const holderBytes = 4;
 
 export interface SinkRun {
   readonly plugin: FoundPlugin<OutputDescriptor>;
@@ -89,6 +96,24 @@ export async function openShownSink(run: SinkRun): Promise<ShownSink> {
     backlog: () => backlogOf(run),
   });
   return { ...opened, progress };
+}
+
+/**
+ * Runs a sink while no other one drains the category for its group, as far as their nodes know; stands by otherwise.
+ *
+ * @param onStandby is told who does the work, once for each
+ */
+export async function runAlone(
+  { client, settings }: Pick<SinkRun, 'client' | 'settings'>,
+  onStandby: (holder: string) => void,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<unknown>,
+): Promise<void> {
+  const { category, group } = settings;
+  const host = hostname().replaceAll(/[^A-Za-z0-9_-]/g, '-');
+  const holder = `${host}-${process.pid}-${systemRandom.hex(holderBytes)}`;
+  const lease = new GroupLease(client, { category, group, holder, clock: systemClock, onStandby });
+  await lease.hold(signal, work);
 }
 
 /** What the group has still to acknowledge, in bytes; `undefined` while no node can say. */

@@ -2,6 +2,7 @@ import { ChukchaError } from '../../protocol/chukcha-error.js';
 import { headers } from '../../protocol/http-api.js';
 import { longPollMsMax, readBytesDefault, readBytesMax } from '../../protocol/limits.js';
 import { checkChunkName } from '../../protocol/names.js';
+import type { CategoryTraffic } from '../../storage/category-traffic.js';
 import { drainingError } from '../../storage/category-writer.js';
 import type { Chunk } from '../../storage/chunk.js';
 import { findRangeEnd } from '../../storage/chunk-range.js';
@@ -77,7 +78,7 @@ export async function openRange(
   ports: ServerPorts,
   signal: AbortSignal,
 ): Promise<MessageRange> {
-  const chunk = await findChunk(call, ports);
+  const { chunk, traffic } = await findChunk(call, ports);
   if (call.waitMs > 0) await waitForBytes(call, chunk, ports, signal);
   const { size } = chunk;
   const { offset } = call;
@@ -92,9 +93,11 @@ export async function openRange(
     const small = await readSmallRange(call, file, size, ports);
     if (small !== undefined) {
       ports.files.release(file);
+      traffic.readBytes += small.end - offset;
       return { ...base, ...small };
     }
     const end = await findRangeEnd(file, size, offset, call.byteCountMax);
+    traffic.readBytes += end - offset;
     return {
       ...base,
       end,
@@ -123,11 +126,11 @@ export function rangeHeaders(range: MessageRange): Record<string, string | numbe
 async function findChunk(
   { categoryName, chunkName }: ReadCall,
   { store }: ServerPorts,
-): Promise<Chunk> {
+): Promise<{ readonly chunk: Chunk; readonly traffic: CategoryTraffic }> {
   const category = await store.knownCategory(categoryName);
   const name = checkChunkName(chunkName);
   const chunk = category?.chunk(chunkName);
-  if (chunk !== undefined) return chunk;
+  if (category !== undefined && chunk !== undefined) return { chunk, traffic: category.traffic };
   throw chunkNotFound(categoryName, chunkName, category?.chunkState(name) ?? 'pending');
 }
 

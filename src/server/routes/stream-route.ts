@@ -90,14 +90,14 @@ async function sendAll(
 
 /** Sends whole messages, one slab at a time: the next is read when the client has taken the last. */
 async function sendTurn(
-  { chunk, offset, sentTo }: StreamTurn,
+  { chunk, offset, sentTo, passOver }: StreamTurn,
   response: ServerResponse,
   { store, slabs }: ServerPorts,
 ): Promise<void> {
   const { size } = chunk;
   const file = await openIfThere(() => store.disk.openFile(chunk.path, 'read'));
   if (file === undefined) {
-    sentTo(size);
+    passOver();
     return;
   }
   const slab = slabs.take();

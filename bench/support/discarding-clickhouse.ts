@@ -1,0 +1,27 @@
+// Answers as a ClickHouse with a table of two columns, and throws away what is inserted: the cheapest target for an output.
+// A fake: it shows what an output can send, not what an engine can take.
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+const columns = [
+  { name: 'id', type: 'String', default_type: '' },
+  { name: 'message', type: 'String', default_type: '' },
+];
+
+const server = createServer((request, response) => {
+  let statement = '';
+  const isInsert = request.url?.includes('INSERT') ?? false;
+  request.on('data', (piece: Buffer) => {
+    if (!isInsert) statement += piece.toString();
+  });
+  request.on('end', () => {
+    if (statement.startsWith('SELECT version()')) response.end('26.7.2.1\n');
+    else if (statement.startsWith('DESCRIBE')) response.end(JSON.stringify({ data: columns }));
+    else if (statement === '') response.end();
+    else response.end(JSON.stringify({ data: [] }));
+  });
+});
+server.listen(0, '127.0.0.1', () => {
+  console.error(`url=http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+});
+process.on('SIGTERM', () => process.exit(0));

@@ -1,0 +1,177 @@
+import { mkdtemp, open, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { PluginError } from '@chukcha/plugin-api';
+import type { ClickHouseEngine, Insert, Settings } from './clickhouse-engine.js';
+import { quoteName, quoteTable, quoteText } from './quoting.js';
+import { parseServerError } from './server-error.js';
+
+type ChdbModule = typeof import('chdb');
+type Session = InstanceType<ChdbModule['Session']>;
+
+/** ClickHouse in this process, with its data in a directory that no other process has open. */
+export class EmbeddedEngine implements ClickHouseEngine {
+  readonly label: string;
+  /** The engine takes one statement after the other. */
+  readonly insertsMax = 1;
+  readonly #session: Session;
+  readonly #drain: () => Promise<void>;
+  readonly #spoolDirectory: string;
+  /** The insert under way, also after an abort made the caller give up waiting. */
+  #busy: Promise<unknown> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+
+  private constructor(directory: string, session: Session, chdb: ChdbModule, spool: string) {
+    this.label = `The embedded ClickHouse in ${directory}`;
+    this.#session = session;
+    this.#drain = chdb.drainPending;
+    this.#spoolDirectory = spool;
+  }
+
+  /** Makes the directory when it is missing. Throws a `PluginError` of kind `operator`. */
+  static async open(directory: string): Promise<EmbeddedEngine> {
+    const chdb = await loadChdb();
+    const session = openSession(chdb, resolve(directory));
+    const spool = await mkdtemp(join(tmpdir(), 'chukcha-clickhouse-'));
+    return new EmbeddedEngine(directory, session, chdb, spool);
+  }
+
+  /** Throws a `PluginError` of kind `operator` when the engine is not installed; opens nothing. */
+  static async load(): Promise<void> {
+    await loadChdb();
+  }
+
+  async query(statement: string, signal: AbortSignal, settings: Settings = {}): Promise<string> {
+    const bytes = await this.queryBytes(statement, 'TabSeparated', signal, settings);
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+  }
+
+  /** As `query`, in a format that the statement's own wins over; the bytes as the engine gives them. */
+  queryBytes(
+    statement: string,
+    format: string,
+    signal: AbortSignal,
+    settings: Settings = {},
+  ): Promise<Uint8Array> {
+    const given = toAssignments(settings);
+    const text = given === '' ? statement : `${statement} SETTINGS ${given}`;
+    return this.#afterOthers(signal, async () => {
+      const result = await this.#session.queryAsync(text, { format });
+      return result.bytes();
+    });
+  }
+
+  /**
+   * The rows go through a file. The engine takes rows also behind the statement, but there an empty line ends them, and
+   * what follows would be run as statements.
+   */
+  insert(
+    { target, columns, format, settings, pieces }: Insert,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const names = columns === undefined ? '' : ` (${columns.map(quoteName).join(', ')})`;
+    const path = join(this.#spoolDirectory, 'rows');
+    const statement =
+      `INSERT INTO ${quoteTable(target)}${names} FROM INFILE ${quoteText(path)} COMPRESSION 'none' ` +
+      `SETTINGS ${toAssignments(settings)} FORMAT ${format}`;
+    let isWritten: Promise<void> = Promise.resolve();
+    const inserted = this.#afterOthers(signal, async () => {
+      isWritten = writeFile(path, pieces);
+      await isWritten;
+      await this.#session.queryAsync(statement, { format: 'TabSeparated' });
+    });
+    // The bytes are the caller's again when this settles, so an abort waits for the file, which takes some milliseconds.
+    return inserted.catch(async (error: unknown) => {
+      await isWritten.catch(() => undefined);
+      throw error;
+    });
+  }
+
+  /** Resolves when the directory is free for others. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#busy;
+    this.#session.close();
+    await this.#drain();
+    await rm(this.#spoolDirectory, { recursive: true, force: true });
+  }
+
+  /** Runs one after the other. An abort ends the wait, but not what the engine has begun: it cannot be stopped. */
+  async #afterOthers<Result>(signal: AbortSignal, run: () => Promise<Result>): Promise<Result> {
+    signal.throwIfAborted();
+    const turn = this.#busy.then(async () => {
+      signal.throwIfAborted();
+      return run();
+    });
+    this.#busy = turn.catch(() => undefined);
+    try {
+      return await untilAbort(turn, signal);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      throw parseServerError(error instanceof Error ? error.message : String(error)) ?? error;
+    }
+  }
+}
+
+async function loadChdb(): Promise<ChdbModule> {
+  try {
+    return await import('chdb');
+  } catch (cause) {
+    throw new PluginError(
+      'operator',
+      'The embedded ClickHouse is not installed: run npm install chdb where chukcha is installed (npm install --global chdb ' +
+        `for a global one; it takes 550 MB), or give the address of a server. (${(cause as Error).message.split('\n')[0]})`,
+      { cause },
+    );
+  }
+}
+
+function openSession(chdb: ChdbModule, directory: string): Session {
+  try {
+    return new chdb.Session(directory);
+  } catch (cause) {
+    throw new PluginError(
+      'operator',
+      `The embedded ClickHouse could not open ${directory} (${(cause as Error).message}): one process at a time has a directory, ` +
+        'and it has to be writable. End the sink or the query that has it, or choose another directory.',
+      { cause },
+    );
+  }
+}
+
+async function writeFile(path: string, pieces: readonly Uint8Array[]): Promise<void> {
+  const file = await open(path, 'w', 0o600);
+  try {
+    for (const piece of pieces) {
+      for (let done = 0; done < piece.length; ) {
+        done += (await file.write(piece, done)).bytesWritten;
+      }
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+function toAssignments(settings: Settings): string {
+  return Object.entries(settings)
+    .map(([name, value]) => `${name} = ${typeof value === 'number' ? value : quoteText(value)}`)
+    .join(', ');
+}
+
+/** Settles as the promise does, or rejects with the reason of the signal when that aborts from now on. */
+async function untilAbort<Result>(promise: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  let onAbort: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
+  }
+}
