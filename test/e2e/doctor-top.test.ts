@@ -112,6 +112,9 @@ t.test('what is wrong with nodes is found, each with a fix', async (t) => {
     chunks: 1,
     bytes: 1,
     expiredBytes: 0,
+    writtenBytes: 0,
+    copiedBytes: 0,
+    readBytes: 0,
     hiddenChunks: [],
     groups: [],
   };

@@ -1,7 +1,5 @@
-import { Client } from '../../../client/client.js';
-import { observerGroup } from '../../../client/observer-group.js';
 import { errorMessage } from '../../../protocol/chukcha-error.js';
-import type { CategoryStatus, ListedChunk, NodeStatus } from '../../../protocol/http-api.js';
+import type { CategoryStatus, NodeStatus } from '../../../protocol/http-api.js';
 import { askNodes } from '../doctor/ask-nodes.js';
 import type { AskedNode } from '../doctor/node-checks.js';
 import type { TaskReport } from '../run-set.js';
@@ -21,8 +19,8 @@ const monitorMsMax = 3_000;
 export class TopSampler {
   readonly #options: TopSamplerOptions;
   readonly #meters = new Map<string, RateMeter>();
-  /** What was written to each category since the first look, and how large each chunk was then. */
-  readonly #written = new Map<string, { total: number; sizes: Map<string, number> | undefined }>();
+  /** What was written to each category since the first look, and what each node counted last. */
+  readonly #written = new Map<string, { total: number; byNode: Map<string, number> }>();
 
   constructor(options: TopSamplerOptions) {
     this.#options = options;
@@ -33,7 +31,7 @@ export class TopSampler {
     const statuses = nodes.flatMap(({ status }) => (status === undefined ? [] : [status]));
     const monitors = await Promise.all(this.#options.monitors.map((url) => readTasks(url)));
     const nowMs = performance.now();
-    const groups = await this.#groups(nodes, statuses, nowMs, signal);
+    const groups = this.#groups(statuses, nowMs);
     return {
       at: new Date().toISOString(),
       nodes: nodes.map(describeNode),
@@ -46,63 +44,36 @@ export class TopSampler {
     };
   }
 
-  async #groups(
-    nodes: readonly AskedNode[],
-    statuses: readonly NodeStatus[],
-    nowMs: number,
-    signal: AbortSignal | undefined,
-  ): Promise<TopGroup[]> {
-    const url = nodes.find(({ status }) => status !== undefined)?.url;
-    if (url === undefined) return [];
-    const client = new Client({ server: url });
-    try {
-      const rows: TopGroup[] = [];
-      for (const category of mergeCategories(statuses)) {
-        const { name, bytes } = category;
-        const total = await this.#writtenTotal(client, name, signal);
-        const written = this.#rate(`written/${name}`, nowMs, total);
-        const common = { category: name, heldBytes: bytes, writtenBytesPerSecond: written };
-        if (category.groups.length === 0) rows.push({ ...common, ...noGroup });
-        for (const { group, bytes: backlogBytes } of category.groups) {
-          const acknowledged = this.#rate(`acked/${name}/${group}`, nowMs, total - backlogBytes);
-          rows.push({
-            ...common,
-            group,
-            backlogBytes,
-            acknowledgedBytesPerSecond: acknowledged === null ? null : Math.max(0, acknowledged),
-            secondsLeft: secondsLeft(backlogBytes, written, acknowledged),
-          });
-        }
-      }
-      return rows;
-    } finally {
-      client.close();
-    }
+  #groups(statuses: readonly NodeStatus[], nowMs: number): TopGroup[] {
+    return mergeCategories(statuses).flatMap(({ name, bytes, groups }): TopGroup[] => {
+      const total = this.#writtenTotal(name, statuses);
+      const written = this.#rate(`written/${name}`, nowMs, total);
+      const common = { category: name, heldBytes: bytes, writtenBytesPerSecond: written };
+      if (groups.length === 0) return [{ ...common, ...noGroup }];
+      return groups.map(({ group, bytes: backlogBytes }) => {
+        const acknowledged = this.#rate(`acked/${name}/${group}`, nowMs, total - backlogBytes);
+        return {
+          ...common,
+          group,
+          backlogBytes,
+          acknowledgedBytesPerSecond: acknowledged,
+          secondsLeft: secondsLeft(backlogBytes, written, acknowledged),
+        };
+      });
+    });
   }
 
-  /** What was written since the first look: the growth of each chunk, whoever wrote it. */
-  async #writtenTotal(
-    client: Client,
-    category: string,
-    signal: AbortSignal | undefined,
-  ): Promise<number> {
-    const known = this.#written.get(category) ?? { total: 0, sizes: undefined };
+  /** What all nodes together took since the first look, also over their restarts. */
+  #writtenTotal(category: string, statuses: readonly NodeStatus[]): number {
+    const known = this.#written.get(category) ?? { total: 0, byNode: new Map<string, number>() };
     this.#written.set(category, known);
-    let chunks: readonly ListedChunk[];
-    try {
-      const call = { group: observerGroup, ...(signal === undefined ? {} : { signal }) };
-      ({ chunks } = await client.listChunks(category, call));
-    } catch {
-      // The node went away since it was asked; the next look says so, and finds what was written meanwhile.
-      return known.total;
+    for (const { node, categories } of statuses) {
+      const { writtenBytes } = categories.find(({ name }) => name === category) ?? {};
+      if (writtenBytes === undefined) continue;
+      const before = known.byNode.get(node) ?? writtenBytes;
+      known.total += writtenBytes >= before ? writtenBytes - before : writtenBytes;
+      known.byNode.set(node, writtenBytes);
     }
-    const sizes = new Map(chunks.map(({ name, size }) => [name, size]));
-    if (known.sizes !== undefined) {
-      for (const [name, size] of sizes) {
-        known.total += Math.max(0, size - (known.sizes.get(name) ?? 0));
-      }
-    }
-    known.sizes = sizes;
     return known.total;
   }
 

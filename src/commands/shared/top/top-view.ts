@@ -26,7 +26,7 @@ export interface TopGroup {
   readonly group: string | null;
   /** What the category holds. */
   readonly heldBytes: number;
-  /** What is written to the category, by the growth of its chunks; `null` before the second look. */
+  /** What the nodes take for the category; `null` before the second look. */
   readonly writtenBytesPerSecond: number | null;
   /** What the group has still to acknowledge, on the node that has most of it. */
   readonly backlogBytes: number;
