@@ -9,12 +9,15 @@ export default class Tail extends BaseCommand {
 
   static override description =
     'Reading this way acknowledges nothing and disturbs no group. Messages that every group has ' +
-    'acknowledged are gone and are not shown.';
+    'acknowledged are gone and are not shown. --grep and --where choose among the messages that --lines or --all begin ' +
+    'with, and those that come.';
 
   static override examples = [
     '<%= config.bin %> tail',
     '<%= config.bin %> tail --category web --lines 100',
     '<%= config.bin %> tail --all --once | wc -l',
+    '<%= config.bin %> tail --all --grep /time-?out/i',
+    '<%= config.bin %> tail --lines 0 --where level=error --where request.method=POST',
   ];
 
   static override flags = {
@@ -29,6 +32,16 @@ export default class Tail extends BaseCommand {
       max: 10_000,
     }),
     all: Flags.boolean({ description: 'begin with the oldest message', exclusive: ['lines'] }),
+    grep: Flags.string({
+      description:
+        'show messages that have this text in them, or that match /PATTERN/ or /PATTERN/i',
+    }),
+    where: Flags.string({
+      description:
+        'show JSON messages with this field, as FIELD=VALUE; several have all to be true',
+      multiple: true,
+      default: [],
+    }),
     once: onceFlag,
     'retry-for': retryForFlag,
   };
@@ -40,6 +53,8 @@ export default class Tail extends BaseCommand {
     const { Client } = await import('../client/client.js');
     const { runTail } = await import('./shared/tail-run.js');
     const { waitForNode } = await import('./shared/wait-for-node.js');
+    const { createMessageFilter } = await import('./shared/message-filter.js');
+    const filter = createMessageFilter(flags);
     const client = new Client({ server: flags.server, ...(await readCredentials(flags)) });
     try {
       await runUntilSignal(async (signal) => {
@@ -50,6 +65,7 @@ export default class Tail extends BaseCommand {
             category: flags.category,
             lineCount: flags.all ? 'all' : flags.lines,
             once: flags.once,
+            ...(filter === undefined ? {} : { filter }),
             ...giveUpOption(flags['retry-for'], flags.once),
             warn: (sentence) => this.say(`Warning: ${sentence}`),
           },

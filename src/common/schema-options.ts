@@ -86,7 +86,10 @@ function describe(error: ErrorObject, schema: SchemaForOptions): string {
     return `Option ${name} is missing: ${String(schema.properties[name]?.['description'] ?? 'give it a value.')}`;
   }
   const name = error.instancePath.slice(1).split('/')[0] ?? '';
-  return `Option ${name} is ${JSON.stringify(error.data)}: it ${expectation(error)}.`;
+  // A secret must not show in an error.
+  const value =
+    schema.properties[name]?.['writeOnly'] === true ? 'not valid' : JSON.stringify(error.data);
+  return `Option ${name} is ${value}: it ${expectation(error)}.`;
 }
 
 function expectation(error: ErrorObject): string {

@@ -1,6 +1,7 @@
 import type { PluginDescriptor, PluginOptions } from '@chukcha/plugin-api';
 import { resolveOptions } from '../common/schema-options.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
+import { environmentOptions } from './plugin-environment.js';
 
 /** `<plugin>` or `<plugin>:<rest>`, as `--from` and `--to` take it. */
 export interface PluginAddress {
@@ -15,8 +16,8 @@ export function parsePluginAddress(text: string): PluginAddress {
 }
 
 /**
- * The options of a plugin from its address and from further ones, which win, checked against the plugin's
- * schema. Throws `invalid_option`.
+ * The options of a plugin from the environment, from its address, and from further ones, each of which wins over those
+ * before it, checked against the plugin's schema. Throws `invalid_option`.
  */
 export function resolvePluginOptions(
   descriptor: PluginDescriptor,
@@ -24,6 +25,7 @@ export function resolvePluginOptions(
   further: Readonly<Record<string, unknown>>,
 ): PluginOptions {
   const resolved = resolveOptions(descriptor.options, {
+    ...environmentOptions(descriptor),
     ...addressOptions(descriptor, address),
     ...further,
   });

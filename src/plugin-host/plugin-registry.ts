@@ -26,12 +26,12 @@ export interface HookRunner {
 }
 
 /** The hook that plugin packages answer with their descriptors. */
-const pluginsHook = 'chukcha:plugins';
+export const pluginsHook = 'chukcha:plugins';
 
 /** A package that needs longer than this to say what it has is left out. */
 const hookMsMax = 5_000;
 
-const pluginNamePattern = /^[a-z][a-z0-9-]*$/;
+export const pluginNamePattern = /^[a-z][a-z0-9-]*$/;
 
 /** A plugin and the package that brought it. */
 export interface FoundPlugin<Descriptor extends PluginDescriptor = PluginDescriptor> {

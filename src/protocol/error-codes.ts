@@ -201,6 +201,16 @@ export const errorCodes = {
     meaning: 'An option has a value that is not allowed.',
   },
   plugin_not_found: { status: 0, retryable: false, meaning: 'No plugin has this name.' },
+  plugin_invalid: {
+    status: 0,
+    retryable: false,
+    meaning: 'A package brings no plugin that works with this version.',
+  },
+  plugin_install_failed: {
+    status: 0,
+    retryable: true,
+    meaning: 'npm could not do what it was asked.',
+  },
   input_failed: { status: 0, retryable: false, meaning: 'An input could not be opened or read.' },
   output_failed: { status: 0, retryable: false, meaning: 'An output refused messages for good.' },
   not_accepted: {

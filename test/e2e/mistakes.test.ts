@@ -79,6 +79,29 @@ t.test('wrong words end with 2 and say what is expected', async (t) => {
   await checkFailure(t, ['nonsense'], { exit: 2, sentence: /nonsense/ });
 });
 
+t.test('a mistyped command, flag or value gets the nearest one', async (t) => {
+  for (const [words, sentence] of [
+    ['shpi --from x', /no command shpi: did you mean ship\?/],
+    ['node lst', /no command node lst: did you mean node ls\?/],
+    ['plugins inspct file', /no command plugins inspct file: did you mean plugins inspect\?/],
+    ['status x', /something too much: x\. `chukcha status --help`/],
+    ['ack a b', /something too much: b\. The command takes chunk and no more/],
+    ['ship --form x', /no flag --form: did you mean --from\? `chukcha ship --help`/],
+    ['pipe --set x=y', /no flag --set: did you mean --set-from\?/],
+    ['ship', /from is missing: input to read/],
+    ['ship --from', /Flag --from expects a value\. `chukcha ship/],
+    ['tail --lines 99999', /--lines is not valid: expected an integer less than or equal to 10000/],
+    ['plugins inspect', /NAME is missing: name of the plugin/],
+    ['plugins inspect fil', /no plugin "fil": did you mean file\?/],
+    [
+      'plugins create inptu x',
+      /"inptu" is not valid: expected one of input, output\. Did you mean input\?/,
+    ],
+  ] as const) {
+    await checkFailure(t, words.split(' '), { exit: 2, sentence });
+  }
+});
+
 t.test('what does not work out ends with 1 and says what to do next', async (t) => {
   const directory = testDirectory(t, { 'app.log': 'one\n', data: {}, 'not-a-directory': '' });
   const file = `file:${join(directory, 'app.log')}`;

@@ -3,102 +3,15 @@ import {
   createMemoryState,
   createTestContext,
   createTestLog,
-  type InputSuite,
   inputConformance,
-  type OutputSuite,
   outputConformance,
 } from '../src/conformance/index.js';
-import {
-  countNewlines,
-  findLongMessage,
-  type Input,
-  type InputBatch,
-  type InputContext,
-  PluginError,
-  pluginErrorKind,
-} from '../src/index.js';
-
-/** A way to break a rule of the contract. */
-type Fault =
-  | 'cuts_lines'
-  | 'changes_lines'
-  | 'throws_at_second_close'
-  | 'throws_at_second_ack'
-  | 'checkpoints_at_yield'
-  | 'checkpoints_over_holes'
-  | 'forgets';
-
-/** The smallest input that keeps all rules, but for a fault: it yields 20 lines at a time. */
-class ListInput implements Input {
-  readonly #lines: readonly Uint8Array[];
-  readonly #context: InputContext;
-  readonly #fault: Fault | undefined;
-  #closeCount = 0;
-
-  constructor(lines: readonly Uint8Array[], context: InputContext, fault: Fault | undefined) {
-    this.#lines = lines;
-    this.#context = context;
-    this.#fault = fault;
-  }
-
-  async *batches(signal: AbortSignal): AsyncGenerator<InputBatch> {
-    const acked = new Set<number>();
-    const first = (this.#context.state.get('next') as number | undefined) ?? 0;
-    for (let start = first; start < this.#lines.length; start += 20) {
-      if (signal.aborted) return;
-      if (this.#fault === 'checkpoints_at_yield') await this.#save(start + 20);
-      yield this.#createBatch(start, acked);
-    }
-    if (this.#context.once) return;
-    await new Promise<void>((resolve) => {
-      signal.addEventListener('abort', () => resolve());
-      if (signal.aborted) resolve();
-    });
-  }
-
-  async close(): Promise<void> {
-    this.#closeCount += 1;
-    if (this.#closeCount > 1 && this.#fault === 'throws_at_second_close') throw new Error('closed');
-  }
-
-  #createBatch(start: number, acked: Set<number>): InputBatch {
-    const lines = this.#lines.slice(start, start + 20);
-    const bytes = Buffer.concat(lines.flatMap((line) => [line, Buffer.from('\n')]));
-    if (this.#fault === 'changes_lines') bytes[0] = 0x21;
-    return {
-      bytes: this.#fault === 'cuts_lines' ? bytes.subarray(0, -1) : bytes,
-      ack: async () => {
-        if (acked.has(start) && this.#fault === 'throws_at_second_ack') throw new Error('acked');
-        acked.add(start);
-        if (this.#fault === 'checkpoints_over_holes') await this.#save(start + 20);
-        let next = (this.#context.state.get('next') as number | undefined) ?? 0;
-        while (acked.has(next)) next += 20;
-        await this.#save(next);
-      },
-      nack: async () => undefined,
-    };
-  }
-
-  async #save(next: number): Promise<void> {
-    if (this.#fault === 'forgets') return;
-    const saved = (this.#context.state.get('next') as number | undefined) ?? 0;
-    await this.#context.state.set('next', Math.max(saved, next));
-  }
-}
-
-function inputSuite(fault?: Fault): InputSuite {
-  return {
-    remembers: true,
-    endless: false,
-    createSource: async (lines) => ({
-      open: async (context) => new ListInput(lines, context, fault),
-      close: async () => undefined,
-    }),
-  };
-}
+import { countNewlines, findLongMessage, PluginError, pluginErrorKind } from '../src/index.js';
+import { listSuite } from './support/list-input.js';
+import { memorySuite } from './support/memory-target.js';
 
 t.test('an input that keeps the rules passes', async (t) => {
-  for (const { name, run } of inputConformance(inputSuite())) t.test(name, run);
+  for (const { name, run } of inputConformance(listSuite())) t.test(name, run);
 });
 
 t.test('an input that breaks a rule fails the case that is named for it', async (t) => {
@@ -114,46 +27,32 @@ t.test('an input that breaks a rule fails the case that is named for it', async 
     ],
     ['forgets', 'yields nothing again that was acknowledged'],
     ['forgets', 'goes on behind what was acknowledged when it was stopped'],
+    ['replays_other_bytes', 'replays exactly the bytes of each range, in their order'],
+    ['gives_replayed_again', 'does not give in batches what replay was given'],
+    ['forgets_refused_replays', 'gives a replayed batch again that was not accepted'],
+    ['places_by_batch', 'names places that do not depend on how the source is cut'],
+    ['invents_ids', 'names places that do not depend on how the source is cut'],
+    ['explains_nothing', 'explains its sources before, while and after it reads'],
+    ['long_range', 'yields the lines as they are, in batches of whole lines'],
+    ['bad_key', 'yields the lines as they are, in batches of whole lines'],
+    ['lists_nothing', 'lists how far a source was accepted'],
+    ['sets_nothing', 'begins again with a source that was forgotten'],
+    ['sets_nothing', 'goes on from the place that was set'],
+    ['sets_strangers', 'refuses a position of a source that is not there'],
   ] as const) {
-    const found = inputConformance(inputSuite(fault)).find((each) => each.name === name);
+    const found = inputConformance(listSuite(fault)).find((each) => each.name === name);
+    t.ok(found, name);
     await t.rejects(async () => found?.run(), fault);
   }
 });
 
 t.test('the suite refuses flags that exclude each other', async (t) => {
-  t.throws(() => inputConformance({ ...inputSuite(), endless: true }), TypeError);
+  t.throws(() => inputConformance({ ...listSuite(), endless: true }), TypeError);
+  t.throws(() => inputConformance({ ...listSuite(), remembers: false }), TypeError);
 });
 
-type OutputFault = 'keeps_bytes' | 'resolves_early' | 'loses_order' | 'throws_at_second_close';
-
-function outputSuite(fault?: OutputFault): OutputSuite {
-  return {
-    createTarget: async () => {
-      const pieces: Uint8Array[] = [];
-      let isClosed = false;
-      return {
-        open: async () => ({
-          write: async ({ bytes }) => {
-            const copy = fault === 'keeps_bytes' ? bytes : Buffer.from(bytes);
-            if (fault === 'resolves_early') setImmediate(() => pieces.push(copy));
-            else if (fault === 'loses_order') pieces.unshift(copy);
-            else pieces.push(copy);
-            return undefined;
-          },
-          close: async () => {
-            if (isClosed && fault === 'throws_at_second_close') throw new Error('closed');
-            isClosed = true;
-          },
-        }),
-        received: async () => Buffer.concat(pieces),
-        close: async () => undefined,
-      };
-    },
-  };
-}
-
 t.test('an output that keeps the rules passes', async (t) => {
-  for (const { name, run } of outputConformance(outputSuite())) t.test(name, run);
+  for (const { name, run } of outputConformance(memorySuite())) t.test(name, run);
 });
 
 t.test('an output that breaks a rule fails the case that is named for it', async (t) => {
@@ -162,8 +61,18 @@ t.test('an output that breaks a rule fails the case that is named for it', async
     ['resolves_early', 'has every message in the target when write resolves, as it is'],
     ['loses_order', 'has every message in the target when write resolves, as it is'],
     ['throws_at_second_close', 'may be closed twice'],
+    ['bears_one_at_a_time', 'bears as many writes at a time as it asks for'],
+    ['repeats', 'has a batch once that was written twice, also by a later run'],
+    ['knows_bytes_not_places', 'takes the same bytes of another place for other messages'],
+    ['takes_bad', 'tells a message that the target will never take'],
+    ['blames_others', 'tells a message that the target will never take'],
+    ['gives_up', 'fails for now while the target is away, and goes on afterwards'],
+    ['ignores_only', 'gives the messages again that `only` names, and no others'],
+    ['writes_at_check', 'checks without changing anything'],
+    ['checks_nothing', 'checks without changing anything'],
   ] as const) {
-    const found = outputConformance(outputSuite(fault)).find((each) => each.name === name);
+    const found = outputConformance(memorySuite(fault)).find((each) => each.name === name);
+    t.ok(found, name);
     await t.rejects(async () => found?.run(), fault);
   }
 });

@@ -1,13 +1,19 @@
 import type { PluginDescriptor } from '@chukcha/plugin-api';
 import { Args } from '@oclif/core';
+import { closest } from '../../common/closest.js';
+import { describeOptions, type OptionDescription } from '../../plugin-host/describe-options.js';
 import { ChukchaError } from '../../protocol/chukcha-error.js';
 import { BaseCommand } from '../shared/base-command.js';
 import { jsonFlag } from '../shared/flags.js';
+import { wrapText } from '../shared/wrap-text.js';
 
 export default class PluginsInspect extends BaseCommand {
   static override summary = 'Show what a plugin does and the options that it takes.';
 
-  static override examples = ['<%= config.bin %> plugins inspect file'];
+  static override examples = [
+    '<%= config.bin %> plugins inspect file',
+    '<%= config.bin %> plugins inspect file --json',
+  ];
 
   static override args = {
     name: Args.string({ description: 'name of the plugin', required: true }),
@@ -21,10 +27,13 @@ export default class PluginsInspect extends BaseCommand {
     const registry = await findPlugins(this.config, (sentence) => this.say(sentence));
     const found = registry.plugins.filter(({ descriptor }) => descriptor.name === args.name);
     if (found.length === 0) {
-      const names = registry.plugins.map(({ descriptor }) => descriptor.name);
+      const names = [...new Set(registry.plugins.map(({ descriptor }) => descriptor.name))];
+      const meant = closest(args.name, names);
+      const hint =
+        meant === undefined ? `expected one of ${names.join(', ')}.` : `did you mean ${meant}?`;
       throw new ChukchaError(
         'plugin_not_found',
-        `There is no plugin ${JSON.stringify(args.name)}: expected one of ${[...new Set(names)].join(', ')}.`,
+        `There is no plugin ${JSON.stringify(args.name)}: ${hint}`,
       );
     }
     const data = found.map(({ descriptor, packageName }) => ({
@@ -32,7 +41,8 @@ export default class PluginsInspect extends BaseCommand {
       name: descriptor.name,
       summary: descriptor.summary,
       package: packageName,
-      options: descriptor.options,
+      options: describeOptions(descriptor),
+      schema: descriptor.options,
     }));
     this.printData(
       data,
@@ -43,16 +53,25 @@ export default class PluginsInspect extends BaseCommand {
 }
 
 function describe(descriptor: PluginDescriptor, packageName: string): string[] {
-  const { kind, name, summary, options } = descriptor;
-  const lines = [`${kind} ${name} (${packageName})`, `  ${summary}`];
-  const names = Object.keys(options.properties);
-  if (names.length === 0) return [...lines, '  It takes no options.'];
-  const width = Math.max(...names.map((option) => option.length));
-  for (const [option, schema] of Object.entries(options.properties)) {
-    const fallback =
-      schema.default === undefined ? '' : ` (default: ${JSON.stringify(schema.default)})`;
-    const required = options.required?.includes(option) ? ' (required)' : '';
-    lines.push(`  ${option.padEnd(width)}  ${schema.description}${required}${fallback}`);
-  }
-  return lines;
+  const { kind, name, summary } = descriptor;
+  const flag = kind === 'input' ? '--from' : '--to';
+  const address = descriptor.parseAddress === undefined ? name : `${name}:ADDRESS`;
+  const lines = [`${kind} ${name} (${packageName})`, `  ${summary}`, `  ${flag} ${address}`];
+  const options = describeOptions(descriptor);
+  if (options.length === 0) return [...lines, '', '  It takes no options.'];
+  return [...lines, ...options.flatMap((option) => ['', ...describeOption(option)])];
+}
+
+/** The option with its type, what it means, and how else it can be given. */
+function describeOption(option: OptionDescription): string[] {
+  const { name, type, required, secret, description, environment, examples = [] } = option;
+  const marks = [type, ...(required ? ['required'] : []), ...(secret ? ['secret'] : [])];
+  const fallback =
+    option.default === undefined ? [] : [`default ${JSON.stringify(option.default)}`];
+  return [
+    `  --set ${name}=...  (${[...marks, ...fallback].join('; ')})`,
+    ...wrapText(description, '      '),
+    `      environment: ${environment}`,
+    ...examples.map((example) => `      for example: ${name}=${example}`),
+  ];
 }

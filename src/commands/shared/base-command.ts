@@ -3,6 +3,7 @@ import { systemClock } from '../../common/clock.js';
 import { createLineLogger, type Logger } from '../../common/logger.js';
 import { errorCode, errorMessage } from '../../protocol/chukcha-error.js';
 import type { ErrorCode } from '../../protocol/error-codes.js';
+import { explainMistake, mistakenCommand } from './explain-mistake.js';
 
 /** What was asked for cannot be meant; the command did nothing. */
 const exitMisuse = 2;
@@ -33,7 +34,11 @@ export abstract class BaseCommand extends Command {
   ): Promise<void> {
     const exit = error.oclif?.exit ?? exitCodeOf(error);
     // `--help` and `this.exit(0)` come by here as well.
-    if (exit !== 0) this.logToStderr(`Error: ${errorMessage(error)}`);
+    if (exit !== 0) {
+      const { commandIDs } = this.config;
+      const explained = explainMistake(error, mistakenCommand(this.ctor), commandIDs);
+      this.logToStderr(`Error: ${explained ?? errorMessage(error)}`);
+    }
     process.exitCode = exit;
   }
 

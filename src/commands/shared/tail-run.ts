@@ -7,6 +7,7 @@ import { errorMessage } from '../../protocol/chukcha-error.js';
 import type { ListedChunk } from '../../protocol/http-api.js';
 import { parseChunkName } from '../../protocol/names.js';
 import type { OwnerPosition, Position } from '../../protocol/position.js';
+import type { MessageFilter } from './message-filter.js';
 
 export interface TailRun {
   readonly client: Client;
@@ -15,6 +16,8 @@ export interface TailRun {
   readonly lineCount: number | 'all';
   readonly once: boolean;
   readonly giveUpAfterMs?: number;
+  /** Which messages to show. @default all */
+  readonly filter?: MessageFilter;
   readonly warn: (sentence: string) => void;
 }
 
@@ -44,7 +47,8 @@ export async function runTail(run: TailRun, signal: AbortSignal): Promise<void> 
   });
   signal.addEventListener('abort', () => void consumer.close(), { once: true });
   for await (const batch of consumer) {
-    if (!(await print(batch.bytes))) return;
+    const bytes = run.filter?.(batch.bytes) ?? batch.bytes;
+    if (bytes.length > 0 && !(await print(bytes))) return;
     batch.ack();
   }
 }

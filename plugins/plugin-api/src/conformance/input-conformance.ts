@@ -1,15 +1,24 @@
 import assert from 'node:assert/strict';
-import type { InputBatch, InputContext } from '../input.js';
 import { pluginErrorKind } from '../plugin-error.js';
 import type { ConformanceCase } from './conformance-case.js';
+import {
+  assertIncludes,
+  assertSameBytes,
+  exampleLines,
+  expectBatch,
+  inputCase,
+  joinLines,
+  readAll,
+  smallLimits,
+} from './input-case.js';
+import { positionCases } from './input-position-cases.js';
+import { replayCases } from './input-replay-cases.js';
+import { reportCases } from './input-report-cases.js';
 import { InputRun } from './input-run.js';
-import type { InputSource, InputSuite } from './input-suite.js';
+import type { InputSuite } from './input-suite.js';
 import { createMemoryState } from './memory-state.js';
 import { createTestContext } from './test-context.js';
 import { soon } from './time-limit.js';
-
-/** Small enough that the lines of the suite make several batches, whatever the input's own block size. */
-const smallLimits = { messageBytesMax: 4 * 1024, batchBytesMax: 16 * 1024 };
 
 /**
  * The rules that every input has to keep, as cases for a test runner:
@@ -22,10 +31,16 @@ export function inputConformance(suite: InputSuite): ConformanceCase[] {
       'An input that is both endless and remembers is not supported by the suite.',
     );
   }
+  if (suite.replays === true && !suite.remembers) {
+    throw new TypeError('An input that replays has to remember: set `remembers`.');
+  }
   return [
     ...lifeCases(suite),
     ...(suite.endless ? endlessCases(suite) : onceCases(suite)),
     ...(suite.remembers ? memoryCases(suite) : []),
+    ...(suite.replays === true ? replayCases(suite) : []),
+    ...reportCases(suite),
+    ...positionCases(suite),
   ];
 }
 
@@ -151,74 +166,4 @@ function memoryCases(suite: InputSuite): ConformanceCase[] {
       assertSameBytes(Buffer.concat([first, rest]), joinLines(exampleLines()));
     }),
   ];
-}
-
-function inputCase(
-  name: string,
-  suite: InputSuite,
-  check: (source: InputSource) => Promise<void>,
-): ConformanceCase {
-  return {
-    name,
-    run: async () => {
-      const source = await suite.createSource(exampleLines());
-      try {
-        await check(source);
-      } finally {
-        await source.close();
-      }
-    },
-  };
-}
-
-/** A run with `once` that acknowledges everything; resolves with what it yielded. */
-async function readAll(source: InputSource, state: InputContext['state']): Promise<Buffer> {
-  const run = await InputRun.open(source, createTestContext({ ...smallLimits, state, once: true }));
-  const received = await run.ackAll(Number.POSITIVE_INFINITY);
-  await run.close();
-  return received;
-}
-
-async function expectBatch(run: InputRun): Promise<InputBatch> {
-  const batch = await run.next();
-  assert.ok(batch !== undefined, 'Expected a batch, but the input has ended.');
-  return batch;
-}
-
-/** Lines that an input is tempted to change, and enough of them for several batches. */
-function exampleLines(): Uint8Array[] {
-  const lines: Uint8Array[] = [
-    Buffer.from('plain'),
-    Buffer.from(''),
-    Buffer.from('ends with a carriage return\r'),
-    Buffer.from('{"json":"stays text"}'),
-    Buffer.from([0xff, 0xfe, 0x00, 0x80]),
-    Buffer.from('\u{1f600} and \u2028'),
-    Buffer.alloc(smallLimits.messageBytesMax - 1, 'x'),
-  ];
-  for (let index = 0; index < 1000; index += 1) {
-    lines.push(Buffer.from(`line ${index} ${'.'.repeat(index % 97)}`));
-  }
-  return lines;
-}
-
-function joinLines(lines: readonly Uint8Array[]): Buffer {
-  const newline = Buffer.from('\n');
-  return Buffer.concat(lines.flatMap((line) => [line, newline]));
-}
-
-function assertSameBytes(received: Buffer, expected: Buffer): void {
-  if (received.equals(expected)) return;
-  let at = 0;
-  while (at < expected.length && received[at] === expected[at]) at += 1;
-  assert.fail(
-    `Expected ${expected.length} bytes as they are in the source, got ${received.length}; the first ${at} are right.`,
-  );
-}
-
-function assertIncludes(received: Buffer, expected: Buffer): void {
-  assert.ok(
-    received.includes(expected),
-    `Expected the batch of ${expected.length} bytes to come again; ${received.length} bytes came without it.`,
-  );
 }

@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
 import { findLongMessage } from '../find-long-message.js';
-import type { Input, InputBatch, InputContext } from '../input.js';
+import type { BatchOrigin, Input, InputBatch, InputContext, SourceReport } from '../input.js';
+import type { JsonValue } from '../plugin-state.js';
 import type { InputSource } from './input-suite.js';
 import { soon } from './time-limit.js';
 
 const NEWLINE = 0x0a;
+
+/** As the contract has them. */
+const rangeLengthMax = 4 * 1024;
+const idempotencyKeyPattern = /^[A-Za-z0-9_.-]{1,64}$/;
+const originIdPattern = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** One life of an input, from `open` to `close`, driven as a host drives it and checked on the way. */
 export class InputRun {
@@ -28,7 +34,7 @@ export class InputRun {
   async next(): Promise<InputBatch | undefined> {
     const result = await soon(this.nextOrPending(), 'a batch or the end');
     if (result.done === true) return undefined;
-    checkBatch(result.value.bytes, this.#context);
+    checkBatch(result.value, this.#context);
     return result.value;
   }
 
@@ -39,6 +45,24 @@ export class InputRun {
       this.#source.feed?.();
     }
     return this.#iterator.next();
+  }
+
+  /** What `replay` yields for the ranges of an earlier run, each checked; before the first batch. */
+  async replay(ranges: readonly JsonValue[]): Promise<(InputBatch | undefined)[]> {
+    assert.ok(this.#input.replay !== undefined, 'Expected an input that has replay.');
+    const batches: (InputBatch | undefined)[] = [];
+    const replayed = this.#input.replay(ranges, this.#abort.signal)[Symbol.asyncIterator]();
+    for (;;) {
+      const result = await soon(replayed.next(), 'a replayed batch or the end of them');
+      if (result.done === true) return batches;
+      if (result.value !== undefined) checkBatch(result.value, this.#context);
+      batches.push(result.value);
+    }
+  }
+
+  async explain(): Promise<readonly SourceReport[]> {
+    assert.ok(this.#input.explain !== undefined, 'Expected an input that has explain.');
+    return soon(this.#input.explain(), 'explain to resolve');
   }
 
   /** Takes batches and acknowledges each until `byteCount` bytes came or the input ended. */
@@ -80,7 +104,8 @@ export class InputRun {
   }
 }
 
-function checkBatch(bytes: Uint8Array, context: InputContext): void {
+function checkBatch(batch: InputBatch, context: InputContext): void {
+  const { bytes, origin, range, idempotencyKey } = batch;
   assert.ok(bytes.length > 0, 'Expected a batch of one message or more, got an empty one.');
   assert.ok(
     bytes.length <= context.batchBytesMax,
@@ -92,5 +117,24 @@ function checkBatch(bytes: Uint8Array, context: InputContext): void {
     long,
     undefined,
     `Expected messages of at most ${context.messageBytesMax} bytes; the one at ${long} is longer.`,
+  );
+  if (origin !== undefined) checkOrigin(origin);
+  const rangeLength = range === undefined ? 0 : JSON.stringify(range).length;
+  assert.ok(
+    rangeLength <= rangeLengthMax,
+    `Expected a range of at most ${rangeLengthMax} bytes as JSON, got ${rangeLength}.`,
+  );
+  assert.ok(
+    idempotencyKey === undefined || idempotencyKeyPattern.test(idempotencyKey),
+    `Expected an idempotencyKey as ${idempotencyKeyPattern} says, got ${JSON.stringify(idempotencyKey)}.`,
+  );
+}
+
+function checkOrigin({ source, id, offset }: BatchOrigin): void {
+  assert.ok(source.length > 0, 'Expected an origin with the name of its source.');
+  assert.match(id, originIdPattern, `Expected an origin with an id as ${originIdPattern} says.`);
+  assert.ok(
+    Number.isSafeInteger(offset) && offset >= 0,
+    `Expected an origin with an offset in bytes, got ${offset}.`,
   );
 }

@@ -1,27 +1,16 @@
 import assert from 'node:assert/strict';
-import { countNewlines } from '../count-newlines.js';
-import type { Output, OutputBatch, OutputContext } from '../output.js';
 import type { ConformanceCase } from './conformance-case.js';
-import { createTestOutputContext } from './test-context.js';
+import { assertReceived, createBatch, openOutput, outputCase, writeBatch } from './output-case.js';
+import { failureCases } from './output-failure-cases.js';
+import type { OutputSuite } from './output-suite.js';
 import { soon } from './time-limit.js';
-
-/** What the suite has to know about an output. */
-export interface OutputSuite {
-  /** Makes an empty target. */
-  createTarget(): Promise<OutputTarget>;
-}
-
-/** A target of messages and the output to it. */
-export interface OutputTarget {
-  open(context: OutputContext): Promise<Output>;
-  /** All messages that the target has, each ended by `\n`, in the order in which they came. */
-  received(): Promise<Uint8Array>;
-  /** Lets go of the target. */
-  close(): Promise<void>;
-}
 
 /** The rules that every output has to keep, as cases for a test runner. */
 export function outputConformance(suite: OutputSuite): ConformanceCase[] {
+  return [...lifeCases(suite), ...repetitionCases(suite), ...failureCases(suite)];
+}
+
+function lifeCases(suite: OutputSuite): ConformanceCase[] {
   return [
     outputCase('opens and closes without a write', suite, async (target) => {
       const output = await openOutput(target);
@@ -100,48 +89,63 @@ export function outputConformance(suite: OutputSuite): ConformanceCase[] {
   ];
 }
 
-function outputCase(
-  name: string,
-  suite: OutputSuite,
-  check: (target: OutputTarget) => Promise<void>,
-): ConformanceCase {
-  return {
-    name,
-    run: async () => {
-      const target = await suite.createTarget();
-      try {
-        await check(target);
-      } finally {
-        await target.close();
-      }
-    },
-  };
+function repetitionCases(suite: OutputSuite): ConformanceCase[] {
+  return [
+    outputCase('bears as many writes at a time as it asks for', suite, async (target) => {
+      const output = await openOutput(target);
+      const inFlightMax = output.batching?.inFlightMax ?? 1;
+      assert.ok(
+        Number.isSafeInteger(inFlightMax) && inFlightMax > 0,
+        `Expected inFlightMax to be 1 or more, got ${inFlightMax}.`,
+      );
+      const lines = Array.from({ length: inFlightMax }, (_, index) => `batch ${index}\n`);
+      let offset = 0;
+      const writes = lines.map((line) => {
+        const batch = createBatch(offset, line);
+        offset += line.length;
+        return writeBatch(output, batch);
+      });
+      await Promise.all(writes);
+      await output.close();
+      const received = Buffer.from(await target.received()).toString();
+      assert.deepEqual(
+        received.split('\n').sort(),
+        lines.join('').split('\n').sort(),
+        'Expected every message of the writes once, in any order.',
+      );
+    }),
+    ...(suite.isIdempotent === true ? idempotenceCases(suite) : []),
+  ];
 }
 
-function openOutput(target: OutputTarget): Promise<Output> {
-  return soon(target.open(createTestOutputContext()), 'open to resolve');
-}
-
-async function writeBatch(output: Output, batch: OutputBatch): Promise<void> {
-  const outcome = await soon(output.write(batch, new AbortController().signal), 'write to resolve');
-  assert.equal(outcome?.failures.length ?? 0, 0, 'Expected no message to be refused.');
-}
-
-/** A batch at this offset of a chunk, with a token that names it. */
-function createBatch(offset: number, content: string | Uint8Array): OutputBatch {
-  const chunk = 'node1-chunk000000000';
-  const bytes = typeof content === 'string' ? Buffer.from(content) : content;
-  const token = `logs/${chunk}/${offset}/${bytes.length}`;
-  const messageCount = countNewlines(bytes);
-  return { category: 'logs', cluster: 'c1', chunk, offset, bytes, messageCount, token };
-}
-
-function assertReceived(received: Uint8Array, expected: Buffer): void {
-  const equal = Buffer.from(received.buffer, received.byteOffset, received.byteLength).equals(
-    expected,
-  );
-  assert.ok(
-    equal,
-    `Expected the ${expected.length} bytes that were written, got ${received.length} bytes that differ.`,
-  );
+function idempotenceCases(suite: OutputSuite): ConformanceCase[] {
+  return [
+    outputCase(
+      'has a batch once that was written twice, also by a later run',
+      suite,
+      async (target) => {
+        const batch = createBatch(0, 'once\nand for all\n');
+        const output = await openOutput(target);
+        assert.equal(output.isIdempotent, true, 'Expected an output that says isIdempotent.');
+        await writeBatch(output, batch);
+        await writeBatch(output, batch);
+        await output.close();
+        const later = await openOutput(target);
+        await writeBatch(later, batch);
+        await later.close();
+        assertReceived(await target.received(), Buffer.from(batch.bytes));
+      },
+    ),
+    outputCase(
+      'takes the same bytes of another place for other messages',
+      suite,
+      async (target) => {
+        const output = await openOutput(target);
+        await writeBatch(output, createBatch(0, 'again\n'));
+        await writeBatch(output, createBatch(6, 'again\n'));
+        await output.close();
+        assertReceived(await target.received(), Buffer.from('again\nagain\n'));
+      },
+    ),
+  ];
 }

@@ -1,0 +1,42 @@
+import { Client } from '../../../client/client.js';
+import { errorMessage } from '../../../protocol/chukcha-error.js';
+import type { AskedNode } from './node-checks.js';
+
+/** How long a node may take for its status; a slow answer is a finding by itself. */
+const statusMsMax = 5_000;
+
+/**
+ * The status of each of the nodes, and of the other nodes of their clusters, each once. A node that does not answer is
+ * there with the reason. In the order of the addresses, then by name.
+ */
+export async function askNodes(
+  servers: readonly string[],
+  signal?: AbortSignal,
+): Promise<AskedNode[]> {
+  const named = await Promise.all(servers.map((server) => askNode(server, signal)));
+  const known = new Set(named.flatMap(({ status }) => (status === undefined ? [] : [status.node])));
+  const others = new Map<string, string>();
+  for (const { status } of named) {
+    for (const { name, url } of status?.clusterStatus?.members ?? []) {
+      if (!known.has(name)) others.set(name, url);
+    }
+  }
+  const urls = [...others.values()].filter((url) => !servers.includes(url));
+  return [...named, ...(await Promise.all(urls.map((url) => askNode(url, signal))))];
+}
+
+async function askNode(url: string, signal?: AbortSignal): Promise<AskedNode> {
+  const client = new Client({ server: url });
+  const limit = AbortSignal.timeout(statusMsMax);
+  try {
+    const status = await client.status({
+      signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
+    });
+    return { url, status, askedMs: Date.now() };
+  } catch (error) {
+    const problem = limit.aborted ? `it took more than ${statusMsMax} ms` : errorMessage(error);
+    return { url, problem, askedMs: Date.now() };
+  } finally {
+    client.close();
+  }
+}

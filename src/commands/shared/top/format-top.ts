@@ -1,0 +1,75 @@
+import { formatBytes, formatDuration } from '../../../common/quantity.js';
+import { formatTable } from '../format-table.js';
+import type { TopGroup, TopNode, TopTask, TopView } from './top-view.js';
+
+const nothing = '-';
+
+/** The view as lines for people. */
+export function formatTop(view: TopView): string[] {
+  return [
+    ...formatNodes(view.nodes),
+    ...section(formatGroups(view.groups)),
+    ...section(formatTasks(view.tasks)),
+    ...section(view.problems.map((problem) => `! ${problem}`)),
+  ];
+}
+
+function section(lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : ['', ...lines];
+}
+
+function formatNodes(nodes: readonly TopNode[]): string[] {
+  return formatTable(
+    [
+      { title: 'NODE', value: ({ name }) => name },
+      { title: 'STATE', value: ({ state }) => state },
+      { title: 'VERSION', value: ({ version }) => version ?? nothing },
+      { title: 'FREE', value: ({ freeBytes }) => size(freeBytes), align: 'right' },
+      { title: 'IN FLIGHT', value: ({ inFlightBytes }) => size(inFlightBytes), align: 'right' },
+      { title: 'ONLY HERE', value: ({ hereOnlyBytes }) => size(hereOnlyBytes), align: 'right' },
+    ],
+    nodes,
+  );
+}
+
+function formatGroups(groups: readonly TopGroup[]): string[] {
+  return formatTable(
+    [
+      { title: 'CATEGORY', value: ({ category }) => category },
+      { title: 'HELD', value: ({ heldBytes }) => size(heldBytes), align: 'right' },
+      { title: 'WRITTEN', value: (row) => rate(row.writtenBytesPerSecond), align: 'right' },
+      { title: 'GROUP', value: ({ group }) => group ?? nothing },
+      { title: 'BACKLOG', value: ({ backlogBytes }) => size(backlogBytes), align: 'right' },
+      { title: 'ACKED', value: (row) => rate(row.acknowledgedBytesPerSecond), align: 'right' },
+      { title: 'LEFT', value: timeLeft, align: 'right' },
+    ],
+    groups,
+  );
+}
+
+function formatTasks(tasks: readonly TopTask[]): string[] {
+  return formatTable(
+    [
+      { title: 'TASK', value: ({ kind, name }) => `${kind} ${name}` },
+      { title: 'STATE', value: ({ state }) => state },
+      { title: 'RATE', value: ({ bytesPerSecond }) => rate(bytesPerSecond), align: 'right' },
+      { title: 'RESTARTS', value: ({ restarts }) => String(restarts), align: 'right' },
+      { title: 'LETTERS', value: ({ deadLetters }) => String(deadLetters), align: 'right' },
+      { title: 'LAST ERROR', value: ({ lastError }) => lastError ?? nothing },
+    ],
+    tasks,
+  );
+}
+
+function size(byteCount: number | null): string {
+  return byteCount === null ? nothing : formatBytes(byteCount);
+}
+
+function rate(perSecond: number | null): string {
+  return perSecond === null ? nothing : `${formatBytes(Math.round(perSecond))}/s`;
+}
+
+function timeLeft({ group, backlogBytes, secondsLeft }: TopGroup): string {
+  if (group === null || backlogBytes === 0) return nothing;
+  return secondsLeft === null ? 'does not shrink' : formatDuration(secondsLeft * 1_000);
+}
