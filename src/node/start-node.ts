@@ -7,6 +7,7 @@ import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import { createNodeNetwork } from '../replication/node-network.js';
 import { ByteBudget } from '../server/byte-budget.js';
 import { Listener } from '../server/listener.js';
+import { RequestCounts } from '../server/request-counts.js';
 import { SlabPool } from '../server/slab-pool.js';
 import { DirectoryLock } from '../storage/directory-lock.js';
 import type { Disk } from '../storage/disk.js';
@@ -15,7 +16,8 @@ import { OpenFiles } from '../storage/open-files.js';
 import { Store } from '../storage/store.js';
 import { ClusterNode, type ClusterNodePorts } from './cluster-node.js';
 import { type Entrance, enter, type OpenCoordinator } from './entrance.js';
-import { createNodeMetrics, reasonsAgainst } from './node-metrics.js';
+import { measuredDisk } from './measured-disk.js';
+import { createNodeMetrics, createSyncHistogram, reasonsAgainst } from './node-metrics.js';
 import type { NodeOptions } from './node-options.js';
 import { createNodeStatus } from './node-status.js';
 import { openSecurity } from './security.js';
@@ -49,7 +51,9 @@ export interface RunningNode {
  * with nothing left running.
  */
 export async function startNode(options: NodeOptions, ports: NodePorts): Promise<RunningNode> {
-  const { log, disk = nodeDisk, clock = systemClock, random = systemRandom } = ports;
+  const syncSeconds = createSyncHistogram();
+  const measured = measuredDisk(nodeDisk, (seconds) => syncSeconds.observe(seconds));
+  const { log, disk = measured, clock = systemClock, random = systemRandom } = ports;
   const dataDirectory = resolve(options.dataDirectory);
   await makeDataDirectory(disk, dataDirectory);
   const lock = await DirectoryLock.take(
@@ -96,6 +100,8 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
       cluster: cluster && (() => cluster.status()),
       isDraining: () => cluster?.isDraining ?? false,
     });
+    const counts = new RequestCounts();
+    const metrics = createNodeMetrics(status, { counts, dataDirectory, syncSeconds });
     const serverPorts = {
       store,
       clock,
@@ -111,7 +117,8 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
       cluster,
       status,
       readiness: async () => reasonsAgainst(await status()),
-      metrics: createNodeMetrics(status),
+      counts,
+      metrics,
       stopping: stopping.signal,
     };
     const tls = security.tls?.();
@@ -139,6 +146,7 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
       } finally {
         await listener.close();
         await files.close();
+        metrics.close();
         await security.close();
         await lock.release();
       }

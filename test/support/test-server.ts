@@ -9,6 +9,7 @@ import { createApp } from '../../src/server/app.js';
 import { ByteBudget } from '../../src/server/byte-budget.js';
 import type { LaneOptions } from '../../src/server/lane/lane.js';
 import { Listener } from '../../src/server/listener.js';
+import { RequestCounts } from '../../src/server/request-counts.js';
 import type { ServerPorts } from '../../src/server/server-ports.js';
 import { SlabPool } from '../../src/server/slab-pool.js';
 import { OpenFiles } from '../../src/storage/open-files.js';
@@ -56,6 +57,7 @@ export async function startServer(
     cluster: undefined,
     isDraining: () => false,
   });
+  const counts = new RequestCounts();
   const ports: ServerPorts = {
     store,
     clock,
@@ -71,7 +73,8 @@ export async function startServer(
     cluster: undefined,
     status,
     readiness: async () => reasonsAgainst(await status()),
-    metrics: createNodeMetrics(status),
+    counts,
+    metrics: createNodeMetrics(status, { counts, dataDirectory: options.directory }),
     stopping: stopping.signal,
   };
   const listener = await Listener.open(ports, { host: '127.0.0.1', port: 0 }, options.lane);
