@@ -44,7 +44,7 @@ t.test('over TLS all calls and streams work, also in the lane, and large ones', 
   const options = { server: node.url, category: 'logs', tls };
   const produce = await ProduceStream.open(options);
   t.match(await produce.write([large]), { size: large.length });
-  produce.close();
+  await produce.close();
   const consume = await ConsumeStream.open(options);
   for await (const event of consume) {
     t.equal(event.kind, 'data');
