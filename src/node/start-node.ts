@@ -8,6 +8,7 @@ import { createNodeNetwork } from '../replication/node-network.js';
 import { ByteBudget } from '../server/byte-budget.js';
 import { GroupLeases } from '../server/group-leases.js';
 import { Listener } from '../server/listener.js';
+import { RequestCounts } from '../server/request-counts.js';
 import { SlabPool } from '../server/slab-pool.js';
 import { DirectoryLock } from '../storage/directory-lock.js';
 import type { Disk } from '../storage/disk.js';
@@ -16,7 +17,8 @@ import { OpenFiles } from '../storage/open-files.js';
 import { Store } from '../storage/store.js';
 import { ClusterNode, type ClusterNodePorts } from './cluster-node.js';
 import { type Entrance, enter, type OpenCoordinator } from './entrance.js';
-import { createNodeMetrics, reasonsAgainst } from './node-metrics.js';
+import { measuredDisk } from './measured-disk.js';
+import { createNodeMetrics, createSyncHistogram, reasonsAgainst } from './node-metrics.js';
 import type { NodeOptions } from './node-options.js';
 import { createNodeStatus } from './node-status.js';
 import { openSecurity } from './security.js';
@@ -50,7 +52,9 @@ export interface RunningNode {
  * with nothing left running.
  */
 export async function startNode(options: NodeOptions, ports: NodePorts): Promise<RunningNode> {
-  const { log, disk = nodeDisk, clock = systemClock, random = systemRandom } = ports;
+  const syncSeconds = createSyncHistogram();
+  const measured = measuredDisk(nodeDisk, (seconds) => syncSeconds.observe(seconds));
+  const { log, disk = measured, clock = systemClock, random = systemRandom } = ports;
   const dataDirectory = resolve(options.dataDirectory);
   await makeDataDirectory(disk, dataDirectory);
   const lock = await DirectoryLock.take(
@@ -97,6 +101,8 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
       cluster: cluster && (() => cluster.status()),
       isDraining: () => cluster?.isDraining ?? false,
     });
+    const counts = new RequestCounts();
+    const metrics = createNodeMetrics(status, { counts, dataDirectory, syncSeconds });
     const serverPorts = {
       store,
       leases: new GroupLeases(clock),
@@ -113,7 +119,8 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
       cluster,
       status,
       readiness: async () => reasonsAgainst(await status()),
-      metrics: createNodeMetrics(status),
+      counts,
+      metrics,
       stopping: stopping.signal,
     };
     const tls = security.tls?.();
@@ -141,6 +148,7 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
       } finally {
         await listener.close();
         await files.close();
+        metrics.close();
         await security.close();
         await lock.release();
       }

@@ -8,6 +8,7 @@ import type { ClusterSecret } from './access/cluster-secret.js';
 import type { ByteBudget } from './byte-budget.js';
 import type { ClusterPorts } from './cluster-ports.js';
 import type { GroupLeases } from './group-leases.js';
+import type { RequestCounts } from './request-counts.js';
 import type { SlabPool } from './slab-pool.js';
 
 /** What the routes work with. */
@@ -37,6 +38,8 @@ export interface ServerPorts {
   readonly status: () => Promise<NodeStatus>;
   /** Why the node takes no writes, as sentences; none when it does. */
   readonly readiness: () => Promise<readonly string[]>;
+  /** What was answered since the start. */
+  readonly counts: RequestCounts;
   /** The metrics in the text form of Prometheus. */
   readonly metrics: { readonly contentType: string; read(): Promise<string> };
   /** Aborts when the node begins to stop: long polls answer at once, connections are closed after use. */

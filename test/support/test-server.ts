@@ -10,6 +10,7 @@ import { ByteBudget } from '../../src/server/byte-budget.js';
 import { GroupLeases } from '../../src/server/group-leases.js';
 import type { LaneOptions } from '../../src/server/lane/lane.js';
 import { Listener } from '../../src/server/listener.js';
+import { RequestCounts } from '../../src/server/request-counts.js';
 import type { ServerPorts } from '../../src/server/server-ports.js';
 import { SlabPool } from '../../src/server/slab-pool.js';
 import { OpenFiles } from '../../src/storage/open-files.js';
@@ -57,6 +58,7 @@ export async function startServer(
     cluster: undefined,
     isDraining: () => false,
   });
+  const counts = new RequestCounts();
   const ports: ServerPorts = {
     store,
     leases: new GroupLeases(clock),
@@ -73,7 +75,8 @@ export async function startServer(
     cluster: undefined,
     status,
     readiness: async () => reasonsAgainst(await status()),
-    metrics: createNodeMetrics(status),
+    counts,
+    metrics: createNodeMetrics(status, { counts, dataDirectory: options.directory }),
     stopping: stopping.signal,
   };
   const listener = await Listener.open(ports, { host: '127.0.0.1', port: 0 }, options.lane);

@@ -262,11 +262,15 @@ export class LaneConnection implements ByteSink, Swept {
     const { answers, ports } = this.#context;
     const closing = this.#closesAfter(exchange);
     if ('appended' in outcome) {
+      if (outcome.appended.duplicate) ports.counts.duplicateCount += 1;
+      ports.counts.answered(paths.write, 200);
       return answers.json(200, receiptBody(outcome.appended), undefined, closing);
     }
     const error = toChukchaError(outcome.error);
     logFailure(ports.log, paths.write, error);
     const { status, body, headers } = errorAnswer(error);
+    ports.counts.answered(paths.write, status);
+    ports.counts.refused(error.code);
     return answers.json(status, body, headers, closing);
   }
 

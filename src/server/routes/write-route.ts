@@ -31,6 +31,7 @@ export const writeRoute: Route = {
         const submission = { ...call, pieces, byteCount, stored, failed };
         submitBatch(ports, categoryName, submission, replicaCount);
       });
+      if (appended.duplicate) ports.counts.duplicateCount += 1;
       sendText(context, 200, receiptBody(appended));
     } finally {
       body.release();
