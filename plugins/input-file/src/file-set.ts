@@ -1,16 +1,27 @@
-import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import type { ReadFrom } from './checkpoint.js';
-import type { DiscoveryResult, FoundFile } from './file-discovery.js';
-import { toFileStatus } from './file-status.js';
+import { type FileStatus, toFileStatus } from './file-status.js';
 import { FollowedFile, type FollowedFileOptions } from './followed-file.js';
+import type { Generation } from './generation.js';
+import { Identification } from './identification.js';
+import { OpenFiles } from './open-files.js';
+import type { PathProblem } from './path-finder.js';
+import { namesBeforeRotation } from './rotated-names.js';
 
-/** A followed file, and how it stands to its path. */
-interface Member {
+/** How many files are opened together at the start: enough to keep Node's four disk threads busy. */
+const openingCountMax = 16;
+
+/** A followed file, and how it stands to its paths. */
+export interface Member {
   readonly file: FollowedFile;
-  /** The file that had the path before, until it has been read to its end. */
-  predecessor: FollowedFile | undefined;
+  readonly paths: Set<string>;
+  /** What had the path before, or has the rest of the old contents, until that has been read to its end. */
+  predecessor: Member | undefined;
   /** Since when no path leads to the file, on the clock of `performance.now`. */
   unseenSinceMs: number | undefined;
+  /** The file that it is a copy of, or may become one of, while it is not read. */
+  original: Member | undefined;
 }
 
 /**
@@ -18,160 +29,452 @@ interface Member {
  * none did and nothing was written to it: a program that was told to rotate may take a while to notice.
  */
 export class FileSet {
+  readonly identification: Identification;
+  readonly members = new Map<string, Member>();
+  readonly byPath = new Map<string, Member>();
+  /** What went wrong at paths, so that each look does not log it again. */
+  readonly problems = new Map<string, NodeJS.ErrnoException>();
+  readonly openFiles: OpenFiles;
   readonly #options: FollowedFileOptions;
   readonly #leaveAfterMs: number;
-  readonly #members = new Map<string, Member>();
-  #byPath = new Map<string, Member>();
-  /** Paths with a problem that was logged, so that each poll does not log it again. */
-  #failedPaths = new Set<string>();
+  readonly #ready = new Set<Member>();
+  /** Members that are not read, and are to be looked at again. */
+  readonly #undecided = new Set<Member>();
+  readonly #unseen = new Set<Member>();
 
   constructor(options: FollowedFileOptions, leaveAfterMs: number) {
     this.#options = options;
     this.#leaveAfterMs = leaveAfterMs;
+    this.identification = new Identification(options);
+    this.openFiles = new OpenFiles(options.figures.openFiles);
   }
 
-  /** Brings the set in step with what was found. `readFrom` is for files that were never read. */
-  async update({ files, problems }: DiscoveryResult, readFrom: ReadFrom): Promise<void> {
-    const before = this.#byPath;
-    const seen = new Set<Member>();
-    const failedPaths = new Set<string>();
-    this.#byPath = new Map();
-    for (const { path, error } of problems) this.#logFailure(path, error, failedPaths);
-    for (const found of files) {
-      const member = await this.#updateFile(found, readFrom, failedPaths);
-      if (member === undefined) continue;
-      seen.add(member);
-      this.#byPath.set(found.path, member);
-      const previous = before.get(found.path);
-      const isReplaced = previous !== undefined && previous !== member;
-      if (isReplaced && member.predecessor === undefined && !this.#waitsFor(previous, member)) {
-        member.predecessor = previous.file;
-        previous.file.hasMore = true;
+  /** Takes in the files that are there at the start. */
+  async start(paths: Iterable<string>, readFrom: ReadFrom): Promise<void> {
+    const { identification } = this;
+    await identification.load();
+    const added: Member[] = [];
+    for (const path of paths) added.push(...this.#lookAt(path));
+    const unknown = new Set<Member>();
+    await this.#forEach(added, async (member) => {
+      const verdict = await identification.resume(member.file);
+      if (verdict === 'truncated' || verdict === 'replaced') this.#logRestart(member.file, verdict);
+      if (verdict !== 'same') unknown.add(member);
+    });
+    const lost = identification.releaseSaved();
+    for (const member of added) {
+      if (!unknown.has(member)) continue;
+      const isKnown = this.#hasOtherContents(member);
+      await this.#attempt(member, () =>
+        this.#identify(member, isKnown ? 'beginning' : readFrom, false),
+      );
+    }
+    for (const generation of identification.orphans.values()) {
+      if (generation.lostMs !== undefined) continue;
+      if (!(await this.#search(generation))) await identification.setLost(generation);
+    }
+    void lost;
+  }
+
+  /** Takes in and out what a walk found: paths that came and paths that are gone. */
+  async update(came: Iterable<string>, gone: Iterable<string>): Promise<void> {
+    for (const path of gone) this.#leavePath(path);
+    for (const path of came) this.#lookAt(path);
+    await this.settle();
+  }
+
+  /** Looks at paths; what is at them may have changed. */
+  async look(paths: Iterable<string>): Promise<void> {
+    for (const path of paths) this.#lookAt(path);
+    await this.settle();
+  }
+
+  /** Decides about files that are not read yet. */
+  async settle(): Promise<void> {
+    for (const member of [...this.#undecided]) {
+      this.#undecided.delete(member);
+      await this.#attempt(member, () => this.#identify(member, 'beginning', true));
+    }
+  }
+
+  /** Looks at the files that no path leads to. */
+  async lookAtUnseen(): Promise<void> {
+    for (const member of this.#unseen) {
+      const { file } = member;
+      const status = await file.opened?.plain?.status().catch(() => undefined);
+      if (status !== undefined) file.observe(status);
+      if (file.hasMore || this.isLeaving(member) || file.opened === undefined) this.wake(member);
+    }
+  }
+
+  /** The files that may have something to read. */
+  *ready(): Generator<Member> {
+    const nowMs = performance.now();
+    for (const member of this.#ready) {
+      if (!member.file.hasMore && member.file.flushAtMs > nowMs && !this.isLeaving(member)) {
+        if (member.file.flushAtMs === Number.POSITIVE_INFINITY) this.#ready.delete(member);
+        continue;
       }
-    }
-    this.#failedPaths = failedPaths;
-    this.#markUnseen(
-      seen,
-      problems.map(({ path }) => path),
-    );
-  }
-
-  /** The files that may have something to read, in the order of their paths at the time they came. */
-  *ready(): Generator<FollowedFile> {
-    for (const member of this.#members.values()) {
-      if (member.predecessor?.hasMore === false) member.predecessor = undefined;
-      if (member.file.hasMore && member.predecessor === undefined) yield member.file;
+      const { predecessor } = member;
+      if (predecessor !== undefined && this.#isDone(predecessor)) member.predecessor = undefined;
+      if (member.predecessor === undefined) yield member;
     }
   }
 
-  /** Notes that the file at a path may have changed. */
-  notice(path: string): void {
-    const member = this.#byPath.get(path);
-    if (member !== undefined) member.file.hasMore = true;
+  /** Whether a file may have something to read now. */
+  get hasReady(): boolean {
+    return !this.ready().next().done;
   }
 
-  /** Whether another file has taken the path since the last update. */
-  async isReplaced(path: string): Promise<boolean> {
-    const member = this.#byPath.get(path);
-    if (member === undefined) return false;
-    try {
-      return toFileStatus(await stat(path, { bigint: true })).key !== member.file.key;
-    } catch {
-      // Gone, or not to be looked at: the next update finds out.
-      return true;
-    }
+  /** When a file that waits for its time is next, on the clock of `performance.now`. */
+  nextFlushAtMs(): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const { file } of this.#ready) next = Math.min(next, file.flushAtMs);
+    return next;
+  }
+
+  wake(member: Member): void {
+    member.file.hasMore = true;
+    this.#ready.add(member);
   }
 
   /** Notes that something was read of a file: who writes to it has not noticed its rotation yet. */
-  noteRead(file: FollowedFile): void {
-    const member = this.#members.get(file.key);
-    if (member?.unseenSinceMs !== undefined) member.unseenSinceMs = performance.now();
-    this.#failedPaths.delete(file.path);
-  }
-
-  /** Notes that a file could not be read; it is tried again at the next update. */
-  noteFailure(file: FollowedFile, error: NodeJS.ErrnoException): void {
-    this.#logFailure(file.path, error, this.#failedPaths);
-    file.hasMore = false;
+  noteRead(member: Member): void {
+    if (member.unseenSinceMs !== undefined) member.unseenSinceMs = performance.now();
+    this.problems.delete(member.file.path);
+    this.#ready.add(member);
   }
 
   /** True when nothing more is expected of a file: its last line will not be finished. */
-  isLeaving(file: FollowedFile): boolean {
-    const since = this.#members.get(file.key)?.unseenSinceMs;
-    return since !== undefined && performance.now() - since >= this.#leaveAfterMs;
+  isLeaving({ unseenSinceMs }: Member): boolean {
+    return unseenSinceMs !== undefined && performance.now() - unseenSinceMs >= this.#leaveAfterMs;
+  }
+
+  /** The contents of a file were replaced in place: they are a new generation, and what was not read of the old one may be in a copy. */
+  async restart(member: Member, reason: 'truncated' | 'replaced'): Promise<void> {
+    const { file } = member;
+    const old = file.generation as Generation;
+    const unreadBytes = file.status.size - old.readOffset;
+    file.restartCount += 1;
+    this.#options.figures.truncations.add();
+    this.#logRestart(file, reason);
+    // At once: the checkpoint of the old contents could fit the new ones once they have grown.
+    old.lostMs = Date.now();
+    await old.save();
+    file.generation = undefined;
+    await file.close();
+    await this.identification.begin(file, 'beginning');
+    const copy = await this.#place(old);
+    if (copy !== undefined && copy !== member) member.predecessor = copy;
+    else if (unreadBytes > 0) this.#logLost(file, unreadBytes);
+    this.wake(member);
+  }
+
+  /** A file could not be opened by its path: it has another one, or it is gone. */
+  async relocate(member: Member): Promise<void> {
+    const { file } = member;
+    const old = file.generation;
+    this.#remove(member);
+    await file.close();
+    if (old === undefined) return;
+    const place = await this.#place(old);
+    if (place === undefined) {
+      const unreadBytes = file.status.size - old.readOffset;
+      if (unreadBytes > 0) this.#logLost(file, unreadBytes);
+    }
+    for (const path of member.paths) this.#lookAt(path);
+    await this.settle();
   }
 
   /** Lets go of a file that is leaving and was read to its end. */
-  async remove(file: FollowedFile): Promise<void> {
-    this.#members.delete(file.key);
+  async leave(member: Member): Promise<void> {
+    const { file } = member;
     this.#options.log.debug('A file is gone and was read to its end.', { file: file.path });
-    await file.finish();
+    const status = await file.opened?.plain?.status();
+    this.#remove(member);
+    await file.close();
+    if (file.generation === undefined) return;
+    if (await this.#placeInCopy(file.generation)) return;
+    if (status?.isDeleted !== false) await file.generation.forget();
+    else await this.identification.setLost(file.generation);
+  }
+
+  /** Notes that a path could not be looked at, or a file not be read; it is tried again. */
+  noteFailure(path: string, error: NodeJS.ErrnoException): void {
+    const isKnown = this.problems.has(path);
+    this.problems.set(path, error);
+    // What is gone between two looks is no failure.
+    if (isKnown || error.code === 'ENOENT') return;
+    if (error.code === 'ERR_GZIP_INCOMPLETE') {
+      const sentence = 'A packed file is not whole; it is read on when it has grown.';
+      this.#options.log.warn(sentence, { file: path });
+    } else if (error.code === 'ERR_GZIP_DAMAGED') {
+      const sentence = 'A packed file is damaged; what is behind the damage is not read.';
+      this.#options.log.error(sentence, { file: path, error: error.message });
+    } else {
+      const sentence = 'A file could not be read; it is tried again.';
+      this.#options.log.error(sentence, { file: path, error: error.message });
+    }
+  }
+
+  /** Notes which directories could not be listed: their files are not taken for gone. */
+  noteProblems(problems: readonly PathProblem[]): void {
+    for (const { path, error } of problems) this.noteFailure(path, error);
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#members.values()].map(({ file }) => file.close()));
-    this.#members.clear();
-    this.#byPath.clear();
+    await Promise.all([...this.members.values()].map(({ file }) => file.close()));
+    this.members.clear();
+    this.byPath.clear();
+    this.#ready.clear();
   }
 
-  async #updateFile(
-    { path, status }: FoundFile,
-    readFrom: ReadFrom,
-    failedPaths: Set<string>,
-  ): Promise<Member | undefined> {
-    const known = this.#members.get(status.key);
-    if (known !== undefined) {
-      known.file.observe(path, status);
-      known.unseenSinceMs = undefined;
-      if (this.#failedPaths.has(path)) {
-        failedPaths.add(path);
-        known.file.hasMore = true;
-      }
-      return known;
-    }
+  /** Looks at a path now; returns the member that came by it. */
+  #lookAt(path: string): Member[] {
+    let status: FileStatus;
     try {
-      const isKnown = (key: string): boolean => this.#members.has(key);
-      const file = await FollowedFile.open(path, readFrom, this.#options, isKnown);
-      if (file === undefined) return undefined;
-      const member = { file, predecessor: undefined, unseenSinceMs: undefined };
-      this.#members.set(file.key, member);
-      return member;
+      const stats = statSync(path, { bigint: true });
+      if (!stats.isFile()) return [];
+      status = toFileStatus(stats);
+    } catch (thrown) {
+      const error = thrown as NodeJS.ErrnoException;
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') this.#leavePath(path);
+      else this.noteFailure(path, error);
+      return [];
+    }
+    const before = this.byPath.get(path);
+    const known = this.members.get(status.key);
+    if (known !== undefined) {
+      if (before !== known) {
+        if (before !== undefined) this.#leavePath(path);
+        this.#joinPath(known, path);
+      }
+      known.file.observe(status);
+      if (known.file.hasMore || this.problems.has(path)) this.#noticeChange(known);
+      return [];
+    }
+    const file = new FollowedFile(path, status, this.#options);
+    const member: Member = {
+      file,
+      paths: new Set(),
+      predecessor: undefined,
+      unseenSinceMs: undefined,
+      original: undefined,
+    };
+    if (before !== undefined) {
+      this.#leavePath(path);
+      member.predecessor = before;
+      this.wake(before);
+    }
+    this.members.set(file.key, member);
+    this.#options.figures.files.set(this.members.size);
+    this.#joinPath(member, path);
+    this.#undecided.add(member);
+    return [member];
+  }
+
+  #noticeChange(member: Member): void {
+    if (member.file.generation === undefined) this.#undecided.add(member);
+    else this.#ready.add(member);
+    const error = member.file.failure;
+    if (error !== undefined) member.file.hasMore = true;
+  }
+
+  #joinPath(member: Member, path: string): void {
+    member.paths.add(path);
+    member.unseenSinceMs = undefined;
+    this.#unseen.delete(member);
+    this.openFiles.unpin(member.file);
+    this.byPath.set(path, member);
+    if (!member.paths.has(member.file.path)) member.file.path = path;
+  }
+
+  #leavePath(path: string): void {
+    const member = this.byPath.get(path);
+    if (member === undefined) return;
+    this.byPath.delete(path);
+    this.problems.delete(path);
+    member.paths.delete(path);
+    const [other] = member.paths;
+    if (other !== undefined) {
+      if (member.file.path === path) member.file.path = other;
+      return;
+    }
+    member.unseenSinceMs ??= performance.now();
+    this.#unseen.add(member);
+    this.openFiles.pin(member.file);
+    // No look at a path shows any more whether it grows.
+    this.wake(member);
+  }
+
+  #remove(member: Member): void {
+    this.members.delete(member.file.key);
+    this.#options.figures.files.set(this.members.size);
+    this.#ready.delete(member);
+    this.#undecided.delete(member);
+    this.#unseen.delete(member);
+    for (const path of member.paths) this.byPath.delete(path);
+    for (const other of this.members.values()) {
+      if (other.original === member) {
+        other.original = undefined;
+        if (other.file.generation === undefined) this.#undecided.add(other);
+      }
+    }
+  }
+
+  /** Finds the generation of a file that has none. */
+  async #identify(member: Member, readFrom: ReadFrom, isRunning: boolean): Promise<void> {
+    const { file } = member;
+    if (file.generation !== undefined) return;
+    if (await this.identification.adopt(file)) {
+      this.#ready.add(member);
+      return;
+    }
+    for (const original of this.#originals(member, isRunning)) {
+      // An empty file beside one of which it may become a copy belongs to nobody yet.
+      const mayBecomeCopy = file.status.size === 0 && original.file.status.size > 0;
+      if (!mayBecomeCopy && !(await this.#isCopy(file, original.file))) continue;
+      member.original = original;
+      file.hasMore = false;
+      return;
+    }
+    member.original = undefined;
+    await this.identification.begin(file, readFrom);
+    this.#ready.add(member);
+  }
+
+  /** The members that a file may be a copy of. */
+  *#originals(member: Member, isRunning: boolean): Generator<Member> {
+    const { path } = member.file;
+    const [directory, name] = [dirname(path), basename(path)];
+    for (const before of namesBeforeRotation(name)) {
+      const original = this.byPath.get(join(directory, before));
+      if (original !== undefined && original.file.generation !== undefined) yield original;
+    }
+    if (!isRunning || member.file.status.size === 0) return;
+    for (const other of this.members.values()) {
+      const isElsewhere =
+        basename(other.file.path) === name && dirname(other.file.path) !== directory;
+      if (isElsewhere && other.file.generation !== undefined) yield other;
+    }
+  }
+
+  async #isCopy(file: FollowedFile, original: FollowedFile): Promise<boolean> {
+    try {
+      return await this.identification.isCopy(file, original);
+    } catch {
+      // Whichever cannot be read, what follows finds out and says so.
+      return false;
+    } finally {
+      this.openFiles.touch(original);
+    }
+  }
+
+  /** Looks for a file that has the contents of a generation that lost its own; forgets it when there is none. */
+  async #place(generation: Generation): Promise<Member | undefined> {
+    const copy = (await this.#placeInCopy(generation)) ?? (await this.#search(generation));
+    if (copy === undefined) await generation.forget();
+    return copy;
+  }
+
+  /** As `place`, among the members that are not read. */
+  async #placeInCopy(generation: Generation): Promise<Member | undefined> {
+    for (const member of this.members.values()) {
+      const { file, original } = member;
+      if (file.generation !== undefined || original === undefined) continue;
+      const isOfIt =
+        original.file.generation === generation ||
+        original.file.generation === undefined ||
+        original.paths.has(generation.path) ||
+        original.file.path === generation.path;
+      if (!isOfIt) continue;
+      const continues = await this.identification.continues(generation, file).catch(() => false);
+      if (continues) {
+        member.original = undefined;
+        file.assign(generation);
+        await generation.save();
+        this.#ready.add(member);
+        return member;
+      }
+      if (file.status.size > 0 && file.opened?.plain !== undefined) {
+        member.original = undefined;
+        await this.identification.beginAtEnd(file);
+        this.#ready.add(member);
+      }
+    }
+    return undefined;
+  }
+
+  async #search(generation: Generation): Promise<Member | undefined> {
+    const isKnown = (key: string): boolean => this.members.has(key);
+    const file = await this.identification.search(generation, isKnown);
+    if (file === undefined) return undefined;
+    const member: Member = {
+      file,
+      paths: new Set(),
+      predecessor: undefined,
+      unseenSinceMs: performance.now(),
+      original: undefined,
+    };
+    this.members.set(file.key, member);
+    this.#unseen.add(member);
+    this.openFiles.pin(file);
+    this.openFiles.touch(file);
+    this.wake(member);
+    return member;
+  }
+
+  /** Whether a file has an inode that was read before, with other contents. */
+  #hasOtherContents({ file }: Member): boolean {
+    return this.identification.orphans.values().some(({ key }) => key === file.key);
+  }
+
+  #isDone(member: Member): boolean {
+    return (
+      !this.members.has(member.file.key) || (!member.file.hasMore && !this.#undecided.has(member))
+    );
+  }
+
+  async #forEach(
+    members: readonly Member[],
+    run: (member: Member) => Promise<void>,
+  ): Promise<void> {
+    for (let start = 0; start < members.length; start += openingCountMax) {
+      const some = members.slice(start, start + openingCountMax);
+      await Promise.all(some.map((member) => this.#attempt(member, () => run(member))));
+      await this.openFiles.trim();
+    }
+  }
+
+  async #attempt(member: Member, run: () => Promise<void>): Promise<void> {
+    try {
+      await run();
     } catch (error) {
-      this.#logFailure(path, error as NodeJS.ErrnoException, failedPaths);
-      return undefined;
+      this.noteFailure(member.file.path, error as NodeJS.ErrnoException);
+      member.file.failure = error as NodeJS.ErrnoException;
+      if (this.members.has(member.file.key)) this.#undecided.add(member);
     }
+    this.openFiles.touch(member.file);
+    await this.openFiles.trim();
   }
 
-  /** Whether a member is read only after another one; two files that swapped names must not wait for each other. */
-  #waitsFor(member: Member, other: Member): boolean {
-    for (let next: Member | undefined = member; next?.predecessor !== undefined; ) {
-      if (next.predecessor === other.file) return true;
-      next = this.#members.get(next.predecessor.key);
-    }
-    return false;
+  #logRestart(file: FollowedFile, reason: 'truncated' | 'replaced'): void {
+    this.#options.log.warn(
+      reason === 'truncated'
+        ? 'A file is shorter than what was read of it; reading it from its beginning.'
+        : 'A file has other contents than what was read of it; reading it from its beginning.',
+      { file: file.path },
+    );
   }
 
-  #markUnseen(seen: ReadonlySet<Member>, problemPaths: readonly string[]): void {
-    for (const member of this.#members.values()) {
-      if (seen.has(member)) continue;
-      // A directory that cannot be listed for a moment does not mean that its files are gone.
-      const { path } = member.file;
-      if (problemPaths.some((problem) => path === problem || path.startsWith(`${problem}/`)))
-        continue;
-      member.unseenSinceMs ??= performance.now();
-      // No look at a path shows any more whether it grows.
-      member.file.hasMore = true;
-    }
-  }
-
-  #logFailure(path: string, error: NodeJS.ErrnoException, failedPaths: Set<string>): void {
-    const isKnown = this.#failedPaths.has(path);
-    failedPaths.add(path);
-    // What is gone between two looks is no failure.
-    if (isKnown || error.code === 'ENOENT') return;
-    this.#options.log.error('A file could not be read; it is tried again.', {
-      file: path,
-      error: error.message,
-    });
+  #logLost(file: FollowedFile, byteCount: number): void {
+    this.#options.figures.lostBytes.add(byteCount);
+    this.#options.log.error(
+      'Bytes of a file were gone before they were read, and no copy was found.',
+      {
+        file: file.path,
+        bytes: byteCount,
+      },
+    );
   }
 }
