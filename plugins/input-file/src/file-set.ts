@@ -7,7 +7,7 @@ import type { Generation } from './generation.js';
 import { Identification } from './identification.js';
 import { OpenFiles } from './open-files.js';
 import type { PathProblem } from './path-finder.js';
-import { namesBeforeRotation } from './rotated-names.js';
+import { areRotationsOfOne, namesBeforeRotation } from './rotated-names.js';
 
 /** How many files are opened together at the start: enough to keep Node's four disk threads busy. */
 const openingCountMax = 16;
@@ -207,7 +207,7 @@ export class FileSet {
     if (isKnown || error.code === 'ENOENT') return;
     if (error.code === 'ERR_GZIP_INCOMPLETE') {
       const sentence = 'A packed file is not whole; it is read on when it has grown.';
-      this.#options.log.warn(sentence, { file: path });
+      this.#options.log.info(sentence, { file: path });
     } else if (error.code === 'ERR_GZIP_DAMAGED') {
       const sentence = 'A packed file is damaged; what is behind the damage is not read.';
       this.#options.log.error(sentence, { file: path, error: error.message });
@@ -305,6 +305,9 @@ export class FileSet {
     this.openFiles.pin(member.file);
     // No look at a path shows any more whether it grows.
     this.wake(member);
+    for (const other of this.members.values()) {
+      if (other.original === member) this.#undecided.add(other);
+    }
   }
 
   #remove(member: Member): void {
@@ -325,10 +328,13 @@ export class FileSet {
   /** Finds the generation of a file that has none. */
   async #identify(member: Member, readFrom: ReadFrom, isRunning: boolean): Promise<void> {
     const { file } = member;
-    if (file.generation !== undefined) return;
+    if (file.generation !== undefined || !this.members.has(file.key)) return;
     if (await this.identification.adopt(file)) {
       this.#ready.add(member);
       return;
+    }
+    for (const unseen of this.#unseen) {
+      if (await this.#takeOver(member, unseen)) return;
     }
     for (const original of this.#originals(member, isRunning)) {
       // An empty file beside one of which it may become a copy belongs to nobody yet.
@@ -341,6 +347,25 @@ export class FileSet {
     member.original = undefined;
     await this.identification.begin(file, readFrom);
     this.#ready.add(member);
+  }
+
+  /**
+   * A file that has all of one that no path leads to any more goes on with its generation: it was moved, packed, or
+   * written anew with more in it. What a program may still write to the old one is a generation of its own.
+   */
+  async #takeOver(member: Member, unseen: Member): Promise<boolean> {
+    const { file } = member;
+    const { generation } = unseen.file;
+    const isRelated = areRotationsOfOne(basename(file.path), basename(unseen.file.path));
+    if (unseen === member || generation === undefined || !isRelated) return false;
+    if (!(await this.identification.hasAllOf(file, unseen.file))) return false;
+    file.assign(generation);
+    await generation.save();
+    await this.identification.beginAtEnd(unseen.file);
+    member.original = undefined;
+    if (member.predecessor === unseen) member.predecessor = undefined;
+    this.wake(member);
+    return true;
   }
 
   /** The members that a file may be a copy of. */

@@ -139,6 +139,19 @@ export class Identification {
     return end.equals(source.plain.readAgain(size - from, from));
   }
 
+  /** Whether a file begins with all that another one has. */
+  async hasAllOf(file: FollowedFile, original: FollowedFile): Promise<boolean> {
+    const [whole, part] = [await file.open(), await original.open()];
+    if (part.plain === undefined) return false;
+    const { size } = await part.plain.status();
+    const head = part.readHead();
+    if (size === 0 || !head.equals(whole.readHead().subarray(0, head.length))) return false;
+    const from = Math.max(0, size - comparedBytes);
+    const end = Buffer.alloc(size - from);
+    const byteCount = await whole.source.read(end, from);
+    return byteCount === end.length && end.equals(part.plain.readAgain(end.length, from));
+  }
+
   /** Whether a file has the contents of a generation, as far as they were read. */
   async continues(generation: Generation, file: FollowedFile): Promise<boolean> {
     return this.#continues(generation, await file.open());
@@ -209,7 +222,12 @@ export class Identification {
   }
 }
 
+/**
+ * A few bytes in common can be chance: many programs begin each log with the same line. They are proof only for a
+ * copy or a rotated file beside the place where the generation was a moment ago.
+ */
 function isLikely(orphan: Generation, path: string): boolean {
-  if (areRotationsOfOne(basename(orphan.path), basename(path))) return true;
-  return orphan.evidence('read').offset >= unrelatedEvidenceBytes;
+  if (orphan.evidence('read').offset >= unrelatedEvidenceBytes) return true;
+  if (orphan.lostMs !== undefined || orphan.path === path) return false;
+  return areRotationsOfOne(basename(orphan.path), basename(path));
 }
