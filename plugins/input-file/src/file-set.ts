@@ -7,10 +7,13 @@ import type { Generation } from './generation.js';
 import { Identification } from './identification.js';
 import { OpenFiles } from './open-files.js';
 import type { PathProblem } from './path-finder.js';
-import { areRotationsOfOne, namesBeforeRotation } from './rotated-names.js';
+import { areRotationsOfOne, namesBeforeRotation, rotationStem } from './rotated-names.js';
 
 /** How many files are opened together at the start: enough to keep Node's four disk threads busy. */
 const openingCountMax = 16;
+
+/** How many files whose names a rotation may have made of one are compared with a new one. */
+const relativeCountMax = 16;
 
 /** A followed file, and how it stands to its paths. */
 export interface Member {
@@ -22,6 +25,10 @@ export interface Member {
   unseenSinceMs: number | undefined;
   /** The file that it is a copy of, or may become one of, while it is not read. */
   original: Member | undefined;
+  /** How many bytes of it were seen to be a copy. */
+  copiedBytes: number;
+  /** Of the path that it had first: the directory, and the name without numbers. */
+  stem: string;
 }
 
 /**
@@ -41,6 +48,8 @@ export class FileSet {
   /** Members that are not read, and are to be looked at again. */
   readonly #undecided = new Set<Member>();
   readonly #unseen = new Set<Member>();
+  /** By the directory and the name without numbers. */
+  readonly #byStem = new Map<string, Set<Member>>();
 
   constructor(options: FollowedFileOptions, leaveAfterMs: number) {
     this.#options = options;
@@ -260,14 +269,15 @@ export class FileSet {
       predecessor: undefined,
       unseenSinceMs: undefined,
       original: undefined,
+      copiedBytes: 0,
+      stem: '',
     };
     if (before !== undefined) {
       this.#leavePath(path);
       member.predecessor = before;
       this.wake(before);
     }
-    this.members.set(file.key, member);
-    this.#options.figures.files.set(this.members.size);
+    this.#add(member);
     this.#joinPath(member, path);
     this.#undecided.add(member);
     return [member];
@@ -310,9 +320,20 @@ export class FileSet {
     }
   }
 
+  #add(member: Member): void {
+    const { file } = member;
+    this.members.set(file.key, member);
+    this.#options.figures.files.set(this.members.size);
+    member.stem = stemOf(file.path);
+    const relatives = this.#byStem.get(member.stem) ?? new Set();
+    this.#byStem.set(member.stem, relatives.add(member));
+  }
+
   #remove(member: Member): void {
     this.members.delete(member.file.key);
     this.#options.figures.files.set(this.members.size);
+    this.#byStem.get(member.stem)?.delete(member);
+    if (this.#byStem.get(member.stem)?.size === 0) this.#byStem.delete(member.stem);
     this.#ready.delete(member);
     this.#undecided.delete(member);
     this.#unseen.delete(member);
@@ -339,10 +360,15 @@ export class FileSet {
     for (const original of this.#originals(member, isRunning)) {
       // An empty file beside one of which it may become a copy belongs to nobody yet.
       const mayBecomeCopy = file.status.size === 0 && original.file.status.size > 0;
-      if (!mayBecomeCopy && !(await this.#isCopy(file, original.file))) continue;
       member.original = original;
       file.hasMore = false;
-      return;
+      if (mayBecomeCopy) return;
+      member.copiedBytes = await this.#copiedBytes(file, original.file);
+      if (member.copiedBytes > 0) return;
+      // The copy may be seen before the truncation of what it was made of.
+      const change = await this.#changeOf(original.file);
+      if (change !== undefined) await this.restart(original, change);
+      if (member.file.generation !== undefined) return;
     }
     member.original = undefined;
     await this.identification.begin(file, readFrom);
@@ -358,10 +384,11 @@ export class FileSet {
     const { generation } = unseen.file;
     const isRelated = areRotationsOfOne(basename(file.path), basename(unseen.file.path));
     if (unseen === member || generation === undefined || !isRelated) return false;
-    if (!(await this.identification.hasAllOf(file, unseen.file))) return false;
+    const size = await this.identification.sizeWithin(file, unseen.file);
+    if (size === undefined) return false;
     file.assign(generation);
     await generation.save();
-    await this.identification.beginAtEnd(unseen.file);
+    await this.identification.beginAt(unseen.file, size);
     member.original = undefined;
     if (member.predecessor === unseen) member.predecessor = undefined;
     this.wake(member);
@@ -372,9 +399,13 @@ export class FileSet {
   *#originals(member: Member, isRunning: boolean): Generator<Member> {
     const { path } = member.file;
     const [directory, name] = [dirname(path), basename(path)];
-    for (const before of namesBeforeRotation(name)) {
-      const original = this.byPath.get(join(directory, before));
-      if (original !== undefined && original.file.generation !== undefined) yield original;
+    const originals = new Set<Member | undefined>(
+      namesBeforeRotation(name).map((before) => this.byPath.get(join(directory, before))),
+    );
+    const relatives = [...(this.#byStem.get(stemOf(path)) ?? [])];
+    for (const relative of relatives.slice(-relativeCountMax)) originals.add(relative);
+    for (const original of originals) {
+      if (original !== member && original?.file.generation !== undefined) yield original;
     }
     if (!isRunning || member.file.status.size === 0) return;
     for (const other of this.members.values()) {
@@ -384,12 +415,24 @@ export class FileSet {
     }
   }
 
-  async #isCopy(file: FollowedFile, original: FollowedFile): Promise<boolean> {
+  /** What became of the contents of a file since they were read. */
+  async #changeOf(file: FollowedFile): Promise<'truncated' | 'replaced' | undefined> {
     try {
-      return await this.identification.isCopy(file, original);
+      return await this.identification.changeOf(file);
+    } catch {
+      // Its own turn of reading finds out, and says so.
+      return undefined;
+    } finally {
+      this.openFiles.touch(file);
+    }
+  }
+
+  async #copiedBytes(file: FollowedFile, original: FollowedFile): Promise<number> {
+    try {
+      return await this.identification.copiedBytes(file, original);
     } catch {
       // Whichever cannot be read, what follows finds out and says so.
-      return false;
+      return 0;
     } finally {
       this.openFiles.touch(original);
     }
@@ -421,11 +464,12 @@ export class FileSet {
         this.#ready.add(member);
         return member;
       }
-      if (file.status.size > 0 && file.opened?.plain !== undefined) {
-        member.original = undefined;
-        await this.identification.beginAtEnd(file);
+      // More was read of the original than the copy has: what it has was read.
+      if (member.copiedBytes > 0 && member.copiedBytes < generation.readOffset) {
+        await this.identification.beginAt(file, member.copiedBytes);
         this.#ready.add(member);
-      }
+      } else this.#undecided.add(member);
+      member.original = undefined;
     }
     return undefined;
   }
@@ -440,8 +484,10 @@ export class FileSet {
       predecessor: undefined,
       unseenSinceMs: performance.now(),
       original: undefined,
+      copiedBytes: 0,
+      stem: '',
     };
-    this.members.set(file.key, member);
+    this.#add(member);
     this.#unseen.add(member);
     this.openFiles.pin(file);
     this.openFiles.touch(file);
@@ -502,4 +548,8 @@ export class FileSet {
       },
     );
   }
+}
+
+function stemOf(path: string): string {
+  return join(dirname(path), rotationStem(basename(path)));
 }

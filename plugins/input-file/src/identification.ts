@@ -115,41 +115,54 @@ export class Identification {
     await generation.save();
   }
 
-  /** The contents of a copy were read already, and more than it has: it is read on from its end. */
-  async beginAtEnd(file: FollowedFile): Promise<void> {
+  /** What a file has before an offset was read elsewhere: it is read on from there. */
+  async beginAt(file: FollowedFile, offset: number): Promise<void> {
     const { book, log } = this.#options;
     const { head, status } = await file.open();
     const { path } = file;
-    const generation = Generation.begin({ path, status, head }, status.size, book, log);
+    const generation = Generation.begin({ path, status, head }, offset, book, log);
     file.assign(generation);
     await generation.save();
   }
 
-  /** Whether a file has at most what another one has: a copy that was made before a truncation, or that is being made. */
-  async isCopy(file: FollowedFile, original: FollowedFile): Promise<boolean> {
+  /**
+   * How many bytes a file has, when another one begins with all of them: a copy that was made before a truncation, or
+   * that is being made; else 0.
+   */
+  async copiedBytes(file: FollowedFile, original: FollowedFile): Promise<number> {
     const [copy, source] = [await file.open(), await original.open()];
     const [head, sourceHead] = [copy.readHead(), source.readHead()];
-    if (head.length === 0 || head.length > sourceHead.length) return false;
-    if (!head.equals(sourceHead.subarray(0, head.length))) return false;
-    if (copy.plain === undefined || source.plain === undefined) return true;
+    if (head.length === 0 || head.length > sourceHead.length) return 0;
+    if (!head.equals(sourceHead.subarray(0, head.length))) return 0;
+    if (copy.plain === undefined || source.plain === undefined) return head.length;
     const { size } = await copy.plain.status();
-    if (size > (await source.plain.status()).size) return false;
+    if (size > (await source.plain.status()).size) return 0;
     const from = Math.max(0, size - comparedBytes);
     const end = copy.plain.readAgain(size - from, from);
-    return end.equals(source.plain.readAgain(size - from, from));
+    return end.equals(source.plain.readAgain(size - from, from)) ? size : 0;
   }
 
-  /** Whether a file begins with all that another one has. */
-  async hasAllOf(file: FollowedFile, original: FollowedFile): Promise<boolean> {
+  /** Whether a file has other contents than those of its generation, and which. */
+  async changeOf(file: FollowedFile): Promise<'truncated' | 'replaced' | undefined> {
+    const evidence = file.generation?.evidence('read');
+    const opened = await file.open();
+    if (evidence === undefined || opened.plain === undefined) return undefined;
+    const verdict = decideIdentity(evidence, await opened.lookFor(evidence));
+    return verdict === 'truncated' || verdict === 'replaced' ? verdict : undefined;
+  }
+
+  /** How many bytes another file has, when a file begins with all of them; else `undefined`. */
+  async sizeWithin(file: FollowedFile, original: FollowedFile): Promise<number | undefined> {
     const [whole, part] = [await file.open(), await original.open()];
-    if (part.plain === undefined) return false;
+    if (part.plain === undefined) return undefined;
     const { size } = await part.plain.status();
     const head = part.readHead();
-    if (size === 0 || !head.equals(whole.readHead().subarray(0, head.length))) return false;
+    if (size === 0 || !head.equals(whole.readHead().subarray(0, head.length))) return undefined;
     const from = Math.max(0, size - comparedBytes);
     const end = Buffer.alloc(size - from);
     const byteCount = await whole.source.read(end, from);
-    return byteCount === end.length && end.equals(part.plain.readAgain(end.length, from));
+    const isThere = byteCount === end.length && end.equals(part.plain.readAgain(end.length, from));
+    return isThere ? size : undefined;
   }
 
   /** Whether a file has the contents of a generation, as far as they were read. */

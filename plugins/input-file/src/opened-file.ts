@@ -60,9 +60,9 @@ export class OpenedFile {
     const buffer = Buffer.alloc(byteCount);
     const found = await this.source.read(buffer, evidence.offset - byteCount);
     const isLongEnough = found === byteCount;
-    const size = this.plain === undefined && isLongEnough ? evidence.offset : this.status.size;
     const tail = buffer.subarray(byteCount - evidence.marker.bytes, found);
-    if (this.plain === undefined && !isLongEnough) return { key, born, size: 0, head, tail };
+    const knownSize = isLongEnough ? evidence.offset : 0;
+    const size = this.plain === undefined ? knownSize : (await this.plain.status()).size;
     return { key, born, size, head, tail };
   }
 }

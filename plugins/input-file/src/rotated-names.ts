@@ -19,12 +19,13 @@ export function namesBeforeRotation(name: string): string[] {
 export function areRotationsOfOne(left: string, right: string): boolean {
   return (
     left === right ||
-    withoutNumbers(left) === withoutNumbers(right) ||
+    rotationStem(left) === rotationStem(right) ||
     namesBeforeRotation(left).includes(right) ||
     namesBeforeRotation(right).includes(left)
   );
 }
 
-function withoutNumbers(name: string): string {
+/** A name without what rotations put into names: numbers, dates, and the ending of packed files. */
+export function rotationStem(name: string): string {
   return name.replace(/\.gz$/, '').replaceAll(/[.\-_]\d[\dT]*(?=[.\-_]|$)/g, '');
 }

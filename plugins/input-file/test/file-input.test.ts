@@ -163,7 +163,7 @@ t.test('once', async (t) => {
     const error = await next().catch((thrown: unknown) => thrown);
     t.equal(pluginErrorKind(error), 'operator');
     t.match(error, { message: /^1 of the files could not be read: .*b\.log\.gz \(incorrect data check/ });
-    t.match(log.entries, [{ level: 'error', sentence: 'A file could not be read.' }]);
+    t.ok(log.entries.some(({ sentence }) => sentence === 'A file could not be read.'));
     await input.close();
   });
 
