@@ -171,7 +171,6 @@ export class FileSet {
     old.lostMs = Date.now();
     await old.save();
     file.generation = undefined;
-    await file.close();
     await this.identification.begin(file, 'beginning');
     const copy = await this.#place(old);
     if (copy !== undefined && copy !== member) member.predecessor = copy;
@@ -360,15 +359,14 @@ export class FileSet {
     for (const original of this.#originals(member, isRunning)) {
       // An empty file beside one of which it may become a copy belongs to nobody yet.
       const mayBecomeCopy = file.status.size === 0 && original.file.status.size > 0;
+      // Its contents may be others by now, and this file the copy of those before.
+      await this.#refresh(original);
+      if (file.generation !== undefined) return;
+      member.copiedBytes = mayBecomeCopy ? 0 : await this.#copiedBytes(file, original.file);
+      if (!mayBecomeCopy && member.copiedBytes === 0) continue;
       member.original = original;
       file.hasMore = false;
-      if (mayBecomeCopy) return;
-      member.copiedBytes = await this.#copiedBytes(file, original.file);
-      if (member.copiedBytes > 0) return;
-      // The copy may be seen before the truncation of what it was made of.
-      const change = await this.#changeOf(original.file);
-      if (change !== undefined) await this.restart(original, change);
-      if (member.file.generation !== undefined) return;
+      return;
     }
     member.original = undefined;
     await this.identification.begin(file, readFrom);
@@ -381,9 +379,12 @@ export class FileSet {
    */
   async #takeOver(member: Member, unseen: Member): Promise<boolean> {
     const { file } = member;
-    const { generation } = unseen.file;
     const isRelated = areRotationsOfOne(basename(file.path), basename(unseen.file.path));
-    if (unseen === member || generation === undefined || !isRelated) return false;
+    if (unseen === member || !isRelated) return false;
+    await this.#refresh(unseen);
+    if (file.generation !== undefined) return true;
+    const { generation } = unseen.file;
+    if (generation === undefined) return false;
     const size = await this.identification.sizeWithin(file, unseen.file);
     if (size === undefined) return false;
     file.assign(generation);
@@ -415,15 +416,15 @@ export class FileSet {
     }
   }
 
-  /** What became of the contents of a file since they were read. */
-  async #changeOf(file: FollowedFile): Promise<'truncated' | 'replaced' | undefined> {
+  /** Finds out whether the contents of a file were replaced since they were read. */
+  async #refresh(member: Member): Promise<void> {
     try {
-      return await this.identification.changeOf(file);
+      const change = await this.identification.changeOf(member.file);
+      if (change !== undefined) await this.restart(member, change);
     } catch {
       // Its own turn of reading finds out, and says so.
-      return undefined;
     } finally {
-      this.openFiles.touch(file);
+      this.openFiles.touch(member.file);
     }
   }
 
@@ -448,14 +449,9 @@ export class FileSet {
   /** As `place`, among the members that are not read. */
   async #placeInCopy(generation: Generation): Promise<Member | undefined> {
     for (const member of this.members.values()) {
-      const { file, original } = member;
-      if (file.generation !== undefined || original === undefined) continue;
-      const isOfIt =
-        original.file.generation === generation ||
-        original.file.generation === undefined ||
-        original.paths.has(generation.path) ||
-        original.file.path === generation.path;
-      if (!isOfIt) continue;
+      const { file } = member;
+      const isRelated = areRotationsOfOne(basename(file.path), basename(generation.path));
+      if (file.generation !== undefined || !isRelated) continue;
       const continues = await this.identification.continues(generation, file).catch(() => false);
       if (continues) {
         member.original = undefined;

@@ -159,14 +159,15 @@ export class FollowedFile {
   async repeatBatch(range: BatchRange): Promise<InputBatch | undefined> {
     const { generation } = this;
     if (generation === undefined) return undefined;
-    const { source, head } = await this.open();
+    const opened = await this.open();
+    const { source } = opened;
     const { from, to, marker, isCut } = range;
     const tail = Buffer.alloc(marker.bytes);
     const isThere =
       (await source.read(tail, to - marker.bytes)) === marker.bytes &&
       isFingerprintOf(marker, tail);
     if (!isThere) return undefined;
-    const framing = createFraming(range.framing, this.#options.batchBytesMax, head);
+    const framing = createFraming(range.framing, this.#options.batchBytesMax, opened.readHead());
     const limit = range.framing.messageBytesMax;
     const buffer = Buffer.allocUnsafeSlow((isCut ? Math.min(to - from, limit) : to - from) + 1);
     const byteCount = await source.read(buffer.subarray(0, buffer.length - 1), from);

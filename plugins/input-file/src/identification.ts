@@ -17,6 +17,9 @@ const lostKeptMs = 7 * 24 * 3_600_000;
 /** How many names of a directory are looked at in search of one file. */
 const searchedCountMax = 1000;
 
+/** How often a search is made again when files got other names meanwhile. */
+const searchCountMax = 5;
+
 /** From how many bytes in common on a file of any name counts as another one moved. */
 const unrelatedEvidenceBytes = 256;
 
@@ -81,7 +84,7 @@ export class Identification {
   /** Gives a file the orphan whose contents it has; tells whether there is one. */
   async adopt(file: FollowedFile): Promise<boolean> {
     const opened = await file.open();
-    for (const orphan of this.orphans.withHead(opened.head)) {
+    for (const orphan of this.orphans.withHead(opened.readHead())) {
       if (!isLikely(orphan, file.path) || !(await this.#continues(orphan, opened))) continue;
       this.orphans.delete(orphan);
       file.assign(orphan);
@@ -97,7 +100,7 @@ export class Identification {
     const opened = await file.open();
     let offset = 0;
     if (readFrom === 'end' && opened.plain !== undefined) {
-      const { sourceBytesMax } = createFraming(framing, batchBytesMax, opened.head);
+      const { sourceBytesMax } = createFraming(framing, batchBytesMax, opened.readHead());
       const unitBytes = framing.encoding.startsWith('utf-16') ? 2 : 1;
       // A line that is being written is read whole, once it is finished.
       const { size } = opened.status;
@@ -118,8 +121,8 @@ export class Identification {
   /** What a file has before an offset was read elsewhere: it is read on from there. */
   async beginAt(file: FollowedFile, offset: number): Promise<void> {
     const { book, log } = this.#options;
-    const { head, status } = await file.open();
-    const { path } = file;
+    const head = (await file.open()).readHead();
+    const { path, status } = file;
     const generation = Generation.begin({ path, status, head }, offset, book, log);
     file.assign(generation);
     await generation.save();
@@ -178,21 +181,26 @@ export class Identification {
     generation: Generation,
     isKnown: (key: string) => boolean,
   ): Promise<FollowedFile | undefined> {
-    const candidates = await this.#candidates(generation);
-    for (const { path, status } of candidates) {
-      if (isKnown(status.key)) continue;
-      const file = new FollowedFile(path, status, this.#options);
-      try {
-        if (await this.#continues(generation, await file.open())) {
-          this.orphans.delete(generation);
-          file.assign(generation);
-          await generation.save();
-          return file;
+    for (let count = 0; count < searchCountMax; count += 1) {
+      const { candidates, isComplete } = await this.#candidates(generation);
+      let hasMissed = !isComplete;
+      for (const { path, status } of candidates) {
+        if (isKnown(status.key)) continue;
+        const file = new FollowedFile(path, status, this.#options);
+        try {
+          if (await this.#continues(generation, await file.open())) {
+            this.orphans.delete(generation);
+            file.assign(generation);
+            await generation.save();
+            return file;
+          }
+        } catch {
+          // One that cannot be read is none; if a glob matches it too, that is logged there.
+          hasMissed = true;
         }
-      } catch {
-        // A candidate that cannot be read is none; if a glob matches it too, that is logged there.
+        await file.close();
       }
-      await file.close();
+      if (!hasMissed) break;
     }
     return undefined;
   }
@@ -210,7 +218,9 @@ export class Identification {
     return verdict === 'continued' || verdict === 'same';
   }
 
-  async #candidates(generation: Generation): Promise<Candidate[]> {
+  async #candidates(
+    generation: Generation,
+  ): Promise<{ candidates: Candidate[]; isComplete: boolean }> {
     const directory = dirname(generation.path);
     const name = basename(generation.path);
     const names = await readdir(directory).catch(() => []);
@@ -218,9 +228,11 @@ export class Identification {
     const related = names.filter((other) => areRotationsOfOne(other, name));
     const others = names.length > searchedCountMax ? [] : names;
     const candidates: Candidate[] = [];
+    let isComplete = true;
     for (const each of new Set([...related.slice(0, searchedCountMax), ...others])) {
       const path = join(directory, each);
       const stats = await stat(path, { bigint: true }).catch(() => undefined);
+      if (stats === undefined) isComplete = false;
       if (stats?.isFile() !== true) continue;
       const status = toFileStatus(stats);
       const isSame = status.key === generation.key;
@@ -231,7 +243,8 @@ export class Identification {
       status.key === generation.key
         ? BigInt(Number.MAX_SAFE_INTEGER) * 1_000_000n
         : status.modifiedNs;
-    return candidates.sort((left, right) => (rank(left) < rank(right) ? 1 : -1));
+    candidates.sort((left, right) => (rank(left) < rank(right) ? 1 : -1));
+    return { candidates, isComplete };
   }
 }
 

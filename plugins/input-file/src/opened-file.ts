@@ -12,14 +12,14 @@ export class OpenedFile {
   /** The source, unless it is packed. */
   readonly plain: PlainSource | undefined;
   readonly status: FileStatus;
-  /** The first bytes of the contents when it was opened, up to 1024. */
-  readonly head: Buffer;
+  /** The first bytes of the unpacked contents when it was opened, up to 1024. */
+  readonly #head: Buffer;
 
   private constructor(source: ByteSource, status: FileStatus, head: Buffer) {
     this.source = source;
     this.plain = source instanceof PlainSource ? source : undefined;
     this.status = status;
-    this.head = head;
+    this.#head = head;
   }
 
   /**
@@ -49,7 +49,7 @@ export class OpenedFile {
 
   /** The first bytes of the contents now, up to 1024. */
   readHead(): Buffer {
-    return this.plain?.readAgain(headBytesMax, 0) ?? this.head;
+    return this.plain?.readAgain(headBytesMax, 0) ?? this.#head;
   }
 
   /** What there is to be compared with this evidence. */

@@ -198,6 +198,7 @@ async function playHistory(seed: number, directory: string): Promise<string[]> {
     for (let count = 0; count < stepCount; count += 1) {
       const name = names[random(names.length)] as string;
       steps.push(name);
+      if (process.env['TRACE'] !== undefined) console.error(`step ${name}`);
       await actions[name]?.();
     }
     steps.push('the end');

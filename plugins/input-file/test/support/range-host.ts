@@ -1,4 +1,4 @@
-import type { Input, InputBatch, JsonValue, PluginState } from '@chukcha/plugin-api';
+import type { Input, InputBatch, JsonValue, PluginLog, PluginState } from '@chukcha/plugin-api';
 import { createMemoryState, createTestContext, soon } from '@chukcha/plugin-api/conformance';
 import { openInput, type RunOptions } from './file-run.js';
 
@@ -76,7 +76,7 @@ export class RangeHost {
 
   async start(): Promise<void> {
     const { state } = this.#memory;
-    const input = await openInput(this.#options, createTestContext({ state }));
+    const input = await openInput(this.#options, createTestContext({ state, ...(process.env['TRACE'] === undefined ? {} : { log: traceLog() }) }));
     this.#run = new Run(this, input, this.#memory, this.#random);
     await this.#run.replay();
     this.#run.begin();
@@ -117,6 +117,14 @@ export class RangeHost {
       await input.close();
     }
   }
+}
+
+/** A log that shows what happens, to look into a history that failed: `TRACE=1 SEED=...`. */
+function traceLog(): PluginLog {
+  const write = (sentence: string, fields = {}): void => {
+    console.error(performance.now().toFixed(0), sentence, JSON.stringify(fields));
+  };
+  return { debug: write, info: write, warn: write, error: write };
 }
 
 class Run {
@@ -207,6 +215,9 @@ class Run {
     const range = JSON.stringify(batch.range);
     if (Buffer.byteLength(range) > 4096) throw new Error(`A range of ${range.length} bytes.`);
     this.#memory.ranges.push(range);
+    if (process.env['TRACE'] !== undefined) {
+      console.error('batch', batch.origin?.source, range, batch.bytes.toString().slice(0, 20));
+    }
     this.#taken.push({ range, batch, isSent: false });
     this.#onChange();
   }
