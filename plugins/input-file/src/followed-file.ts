@@ -7,7 +7,7 @@ import type { FileStatus } from './file-status.js';
 import type { Ending, Framing } from './framing.js';
 import { createFraming, type FramingOptions, type LongLineAction } from './framing-options.js';
 import { type Generation, tailOf } from './generation.js';
-import { fingerprintOf, headBytesMax, isFingerprintOf, markerBytesMax } from './identity.js';
+import { decideIdentity, fingerprintOf, headBytesMax, isFingerprintOf, markerBytesMax } from './identity.js';
 import { lineNumberAt } from './line-number.js';
 import { cutLine, LongLine } from './long-line.js';
 import { OpenedFile } from './opened-file.js';
@@ -111,8 +111,13 @@ export class FollowedFile {
     const { source } = await this.open();
     const stop = generation.skipGiven();
     const from = generation.readOffset;
-    const tail = generation.tail ?? (await this.#readTail(from));
-    generation.tail = tail;
+    let { tail } = generation;
+    if (tail === undefined) {
+      const verdict = await this.#checkAnew(generation);
+      if (verdict !== undefined) return verdict;
+      tail = await this.#readTail(from);
+      generation.tail = tail;
+    }
     const framing = await this.#framingOf(generation);
     if (this.#longLine !== undefined) return this.#readLongLine(loan, generation, stop, isFinal);
 
@@ -294,6 +299,15 @@ export class FollowedFile {
     }
     if (!isAtEnd && generation.head.bytes === headBytesMax) return undefined;
     return this.#checkHead(generation);
+  }
+
+  /** Before the first read behind a place that was not reached by reading: whether it is still the same file. */
+  async #checkAnew(generation: Generation): Promise<ReadOutcome | undefined> {
+    const opened = await this.open();
+    if (opened.plain === undefined) return undefined;
+    const evidence = generation.evidence('read');
+    const verdict = decideIdentity(evidence, await opened.lookFor(evidence));
+    return verdict === 'truncated' || verdict === 'replaced' ? { kind: verdict } : undefined;
   }
 
   async #checkHead(generation: Generation): Promise<ReadOutcome | undefined> {

@@ -44,6 +44,8 @@ export class Generation {
   readGiven: number;
   /** The up to 64 bytes before `readOffset`; `undefined` when they have to be looked up. */
   tail: Buffer | undefined;
+  /** What they have to be, when they have to be looked up and that is known. */
+  marker: Fingerprint;
   /** Since when no file has the contents, in ms since 1970. */
   lostMs: number | undefined;
   modifiedMs: number;
@@ -64,6 +66,7 @@ export class Generation {
     this.ledger = new AckLedger({ offset, given, marker }, islands);
     this.readOffset = offset;
     this.readGiven = given;
+    this.marker = marker;
     this.lostMs = checkpoint.lostMs;
     this.modifiedMs = checkpoint.modifiedMs;
     this.#given = [...this.ledger.islands];
@@ -97,7 +100,7 @@ export class Generation {
       const { offset, marker } = this.ledger.lowWater;
       return { key, born, head, offset, marker };
     }
-    const marker = this.tail === undefined ? nothing : fingerprintOf(this.tail);
+    const marker = this.tail === undefined ? this.marker : fingerprintOf(this.tail);
     return { key, born, head, offset: this.readOffset, marker };
   }
 
@@ -171,6 +174,7 @@ export class Generation {
     this.readOffset = end.offset;
     this.readGiven = end.given;
     this.tail = tail;
+    this.marker = end.marker;
   }
 
   #createBatch(parts: BatchParts, end: Mark): InputBatch {

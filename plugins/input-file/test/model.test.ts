@@ -138,7 +138,8 @@ class Writer {
 async function playHistory(seed: number, directory: string): Promise<string[]> {
   const random = createRandom(seed);
   const writer = new Writer(directory, random);
-  const options = { paths: [`${directory}/app.log*`], blockBytes: 400 + random(800) };
+  const paths = [`${directory}/app.log*`];
+  const options = { paths, blockBytes: 400 + random(800), pollIntervalMs: 40 };
   const host = new RangeHost(options, random);
   const steps: string[] = [];
   let isRunning = false;
@@ -219,6 +220,7 @@ async function playHistory(seed: number, directory: string): Promise<string[]> {
 }
 
 t.test('whatever happens to the files and the process, every line comes once', async (t) => {
+  t.setTimeout(180_000);
   const given = process.env['SEED'];
   const firstSeed = given === undefined ? Date.now() % 1_000_000 : Number(given);
   const count = given === undefined ? historyCount : 1;
