@@ -2,6 +2,7 @@
 import { statfsSync } from 'node:fs';
 import { cpus, loadavg, tmpdir, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { benchIdleFiles } from './idle-files.js';
 import { benchMemory } from './memory.js';
 import { benchReadChunks } from './read-chunks.js';
 import { benchReplicated } from './replicated.js';
@@ -39,6 +40,10 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'ship-and-sink': {
     summary: 'a file of 1 GB into a node and out of it, beside cat',
     run: benchShipAndSink,
+  },
+  'idle-files': {
+    summary: 'what 20,000 idle files cost ship, and how soon a line of one is in the bus',
+    run: benchIdleFiles,
   },
 };
 

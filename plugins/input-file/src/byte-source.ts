@@ -5,5 +5,7 @@ export interface ByteSource {
    * has only at the end. Offsets that go up are cheap; a packed file is unpacked anew to go back.
    */
   read(buffer: Buffer, offset: number): Promise<number>;
+  /** Why the last read got no further, where that was not the end. */
+  readonly failure?: Error | undefined;
   close(): Promise<void>;
 }

@@ -43,6 +43,7 @@ function find(state: PluginState, id: string): Checkpoint & SourcePosition {
  */
 async function setPosition(state: PluginState, id: string, offset: number): Promise<void> {
   const known = find(state, id);
+  if (!Number.isSafeInteger(offset) || offset < 0) throw noSuchPlace(known.path, offset);
   const opened = await openKnown(known);
   try {
     const verdict = decideIdentity(known, await opened.lookFor(known));
@@ -54,12 +55,7 @@ async function setPosition(state: PluginState, id: string, offset: number): Prom
     }
     const tail = Buffer.alloc(Math.min(markerBytesMax, offset));
     const found = await opened.source.read(tail, offset - tail.length);
-    if (!Number.isSafeInteger(offset) || offset < 0 || found < tail.length) {
-      throw new PluginError(
-        'operator',
-        `${known.path} has no offset ${offset}: expected a whole number of bytes within its contents.`,
-      );
-    }
+    if (found < tail.length) throw noSuchPlace(known.path, offset);
     const isCounted = known.given === known.offset && known.islands.length === 0;
     const newId = isCounted && !id.includes(':') ? id : createGenerationId();
     const { key, born } = opened.status;
@@ -72,6 +68,13 @@ async function setPosition(state: PluginState, id: string, offset: number): Prom
   } finally {
     await opened.source.close();
   }
+}
+
+function noSuchPlace(path: string, offset: number): PluginError {
+  return new PluginError(
+    'operator',
+    `${path} has no offset ${offset}: expected a whole number of bytes within its contents.`,
+  );
 }
 
 async function openKnown({ path }: Checkpoint): Promise<OpenedFile> {

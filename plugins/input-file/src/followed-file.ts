@@ -140,6 +140,7 @@ export class FollowedFile {
     }
     switch (result.kind) {
       case 'more':
+        if (source.failure !== undefined) throw source.failure;
         this.#setFlush(generation, byteCount);
         return nothing;
       case 'long_line':
@@ -327,7 +328,8 @@ export class FollowedFile {
     isFinal: boolean,
   ): Ending {
     if (isBounded) return 'closed';
-    if (byteCount === wanted) return 'open';
+    // What a damaged file has behind the damage is not known, so its last line is not whole.
+    if (byteCount === wanted || this.opened?.source.failure !== undefined) return 'open';
     if (isFinal) return 'closed';
     const offset = generation.readOffset + byteCount;
     const nowMs = performance.now();

@@ -34,6 +34,10 @@ export class GzipSource implements ByteSource {
     return this.#unpacking.read(buffer, offset);
   }
 
+  get failure(): Error | undefined {
+    return this.#unpacking?.failure;
+  }
+
   async close(): Promise<void> {
     this.#unpacking?.stop();
     await this.#handle.close();
@@ -48,7 +52,8 @@ class Unpacking {
   readonly #pieces: AsyncIterator<Buffer>;
   #piece: Buffer = Buffer.alloc(0);
   #isStopped = false;
-  #failure: Error | undefined;
+  /** Why it cannot be unpacked further. */
+  failure: Error | undefined;
 
   constructor(handle: FileHandle) {
     const packed = Readable.from(
@@ -69,7 +74,7 @@ class Unpacking {
       this.offset += skipped + copied;
       count += copied;
     }
-    if (count === 0 && buffer.length > 0 && this.#failure !== undefined) throw this.#failure;
+    if (count === 0 && buffer.length > 0 && this.failure !== undefined) throw this.failure;
     return count;
   }
 
@@ -80,7 +85,7 @@ class Unpacking {
 
   /** What was unpacked before a damaged place is given; the failure comes behind it. */
   async #next(): Promise<boolean> {
-    if (this.#failure !== undefined) return false;
+    if (this.failure !== undefined) return false;
     try {
       const result = await this.#pieces.next();
       if (result.done === true) return false;
@@ -89,7 +94,7 @@ class Unpacking {
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       if (!code?.startsWith('Z_')) throw error;
-      this.#failure = Object.assign(new Error(message, { cause: error }), {
+      this.failure = Object.assign(new Error(message, { cause: error }), {
         code: code === 'Z_BUF_ERROR' ? 'ERR_GZIP_INCOMPLETE' : 'ERR_GZIP_DAMAGED',
       });
       return false;

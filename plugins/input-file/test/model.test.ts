@@ -21,6 +21,8 @@ const parallelCount = 24;
 
 const stepCount = 14;
 
+t.setTimeout(180_000);
+
 /** A program that writes lines to `app.log` and rotates it in every way; each line is unique. */
 class Writer {
   /** All lines that have their newline. */
@@ -220,7 +222,7 @@ async function playHistory(seed: number, directory: string): Promise<string[]> {
 }
 
 t.test('whatever happens to the files and the process, every line comes once', async (t) => {
-  t.setTimeout(180_000);
+  t.setTimeout(170_000);
   const given = process.env['SEED'];
   const firstSeed = given === undefined ? Date.now() % 1_000_000 : Number(given);
   const count = given === undefined ? historyCount : 1;

@@ -43,6 +43,13 @@ interface Taken {
   isSent: boolean;
 }
 
+/** What is left of a run that was killed. */
+interface Killed {
+  readonly input: Input;
+  readonly abort: AbortController;
+  readonly reading: Promise<void>;
+}
+
 /** What a host keeps over a kill. */
 interface Memory {
   state: PluginState;
@@ -63,7 +70,7 @@ export class RangeHost {
   readonly #memory: Memory = { state: createMemoryState(), ranges: [] };
   #run: Run | undefined;
   /** Inputs of killed runs, which have to be closed for the sake of the test's process alone. */
-  readonly #killed: { input: Input; abort: AbortController }[] = [];
+  readonly #killed: Killed[] = [];
 
   constructor(options: RunOptions, random: (below: number) => number) {
     this.#options = options;
@@ -112,8 +119,9 @@ export class RangeHost {
 
   async close(): Promise<void> {
     await this.stop();
-    for (const { input, abort } of this.#killed) {
+    for (const { input, abort, reading } of this.#killed) {
       abort.abort();
+      await reading;
       await input.close();
     }
   }
@@ -193,12 +201,12 @@ class Run {
     await this.#input.close();
   }
 
-  abandon(): { input: Input; abort: AbortController } {
+  abandon(): Killed {
     this.#isAbandoned = true;
     for (const taken of this.#taken) {
       if (this.#random(2) === 0) this.#send(taken);
     }
-    return { input: this.#input, abort: this.#abort };
+    return { input: this.#input, abort: this.#abort, reading: this.#reading };
   }
 
   async #read(): Promise<void> {
