@@ -70,10 +70,10 @@ export class FileSet {
       if (verdict === 'truncated' || verdict === 'replaced') this.#logRestart(member.file, verdict);
       if (verdict !== 'same') unknown.add(member);
     });
-    const lost = identification.releaseSaved();
+    identification.releaseSaved();
     for (const member of added) {
       if (!unknown.has(member)) continue;
-      const isKnown = this.#hasOtherContents(member);
+      const isKnown = identification.isKnown(member.file);
       await this.#attempt(member, () =>
         this.#identify(member, isKnown ? 'beginning' : readFrom, false),
       );
@@ -82,7 +82,6 @@ export class FileSet {
       if (generation.lostMs !== undefined) continue;
       if (!(await this.#search(generation))) await identification.setLost(generation);
     }
-    void lost;
   }
 
   /** Takes in and out what a walk found: paths that came and paths that are gone. */
@@ -252,7 +251,8 @@ export class FileSet {
     }
     const before = this.byPath.get(path);
     const known = this.members.get(status.key);
-    if (known !== undefined) {
+    if (known !== undefined && isOtherInode(known, status)) this.#release(known);
+    else if (known !== undefined) {
       if (before !== known) {
         if (before !== undefined) this.#leavePath(path);
         this.#joinPath(known, path);
@@ -326,6 +326,13 @@ export class FileSet {
     member.stem = stemOf(file.path);
     const relatives = this.#byStem.get(member.stem) ?? new Set();
     this.#byStem.set(member.stem, relatives.add(member));
+  }
+
+  /** An inode that no path led to, and that was not open, is another file's by now. */
+  #release(member: Member): void {
+    const { generation } = member.file;
+    this.#remove(member);
+    if (generation !== undefined) this.identification.orphans.add(generation);
   }
 
   #remove(member: Member): void {
@@ -491,11 +498,6 @@ export class FileSet {
     return member;
   }
 
-  /** Whether a file has an inode that was read before, with other contents. */
-  #hasOtherContents({ file }: Member): boolean {
-    return this.identification.orphans.values().some(({ key }) => key === file.key);
-  }
-
   #isDone(member: Member): boolean {
     return (
       !this.members.has(member.file.key) || (!member.file.hasMore && !this.#undecided.has(member))
@@ -544,6 +546,11 @@ export class FileSet {
       },
     );
   }
+}
+
+function isOtherInode({ file, paths }: Member, status: FileStatus): boolean {
+  const isReborn = file.status.born !== undefined && file.status.born !== status.born;
+  return file.opened === undefined && (paths.size === 0 || (isReborn && status.born !== undefined));
 }
 
 function stemOf(path: string): string {

@@ -40,6 +40,8 @@ export class Identification {
   /** Of an earlier run, by `dev:ino`, until a file with that was looked at. */
   readonly #saved = new Map<string, Generation>();
 
+  readonly #knownKeys = new Set<string>();
+
   constructor(options: FollowedFileOptions) {
     this.#options = options;
   }
@@ -61,12 +63,10 @@ export class Identification {
     }
   }
 
-  /** Those of an earlier run whose inode no file has that was looked at become orphans; returns them. */
-  releaseSaved(): Generation[] {
-    const left = [...this.#saved.values()];
+  /** Those of an earlier run whose inode no file has that was looked at become orphans. */
+  releaseSaved(): void {
+    for (const generation of this.#saved.values()) this.orphans.add(generation);
     this.#saved.clear();
-    for (const generation of left) this.orphans.add(generation);
-    return left;
   }
 
   /** Gives a file the generation of an earlier run, when it has its inode. Tells what it is to it. */
@@ -76,9 +76,20 @@ export class Identification {
     const look = await (await file.open()).lookFor(saved.evidence('accepted'));
     const verdict = decideIdentity(saved.evidence('accepted'), look);
     this.#saved.delete(file.key);
+    this.#knownKeys.add(file.key);
+    if (saved.head.bytes === 0 && saved.readOffset === 0) {
+      // Nothing was seen of it, which proves nothing: the inode may be of another file by now.
+      await this.#options.book.remove(saved.id);
+      return 'unknown';
+    }
     if (verdict === 'same') file.assign(saved);
     else this.orphans.add(saved);
     return verdict === 'continued' || verdict === 'other' ? 'unknown' : verdict;
+  }
+
+  /** Whether a file has an inode that an earlier run knew. */
+  isKnown(file: FollowedFile): boolean {
+    return this.#knownKeys.has(file.key);
   }
 
   /** Gives a file the orphan whose contents it has; tells whether there is one. */
