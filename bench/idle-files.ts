@@ -58,13 +58,13 @@ async function runWith(volume: Volume, isWatching: boolean): Promise<string[]> {
   writeFiles(logs, volume.fileCount);
   const node = await startNode(data);
   const words = ['bin/run.js', 'ship', '--from', `file:${logs}/*.log`, '--server', node.url.origin];
-  const more = ['--state', join(directory, 'state'), '--set', `watch=${isWatching}`];
+  const options = ['--set', `watch=${isWatching}`, '--set', 'read_from=end'];
+  const more = ['--state', join(directory, 'state'), ...options];
   const startMs = performance.now();
   const child = spawn(process.execPath, [...words, ...more], { stdio: 'ignore' });
   try {
     const pid = child.pid as number;
-    let bytes = volume.fileCount * firstLine.length;
-    await whenStored(data, bytes);
+    let bytes = await whenStarted(data, join(logs, '0.log'));
     const startSeconds = (performance.now() - startMs) / 1000;
     // Directories that were changed a moment ago are listed again for some seconds.
     await sleep(5_000);
@@ -107,11 +107,25 @@ function writeFiles(directory: string, fileCount: number): void {
   }
 }
 
+/** Adds lines to a file until one is in the bus: those before all files were looked at are not wanted. */
+async function whenStarted(data: string, file: string): Promise<number> {
+  const endMs = performance.now() + 3 * waitMsMax;
+  for (let count = 0; storedBytes(data) === 0; count += 1) {
+    if (performance.now() > endMs) throw new Error('No line came.');
+    if (count % 50 === 0) appendFileSync(file, firstLine);
+    await sleep(10);
+  }
+  // Whatever was added before it is read too.
+  await sleep(2_000);
+  return storedBytes(data);
+}
+
 /** Resolves when the node has so many bytes of messages in its files. */
 async function whenStored(data: string, byteCount: number): Promise<void> {
   const endMs = performance.now() + waitMsMax;
   while (storedBytes(data) < byteCount) {
-    if (performance.now() > endMs) throw new Error(`${storedBytes(data)} of ${byteCount} bytes came`);
+    if (performance.now() > endMs)
+      throw new Error(`${storedBytes(data)} of ${byteCount} bytes came`);
     await sleep(1);
   }
 }
@@ -119,7 +133,9 @@ async function whenStored(data: string, byteCount: number): Promise<void> {
 function storedBytes(data: string): number {
   const directory = join(data, 'logs');
   try {
-    const names = readdirSync(directory).filter((name) => !name.includes('.') && !/index/.test(name));
+    const names = readdirSync(directory).filter(
+      (name) => !name.includes('.') && !/index/.test(name),
+    );
     return names.reduce((sum, name) => sum + statSync(join(directory, name)).size, 0);
   } catch {
     return 0;

@@ -48,6 +48,8 @@ export class FileSet {
   /** Members that are not read, and are to be looked at again. */
   readonly #undecided = new Set<Member>();
   readonly #unseen = new Set<Member>();
+  /** Members that were not read when that was looked at last: what waits and what is new. */
+  readonly #unassigned = new Set<Member>();
   /** By the directory and the name without numbers. */
   readonly #byStem = new Map<string, Set<Member>>();
 
@@ -162,7 +164,7 @@ export class FileSet {
   async restart(member: Member, reason: 'truncated' | 'replaced'): Promise<void> {
     const { file } = member;
     const old = file.generation as Generation;
-    const unreadBytes = file.status.size - old.readOffset;
+    const unreadBytes = file.unreadBytes;
     file.restartCount += 1;
     this.#options.figures.truncations.add();
     this.#logRestart(file, reason);
@@ -258,7 +260,7 @@ export class FileSet {
         this.#joinPath(known, path);
       }
       known.file.observe(status);
-      if (known.file.hasMore || this.problems.has(path)) this.#noticeChange(known);
+      if (known.file.hasMore || this.#isToBeTriedAgain(path)) this.#noticeChange(known);
       return [];
     }
     const file = new FollowedFile(path, status, this.#options);
@@ -279,14 +281,20 @@ export class FileSet {
     this.#add(member);
     this.#joinPath(member, path);
     this.#undecided.add(member);
+    this.#unassigned.add(member);
     return [member];
+  }
+
+  /** A packed file that cannot be unpacked is tried again only when it has changed. */
+  #isToBeTriedAgain(path: string): boolean {
+    const problem = this.problems.get(path);
+    return problem !== undefined && problem.code?.startsWith('ERR_GZIP') !== true;
   }
 
   #noticeChange(member: Member): void {
     if (member.file.generation === undefined) this.#undecided.add(member);
     else this.#ready.add(member);
-    const error = member.file.failure;
-    if (error !== undefined) member.file.hasMore = true;
+    if (member.file.failure !== undefined) member.file.hasMore = true;
   }
 
   #joinPath(member: Member, path: string): void {
@@ -314,7 +322,7 @@ export class FileSet {
     this.openFiles.pin(member.file);
     // No look at a path shows any more whether it grows.
     this.wake(member);
-    for (const other of this.members.values()) {
+    for (const other of this.#unassigned) {
       if (other.original === member) this.#undecided.add(other);
     }
   }
@@ -344,11 +352,11 @@ export class FileSet {
     this.#undecided.delete(member);
     this.#unseen.delete(member);
     for (const path of member.paths) this.byPath.delete(path);
-    for (const other of this.members.values()) {
-      if (other.original === member) {
-        other.original = undefined;
-        if (other.file.generation === undefined) this.#undecided.add(other);
-      }
+    this.#unassigned.delete(member);
+    for (const other of this.#unassigned) {
+      if (other.original !== member) continue;
+      other.original = undefined;
+      if (other.file.generation === undefined) this.#undecided.add(other);
     }
   }
 
@@ -455,7 +463,7 @@ export class FileSet {
 
   /** As `place`, among the members that are not read. */
   async #placeInCopy(generation: Generation): Promise<Member | undefined> {
-    for (const member of this.members.values()) {
+    for (const member of [...this.#unassigned]) {
       const { file } = member;
       const isRelated = areRotationsOfOne(basename(file.path), basename(generation.path));
       if (file.generation !== undefined || !isRelated) continue;
@@ -518,10 +526,12 @@ export class FileSet {
   async #attempt(member: Member, run: () => Promise<void>): Promise<void> {
     try {
       await run();
+      member.file.failure = undefined;
+      if (member.file.generation !== undefined) this.#unassigned.delete(member);
     } catch (error) {
+      // The next look at its path tries again.
       this.noteFailure(member.file.path, error as NodeJS.ErrnoException);
       member.file.failure = error as NodeJS.ErrnoException;
-      if (this.members.has(member.file.key)) this.#undecided.add(member);
     }
     this.openFiles.touch(member.file);
     await this.openFiles.trim();

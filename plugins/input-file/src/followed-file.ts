@@ -7,7 +7,13 @@ import type { FileStatus } from './file-status.js';
 import type { Ending, Framing } from './framing.js';
 import { createFraming, type FramingOptions, type LongLineAction } from './framing-options.js';
 import { type Generation, tailOf } from './generation.js';
-import { decideIdentity, fingerprintOf, headBytesMax, isFingerprintOf, markerBytesMax } from './identity.js';
+import {
+  decideIdentity,
+  fingerprintOf,
+  headBytesMax,
+  isFingerprintOf,
+  markerBytesMax,
+} from './identity.js';
 import { lineNumberAt } from './line-number.js';
 import { cutLine, LongLine } from './long-line.js';
 import { OpenedFile } from './opened-file.js';
@@ -67,6 +73,11 @@ export class FollowedFile {
     this.key = status.key;
     this.status = status;
     this.#options = options;
+  }
+
+  /** How many bytes were seen at the end of the contents and not given: a part of a line. */
+  get unreadBytes(): number {
+    return Math.max(0, this.#end.offset - (this.generation?.readOffset ?? 0));
   }
 
   /** Takes notice of what a look at the file showed. */

@@ -10,8 +10,8 @@ const moveDelayMs = 20;
 /** A list of many files takes long: it is made again only after this many times as long. */
 const listRestFactor = 5;
 
-/** How many files whose directory is watched are looked at per second in addition: 0.3 % of a core. */
-const checkedPerSecond = 500;
+/** How many files whose directory is watched are looked at per second in addition: 0.2 % of a core. */
+const checkedPerSecond = 200;
 
 export interface PathWatchOptions {
   readonly finder: PathFinder;

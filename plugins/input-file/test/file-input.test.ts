@@ -162,7 +162,9 @@ t.test('once', async (t) => {
     t.equal((await next())?.bytes.toString(), 'c\n');
     const error = await next().catch((thrown: unknown) => thrown);
     t.equal(pluginErrorKind(error), 'operator');
-    t.match(error, { message: /^1 of the files could not be read: .*b\.log\.gz \(incorrect data check/ });
+    t.match(error, {
+      message: /^1 of the files could not be read: .*b\.log\.gz \(incorrect data check/,
+    });
     t.ok(log.entries.some(({ sentence }) => sentence === 'A file could not be read.'));
     await input.close();
   });

@@ -1,7 +1,19 @@
-import { appendFileSync, copyFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  copyFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { type InputBatch, type JsonValue, type PluginState, pluginErrorKind } from '@chukcha/plugin-api';
+import {
+  type InputBatch,
+  type JsonValue,
+  type PluginState,
+  pluginErrorKind,
+} from '@chukcha/plugin-api';
 import {
   createMemoryState,
   createTestContext,
@@ -30,8 +42,13 @@ async function readOnce(
   const options: RunOptions = { paths: [path], more, blockBytes };
   const first = await takeAll(options, { ...limits, state });
   // Of the second run the state knows the generation, and nothing of what was accepted.
-  const killed = createMemoryState([...state.entries()].map(([key, value]) => rewound(key, value, before)));
-  const input = await openInput({ ...options, more: {} }, createTestContext({ ...limits, state: killed, once: true }));
+  const killed = createMemoryState(
+    [...state.entries()].map(([key, value]) => rewound(key, value, before)),
+  );
+  const input = await openInput(
+    { ...options, more: {} },
+    createTestContext({ ...limits, state: killed, once: true }),
+  );
   const ranges = first.map(({ range }) => range);
   let index = 0;
   for await (const batch of input.replay?.(ranges, new AbortController().signal) ?? []) {
@@ -230,7 +247,10 @@ t.test('packed files', async (t) => {
     const path = join(t.testdir({ 'a.gz': '' }), 'a.gz');
     writeFileSync(path, gzipSync(lines));
     const state = createMemoryState();
-    const input = await openInput({ paths: [path], blockBytes: 4096 }, createTestContext({ state, once: true }));
+    const input = await openInput(
+      { paths: [path], blockBytes: 4096 },
+      createTestContext({ state, once: true }),
+    );
     const { next, abort } = takeBatches(input);
     let text = '';
     for (let count = 0; count < 3; count += 1) {
@@ -270,7 +290,10 @@ t.test('packed files', async (t) => {
     }
     t.ok(text.endsWith('b\nonly the name is packed\n'), text.slice(-60));
     const reports = (await input.explain?.()) ?? [];
-    t.match(reports.find(({ source }) => source.endsWith('a.log.gz')), { state: 'damaged' });
+    t.match(
+      reports.find(({ source }) => source.endsWith('a.log.gz')),
+      { state: 'damaged' },
+    );
     abort.abort();
     await input.close();
   });
@@ -293,56 +316,68 @@ t.test('options that cannot be used are refused', async (t) => {
     { multiline_start: '(' },
     { multiline_start: 'a', multiline_continuation: 'b' },
   ]) {
-    await t.rejects(openInput({ paths: [path], more }, createTestContext()), { name: 'PluginError' });
+    await t.rejects(openInput({ paths: [path], more }, createTestContext()), {
+      name: 'PluginError',
+    });
   }
   t.equal(typeof open, 'function');
 });
 
-t.test('what is asked for again comes from the renamed, copied or packed file, or not at all', async (t) => {
-  const text = Array.from({ length: 100 }, (_, n) => `line ${n}\n`).join('');
-  const changes: [name: string, change: (path: string) => void, isThere: boolean][] = [
-    ['renamed', (path) => renameSync(path, `${path}.1`), true],
-    [
-      'copied and truncated',
-      (path) => {
-        copyFileSync(path, `${path}.1`);
-        truncateSync(path);
-      },
-      true,
-    ],
-    [
-      'packed',
-      (path) => {
-        writeFileSync(`${path}.1.gz`, gzipSync(text));
-        rmSync(path);
-        writeFileSync(path, 'new\n');
-      },
-      true,
-    ],
-    ['truncated', (path) => truncateSync(path), false],
-    ['changed', (path) => writeFileSync(path, text.replace('line 50', 'line xx')), false],
-  ];
-  for (const [name, change, isThere] of changes) {
-    const path = join(t.testdir({ 'a.log': text }), 'a.log');
-    const state = createMemoryState();
-    const options = { paths: [`${path}*`], blockBytes: 1024 };
-    const first = await openInput(options, createTestContext({ state }));
-    const { next, abort } = takeBatches(first);
-    const batch = await next();
-    const bytes = Buffer.from(batch?.bytes ?? '');
-    const killed = createMemoryState(state.entries());
-    change(path);
-    const second = await openInput(options, createTestContext({ state: killed }));
-    const [again] = await soon(collect(second.replay?.([batch?.range ?? null], abort.signal)), 'an answer');
-    t.equal(again === undefined ? undefined : again.bytes.toString(), isThere ? bytes.toString() : undefined, name);
-    if (isThere) t.same(again?.origin?.id, batch?.origin?.id, name);
-    await again?.ack();
-    abort.abort();
-    await next();
-    await first.close();
-    await second.close();
-  }
-});
+t.test(
+  'what is asked for again comes from the renamed, copied or packed file, or not at all',
+  async (t) => {
+    const text = Array.from({ length: 100 }, (_, n) => `line ${n}\n`).join('');
+    const changes: [name: string, change: (path: string) => void, isThere: boolean][] = [
+      ['renamed', (path) => renameSync(path, `${path}.1`), true],
+      [
+        'copied and truncated',
+        (path) => {
+          copyFileSync(path, `${path}.1`);
+          truncateSync(path);
+        },
+        true,
+      ],
+      [
+        'packed',
+        (path) => {
+          writeFileSync(`${path}.1.gz`, gzipSync(text));
+          rmSync(path);
+          writeFileSync(path, 'new\n');
+        },
+        true,
+      ],
+      ['truncated', (path) => truncateSync(path), false],
+      ['changed', (path) => writeFileSync(path, text.replace('line 50', 'line xx')), false],
+    ];
+    for (const [name, change, isThere] of changes) {
+      const path = join(t.testdir({ 'a.log': text }), 'a.log');
+      const state = createMemoryState();
+      const options = { paths: [`${path}*`], blockBytes: 1024 };
+      const first = await openInput(options, createTestContext({ state }));
+      const { next, abort } = takeBatches(first);
+      const batch = await next();
+      const bytes = Buffer.from(batch?.bytes ?? '');
+      const killed = createMemoryState(state.entries());
+      change(path);
+      const second = await openInput(options, createTestContext({ state: killed }));
+      const [again] = await soon(
+        collect(second.replay?.([batch?.range ?? null], abort.signal)),
+        'an answer',
+      );
+      t.equal(
+        again === undefined ? undefined : again.bytes.toString(),
+        isThere ? bytes.toString() : undefined,
+        name,
+      );
+      if (isThere) t.same(again?.origin?.id, batch?.origin?.id, name);
+      await again?.ack();
+      abort.abort();
+      await next();
+      await first.close();
+      await second.close();
+    }
+  },
+);
 
 async function collect<T>(items: AsyncIterable<T> | undefined): Promise<T[]> {
   const all: T[] = [];
@@ -366,7 +401,12 @@ t.test('the input explains what it does with each file', async (t) => {
     );
   };
   const excluded = ['d.skip.log excluded  ', 'none/*.log waiting  '];
-  t.same(await reports(), ['a.log reading 0 2', 'b.log empty 0 0', 'c.log reading 0 6', ...excluded]);
+  t.same(await reports(), [
+    'a.log reading 0 2',
+    'b.log empty 0 0',
+    'c.log reading 0 6',
+    ...excluded,
+  ]);
   const { next, abort, iterator } = takeBatches(input);
   for (let count = 0; count < 2; count += 1) await (await next())?.ack();
   const pending = iterator.next();

@@ -293,18 +293,24 @@ t.test('no rotation loses or repeats a line', async (t) => {
   for (const [index, rotation] of cases.entries()) {
     for (const mode of modes) {
       const isPossible = rotation.isPossible ?? true;
-      const done = t.test(`${rotation.name}, ${mode}`, { skip: !isPossible && 'no other file system here' }, async (t) => {
-        const own = join(directory, `${index}-${mode}`);
-        mkdirSync(own);
-        const result = await runCase(rotation, mode, own);
-        results.set(`${index} ${mode}`, result);
-        t.equal(result, '0/0', 'lost/repeated');
-      });
+      const done = t.test(
+        `${rotation.name}, ${mode}`,
+        { skip: !isPossible && 'no other file system here' },
+        async (t) => {
+          const own = join(directory, `${index}-${mode}`);
+          mkdirSync(own);
+          const result = await runCase(rotation, mode, own);
+          results.set(`${index} ${mode}`, result);
+          t.equal(result, '0/0', 'lost/repeated');
+        },
+      );
       tests.push(done);
     }
   }
   await Promise.all(tests);
-  t.comment(`lost/repeated lines${' '.repeat(33)}${modes.map((mode) => mode.padStart(10)).join('')}`);
+  t.comment(
+    `lost/repeated lines${' '.repeat(33)}${modes.map((mode) => mode.padStart(10)).join('')}`,
+  );
   for (const [index, { name }] of cases.entries()) {
     const figures = modes.map((mode) => (results.get(`${index} ${mode}`) ?? '-').padStart(10));
     t.comment(`${name.padEnd(52)}${figures.join('')}`);

@@ -3,7 +3,7 @@ import { createMemoryState, createTestContext, soon } from '@chukcha/plugin-api/
 import { openInput, type RunOptions } from './file-run.js';
 
 /** A bus as a host sees it, for tests: it knows writes that come again, and counts lines that do. */
-export class TestBus {
+class TestBus {
   /** How often each line came, in the order of the first time. */
   readonly lines = new Map<string, number>();
   /** Lines by the place that they say to have: generation and offset. */
@@ -83,7 +83,13 @@ export class RangeHost {
 
   async start(): Promise<void> {
     const { state } = this.#memory;
-    const input = await openInput(this.#options, createTestContext({ state, ...(process.env['TRACE'] === undefined ? {} : { log: traceLog() }) }));
+    const input = await openInput(
+      this.#options,
+      createTestContext({
+        state,
+        ...(process.env['TRACE'] === undefined ? {} : { log: traceLog() }),
+      }),
+    );
     this.#run = new Run(this, input, this.#memory, this.#random);
     await this.#run.replay();
     this.#run.begin();
@@ -93,8 +99,13 @@ export class RangeHost {
   async catchUp(lines: ReadonlySet<string>): Promise<void> {
     const missing = (): string[] => [...lines].filter((line) => !this.bus.lines.has(line));
     const run = this.#run as Run;
-    await soon(run.settleUntil(() => missing().length === 0), 'all lines').catch((cause) => {
-      throw new Error(`Missing ${missing().length}: ${missing().slice(0, 5).join(', ')}.`, { cause });
+    await soon(
+      run.settleUntil(() => missing().length === 0),
+      'all lines',
+    ).catch((cause) => {
+      throw new Error(`Missing ${missing().length}: ${missing().slice(0, 5).join(', ')}.`, {
+        cause,
+      });
     });
   }
 
