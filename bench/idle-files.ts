@@ -29,7 +29,7 @@ interface Volume {
   readonly appendCount: number;
 }
 
-const volumeDefault: Volume = { fileCount: 20_000, idleSeconds: 30, appendCount: 100 };
+const volumeDefault: Volume = { fileCount: 20_000, idleSeconds: 20, appendCount: 60 };
 const volumeQuick: Volume = { fileCount: 2_000, idleSeconds: 5, appendCount: 20 };
 
 /** What many files that nobody writes to cost `ship`, and how soon a line that is added to one is in the bus. */

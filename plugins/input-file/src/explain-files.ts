@@ -1,6 +1,6 @@
 import type { SourceReport } from '@chukcha/plugin-api';
 import type { FileInputParts } from './file-input-parts.js';
-import type { Member } from './file-set.js';
+import type { Member } from './member-map.js';
 import type { FoundPaths } from './path-finder.js';
 
 /** What there is to say of each file, and of what is not read. */

@@ -8,7 +8,7 @@ import {
 import { parseRange } from './batch-range.js';
 import { explainFiles } from './explain-files.js';
 import type { FileInputParts } from './file-input-parts.js';
-import type { Member } from './file-set.js';
+import type { Member } from './member-map.js';
 import type { FoundPaths } from './path-finder.js';
 
 /** What the two ways to read files have in common: a turn for a file, and the batches of an earlier run. */

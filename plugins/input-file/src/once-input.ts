@@ -1,6 +1,6 @@
 import { type InputBatch, PluginError } from '@chukcha/plugin-api';
 import { FileReader } from './file-reader.js';
-import type { Member } from './file-set.js';
+import type { Member } from './member-map.js';
 
 /** A file that is replaced more often than this while it is read once has no end to reach, like those of /proc. */
 const restartCountMax = 10;
