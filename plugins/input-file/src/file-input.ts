@@ -66,11 +66,13 @@ function fileOptions(
   book: CheckpointBook,
 ): FollowedFileOptions {
   const { framing, longLine, partialLineMs, multilineTimeoutMs } = options;
+  const isGrouping =
+    framing.multilineStart !== undefined || framing.multilineContinuation !== undefined;
   const figures = createFileFigures(context.metrics);
   const { log, batchBytesMax } = context;
   return {
     ...{ log, book, figures, framing, batchBytesMax },
-    ...{ longLine, partialLineMs, multilineTimeoutMs },
+    ...{ longLine, partialLineMs, multilineTimeoutMs, isGrouping },
   };
 }
 

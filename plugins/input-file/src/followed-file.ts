@@ -2,33 +2,25 @@ import { type InputBatch, PluginError, type PluginLog } from '@chukcha/plugin-ap
 import type { BatchRange } from './batch-range.js';
 import type { BufferLoan } from './buffer-pool.js';
 import type { CheckpointBook } from './checkpoint-book.js';
+import { type ContentsChange, findChange, findChangeBefore } from './contents-check.js';
 import type { FileFigures } from './file-figures.js';
 import type { FileStatus } from './file-status.js';
 import type { Ending, Framing } from './framing.js';
 import { createFraming, type FramingOptions, type LongLineAction } from './framing-options.js';
 import { type Generation, tailOf } from './generation.js';
-import {
-  decideIdentity,
-  fingerprintOf,
-  headBytesMax,
-  isFingerprintOf,
-  markerBytesMax,
-} from './identity.js';
+import { isFingerprintOf, markerBytesMax } from './identity.js';
 import { lineNumberAt } from './line-number.js';
 import { cutLine, LongLine } from './long-line.js';
 import { OpenedFile } from './opened-file.js';
+import { QuietEnd, type QuietEndOptions } from './quiet-end.js';
 
-export interface FollowedFileOptions {
+export interface FollowedFileOptions extends QuietEndOptions {
   readonly log: PluginLog;
   readonly book: CheckpointBook;
   readonly figures: FileFigures;
   readonly framing: FramingOptions;
   readonly batchBytesMax: number;
   readonly longLine: LongLineAction;
-  /** After how much quiet a last line without an end is a message; 0 for never. */
-  readonly partialLineMs: number;
-  /** After how much quiet the lines of a message are all there. */
-  readonly multilineTimeoutMs: number;
 }
 
 /** What a turn of reading came to. */
@@ -36,7 +28,7 @@ export type ReadOutcome =
   | { readonly kind: 'batch'; readonly batch: InputBatch }
   | { readonly kind: 'nothing' }
   /** The contents are not those that were read any more; see `decideIdentity`. */
-  | { readonly kind: 'truncated' | 'replaced' };
+  | { readonly kind: ContentsChange };
 
 const NEWLINE = 0x0a;
 
@@ -65,14 +57,14 @@ export class FollowedFile {
   readonly #options: FollowedFileOptions;
   #framing: Framing | undefined;
   #longLine: LongLine | undefined;
-  /** Where the source ended when it was read last, and since when. */
-  #end = { offset: -1, sinceMs: 0 };
+  #end: QuietEnd;
 
   constructor(path: string, status: FileStatus, options: FollowedFileOptions) {
     this.path = path;
     this.key = status.key;
     this.status = status;
     this.#options = options;
+    this.#end = new QuietEnd(options);
   }
 
   /** How many bytes were seen at the end of the contents and not given: a part of a line. */
@@ -94,7 +86,7 @@ export class FollowedFile {
     this.hasMore = true;
     this.#longLine = undefined;
     this.#framing = undefined;
-    this.#end = { offset: -1, sinceMs: 0 };
+    this.#end = new QuietEnd(this.#options);
   }
 
   /** Opens it where it is closed. Rejects with the code `ENOENT` also when the path leads to another file. */
@@ -119,13 +111,14 @@ export class FollowedFile {
     this.hasMore = false;
     const { generation } = this;
     if (generation === undefined) return nothing;
-    const { source } = await this.open();
+    const opened = await this.open();
+    const { source } = opened;
     const stop = generation.skipGiven();
     const from = generation.readOffset;
     let { tail } = generation;
     if (tail === undefined) {
-      const verdict = await this.#checkAnew(generation);
-      if (verdict !== undefined) return verdict;
+      const change = await findChangeBefore(generation, opened);
+      if (change !== undefined) return { kind: change };
       tail = await this.#readTail(from);
       generation.tail = tail;
     }
@@ -135,8 +128,9 @@ export class FollowedFile {
     const blockBytes = Math.min(loan.buffer.length - 1, framing.blockBytesMax);
     const wanted = Math.min(blockBytes, stop - from);
     let byteCount = await source.read(loan.buffer.subarray(0, wanted), from);
-    const change = await this.#findChange(generation, loan.buffer, byteCount, byteCount < wanted);
-    if (change !== undefined) return change;
+    const block = loan.buffer.subarray(0, byteCount);
+    const change = await findChange(generation, opened, block, byteCount < wanted);
+    if (change !== undefined) return { kind: change };
     let ending = this.#endingOf(generation, byteCount, byteCount === stop - from, wanted, isFinal);
     const outputBytesMax = this.#options.batchBytesMax;
     let result = framing.frame(loan.buffer, byteCount, ending, outputBytesMax);
@@ -152,7 +146,8 @@ export class FollowedFile {
     switch (result.kind) {
       case 'more':
         if (source.failure !== undefined) throw source.failure;
-        this.#setFlush(generation, byteCount);
+        // A part of a message waits at the end until its time is over.
+        this.flushAtMs = byteCount > 0 ? this.#end.nextChangeAtMs() : Number.POSITIVE_INFINITY;
         return nothing;
       case 'long_line':
         this.#longLine = new LongLine(from);
@@ -220,7 +215,8 @@ export class FollowedFile {
     stop: number,
     isFinal: boolean,
   ): Promise<ReadOutcome> {
-    const { source } = await this.open();
+    const opened = await this.open();
+    const { source } = opened;
     const line = this.#longLine as LongLine;
     const framing = await this.#framingOf(generation);
     if (this.#options.longLine === 'fail') throw await this.#longLineError(line.from);
@@ -230,8 +226,8 @@ export class FollowedFile {
       return nothing;
     }
     if (to === 'at_end') {
-      const change = await this.#findChange(generation, loan.buffer, 0, true);
-      if (change !== undefined) return change;
+      const change = await findChange(generation, opened, Buffer.alloc(0), true);
+      if (change !== undefined) return { kind: change };
       if (!isFinal) return nothing;
       to = line.sourceEnd;
     }
@@ -283,54 +279,7 @@ export class FollowedFile {
     return created;
   }
 
-  /**
-   * Tells whether the contents were replaced since they were read. It is asked after a block was read and before
-   * that is believed: a program may truncate the file at any moment, and write more than it had before. The
-   * bytes on both sides of the offset show that; at the end, the head and the size do too. The checkpoint
-   * learns what was seen of the head before anything of it is given.
-   */
-  async #findChange(
-    generation: Generation,
-    block: Buffer,
-    byteCount: number,
-    isAtEnd: boolean,
-  ): Promise<ReadOutcome | undefined> {
-    const { plain } = await this.open();
-    const from = generation.readOffset;
-    const tail = generation.tail as Buffer;
-    if (plain !== undefined) {
-      const behind = block.subarray(0, Math.min(markerBytesMax, byteCount));
-      const again = plain.readAgain(tail.length + behind.length, from - tail.length);
-      const hasTail = tail.equals(again.subarray(0, tail.length));
-      const hasBlock = behind.equals(again.subarray(tail.length));
-      if (isAtEnd || !hasTail || !hasBlock) {
-        const { size } = await plain.status();
-        if (size < from) return { kind: 'truncated' };
-      }
-      if (!hasTail || !hasBlock) return { kind: 'replaced' };
-    }
-    if (!isAtEnd && generation.head.bytes === headBytesMax) return undefined;
-    return this.#checkHead(generation);
-  }
-
-  /** Before the first read behind a place that was not reached by reading: whether it is still the same file. */
-  async #checkAnew(generation: Generation): Promise<ReadOutcome | undefined> {
-    const opened = await this.open();
-    if (opened.plain === undefined) return undefined;
-    const evidence = generation.evidence('read');
-    const verdict = decideIdentity(evidence, await opened.lookFor(evidence));
-    return verdict === 'truncated' || verdict === 'replaced' ? { kind: verdict } : undefined;
-  }
-
-  async #checkHead(generation: Generation): Promise<ReadOutcome | undefined> {
-    const head = (await this.open()).readHead();
-    if (!isFingerprintOf(generation.head, head)) return { kind: 'replaced' };
-    if (head.length <= generation.head.bytes) return undefined;
-    generation.head = fingerprintOf(head);
-    await generation.save();
-    return undefined;
-  }
-
+  /** What is known of the end of a block. */
   #endingOf(
     generation: Generation,
     byteCount: number,
@@ -341,29 +290,8 @@ export class FollowedFile {
     if (isBounded) return 'closed';
     // What a damaged file has behind the damage is not known, so its last line is not whole.
     if (byteCount === wanted || this.opened?.source.failure !== undefined) return 'open';
-    if (isFinal) return 'closed';
-    const offset = generation.readOffset + byteCount;
-    const nowMs = performance.now();
-    if (this.#end.offset !== offset) this.#end = { offset, sinceMs: nowMs };
-    const quietMs = nowMs - this.#end.sinceMs;
-    const { partialLineMs, multilineTimeoutMs } = this.#options;
-    if (partialLineMs > 0 && quietMs >= partialLineMs) return 'closed';
-    return quietMs >= multilineTimeoutMs ? 'lines' : 'open';
-  }
-
-  /** A part of a message waits at the end: says when its time is over. */
-  #setFlush(generation: Generation, byteCount: number): void {
-    const { partialLineMs, multilineTimeoutMs, framing } = this.#options;
-    const isGrouped =
-      framing.multilineStart !== undefined || framing.multilineContinuation !== undefined;
-    const waits = [
-      ...(partialLineMs > 0 ? [partialLineMs] : []),
-      ...(isGrouped ? [multilineTimeoutMs] : []),
-    ].map((waitMs) => this.#end.sinceMs + waitMs);
-    const isWaiting = byteCount > 0 && this.#end.offset === generation.readOffset + byteCount;
-    const nowMs = performance.now();
-    const next = waits.filter((atMs) => atMs > nowMs);
-    this.flushAtMs = isWaiting ? Math.min(...next) : Number.POSITIVE_INFINITY;
+    const ending = this.#end.ending(generation.readOffset + byteCount);
+    return isFinal ? 'closed' : ending;
   }
 
   #noteAddedNewline(offset: number, lastByte: number | undefined): void {
