@@ -83,7 +83,7 @@ export class FollowedFile {
   assign(generation: Generation): void {
     this.generation = generation;
     generation.attach(this.path, this.status);
-    this.hasMore = true;
+    this.hasMore = !this.#isReadUpTo(generation.readOffset);
     this.#longLine = undefined;
     this.#framing = undefined;
     this.#end = new QuietEnd(this.#options);
@@ -277,6 +277,14 @@ export class FollowedFile {
     // The mark of byte order decides; before it is there, nothing is settled.
     if (generation.head.bytes >= 2 || framing.encoding !== 'utf-16') this.#framing = created;
     return created;
+  }
+
+  /** Whether a file that was opened a moment ago has nothing behind an offset, without reading it. */
+  #isReadUpTo(offset: number): boolean {
+    const plain = this.opened?.plain;
+    if (plain === undefined || this.status.size !== offset) return false;
+    // Files of /proc say that they are empty.
+    return offset > 0 || plain.readAgain(1, 0).length === 0;
   }
 
   /** What is known of the end of a block. */

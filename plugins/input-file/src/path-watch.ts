@@ -65,6 +65,8 @@ export class PathWatch {
   start(): void {
     if (this.#options.isWatching) this.#watches.update(this.#found.directories);
     this.#arrange();
+    // What changed before the watches stood was not told.
+    for (const path of this.#found.paths) this.#hinted.add(path);
   }
 
   /** Does what is due. */
