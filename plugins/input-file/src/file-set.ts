@@ -168,7 +168,7 @@ export class FileSet {
     await file.close();
     if (file.generation === undefined) return;
     if (await this.#succession.placeInCopy(file.generation)) return;
-    if (status?.isDeleted !== false) await file.generation.forget();
+    if (status?.isDeleted !== false || member.isSucceeded) await file.generation.forget();
     else await this.#succession.identification.setLost(file.generation);
   }
 

@@ -130,13 +130,13 @@ export class Identification {
   }
 
   /** What a file has before an offset was read elsewhere: it is read on from there. */
-  async beginAt(file: FollowedFile, offset: number): Promise<void> {
+  async beginAt(file: FollowedFile, offset: number): Promise<Generation> {
     const { book, log } = this.#options;
     const head = (await file.open()).readHead();
     const { path, status } = file;
     const generation = Generation.begin({ path, status, head }, offset, book, log);
     file.assign(generation);
-    await generation.save();
+    return generation;
   }
 
   /**

@@ -19,6 +19,8 @@ export interface Member {
   original: Member | undefined;
   /** How many bytes of it were seen to be a copy. */
   copiedBytes: number;
+  /** True when another file goes on with what it had. */
+  isSucceeded: boolean;
   /** Of the path that it had first: the directory, and the name without numbers. */
   readonly stem: string;
 }
@@ -88,6 +90,7 @@ export class MemberMap {
       unseenSinceMs: undefined,
       original: undefined,
       copiedBytes: 0,
+      isSucceeded: false,
       stem: stemOf(file.path),
     };
     this.byKey.set(file.key, member);

@@ -91,7 +91,7 @@ export class Succession {
       }
       // More was read of the original than the copy has: what it has was read.
       if (member.copiedBytes > 0 && member.copiedBytes < generation.readOffset) {
-        await this.identification.beginAt(file, member.copiedBytes);
+        await (await this.identification.beginAt(file, member.copiedBytes)).save();
         this.#map.ready.add(member);
       } else this.#map.undecided.add(member);
       member.original = undefined;
@@ -119,7 +119,7 @@ export class Succession {
   async #takeOver(member: Member, unseen: Member): Promise<boolean> {
     const { file } = member;
     const isRelated = areRotationsOfOne(basename(file.path), basename(unseen.file.path));
-    if (unseen === member || !isRelated) return false;
+    if (unseen === member || unseen.isSucceeded || !isRelated) return false;
     await this.#refresh(unseen);
     if (file.generation !== undefined) return true;
     const { generation } = unseen.file;
@@ -128,7 +128,9 @@ export class Succession {
     if (size === undefined) return false;
     file.assign(generation);
     await generation.save();
+    // Not saved before something is read of it: it would be taken for the one that goes on.
     await this.identification.beginAt(unseen.file, size);
+    unseen.isSucceeded = true;
     member.original = undefined;
     if (member.predecessor === unseen) member.predecessor = undefined;
     this.#map.wake(member);
