@@ -224,7 +224,9 @@ export class FileSet {
         this.#map.joinPath(known, path);
       }
       known.file.observe(status);
-      if (known.file.hasMore || this.#isToBeTriedAgain(path)) this.#noticeChange(known);
+      const isWaiting = known.file.generation === undefined && known.original === undefined;
+      const isToBeNoticed = known.file.hasMore || isWaiting || this.#isToBeTriedAgain(path);
+      if (isToBeNoticed) this.#noticeChange(known);
       return [];
     }
     const file = new FollowedFile(path, status, this.#options);

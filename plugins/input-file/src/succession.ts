@@ -124,7 +124,8 @@ export class Succession {
     if (file.generation !== undefined) return true;
     const { generation } = unseen.file;
     if (generation === undefined) return false;
-    const size = await this.identification.sizeWithin(file, unseen.file);
+    // One that cannot be opened any more has nothing to compare.
+    const size = await this.identification.sizeWithin(file, unseen.file).catch(() => undefined);
     if (size === undefined) return false;
     file.assign(generation);
     await generation.save();
