@@ -79,6 +79,11 @@ export class PathFinder {
     this.#found = undefined;
   }
 
+  /** How many entries a directory has; 0 when it cannot be listed. */
+  entryCountOf(directory: string): number {
+    return (this.#lists.get(directory) ?? readList(directory)).entries.length;
+  }
+
   #checkLists(isHinted: boolean): boolean {
     const directories = [...this.#lists.keys()];
     const count = isHinted ? Math.min(checkedCountMax, directories.length) : directories.length;

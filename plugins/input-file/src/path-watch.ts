@@ -46,6 +46,7 @@ export class PathWatch {
     const { finder, log, onHint } = options;
     this.#watches = new DirectoryWatches({
       log,
+      entryCountOf: (directory) => finder.entryCountOf(directory),
       onEntry: (directory, name, isMove) => {
         const path = `${directory}/${name}`;
         if (this.#found.paths.has(path)) this.#hinted.add(path);
