@@ -190,6 +190,12 @@ t.test('doctor and top tell of a node, and of what is wrong here', async (t) => 
   t.match(found(ill.findings, 'group nobody'), [{ result: 'warning', fix: /groups rm nobody/ }]);
   t.match(found(ill.findings, 'etcd'), [{ result: 'failed' }]);
 
+  writeFileSync(join(directory, 'share', 'chukcha', 'package.json'), '{broken');
+  t.match(found((await doctor()).findings, 'plugins'), [
+    { result: 'failed', detail: /cannot be read/, fix: /^mend .*package\.json$/ },
+  ]);
+  rmSync(join(directory, 'share'), { recursive: true });
+
   const text = await runCli(['doctor', '--server', 'http://127.0.0.1:1', '--watch', '0'], { env });
   t.equal(text.exit, 1);
   t.match(text.stdout.toString(), /^FAILED {3}node: No chukcha node answers/m);
