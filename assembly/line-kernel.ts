@@ -6,8 +6,8 @@
  *
  *     | idHead | restHead | input lines | 16 bytes | output | slack |
  *
- * A message is `idHead`, its offset in decimal digits, `restHead`, then either the rest of the line's object
- * or the line as a JSON string. Blocks of 16 bytes are copied at once and the cursor is moved by what was
+ * A message is `idHead`, its offset in decimal digits, `restHead`, then either the rest of the line's object or,
+ * behind the key `message` that ends `restHead`, the line as a JSON string. Blocks of 16 bytes are copied at once and the cursor is moved by what was
  * good of them, so loads and stores may touch up to 16 bytes behind the input and behind the output; both are
  * there. `src/pipeline/formats/javascript-line-kernel.ts` does the same slowly and is what the tests compare with.
  */
@@ -22,6 +22,7 @@ const COMMA: u32 = 0x2c;
 const BACKSLASH: u32 = 0x5c;
 const OPENING_BRACE: u32 = 0x7b;
 const CLOSING_BRACE: u32 = 0x7d;
+const BILLION: u64 = 1_000_000_000;
 
 /** What is kept free for the end of a cut message: `","wrapped":true,"cut":N,"replaced":M}` and the newline. */
 const CUT_END_BYTES_MAX: usize = 64;
@@ -35,7 +36,9 @@ let idHead: usize = 0;
 let idHeadBytes: usize = 0;
 let restHead: usize = 0;
 let restHeadBytes: usize = 0;
+let messageKeyBytes: usize = 0;
 let messageBytesMax: usize = 0;
+let inputIsUtf8: bool = false;
 
 // What came of the line that is being formatted: WebAssembly functions of AssemblyScript give one value only.
 let lineEnd: usize = 0;
@@ -51,25 +54,31 @@ export function workspaceStart(): usize {
   return __heap_base;
 }
 
-/** Tells where the pieces of each message's head are. */
+/**
+ * Tells where the pieces of each message's head are. The last `keyBytes` of the second piece are `,"message":"`,
+ * which only an envelope has.
+ */
 export function setHead(
   idStart: usize,
   idBytes: usize,
   restStart: usize,
   restBytes: usize,
+  keyBytes: usize,
   messageLimit: usize,
 ): void {
   idHead = idStart;
   idHeadBytes = idBytes;
   restHead = restStart;
   restHeadBytes = restBytes;
+  messageKeyBytes = keyBytes;
   messageBytesMax = messageLimit;
 }
 
 /**
  * Formats the lines from `inputStart` to `inputEnd`, where the last byte is a newline, to `outputStart`: as
  * many as have room in `outputBytesMax` bytes, and the first one always. `offset` is the place of the first
- * line in its source. Returns the end of the output.
+ * line in its source. With `isUtf8` the host vouches for the whole input, and longer characters are copied
+ * without a look at them. Returns the end of the output.
  */
 export function formatLines(
   kind: u32,
@@ -78,7 +87,9 @@ export function formatLines(
   outputStart: usize,
   outputBytesMax: usize,
   offset: f64,
+  isUtf8: bool,
 ): usize {
+  inputIsUtf8 = isUtf8;
   const firstOffset = <u64>offset;
   const outputLimit = outputStart + outputBytesMax;
   let line = inputStart;
@@ -114,7 +125,7 @@ function formatObject(line: usize, output: usize, offset: u64): usize {
     closing > opening && load<u8>(opening) === OPENING_BRACE && load<u8>(closing) === CLOSING_BRACE;
   lineIsWrapped = !isObject;
   if (!isObject) return formatEnvelope(line, output, offset);
-  let end = writeHead(output, offset);
+  let end = writeHead(output, offset, restHeadBytes - messageKeyBytes);
   let rest = opening + 1;
   while (isSpace(load<u8>(rest))) rest += 1;
   if (rest !== closing) {
@@ -133,7 +144,7 @@ function formatObject(line: usize, output: usize, offset: u64): usize {
 /** Makes the line a JSON string behind the head, and cuts it when the message would be too long. */
 function formatEnvelope(line: usize, output: usize, offset: u64): usize {
   const limit = output + messageBytesMax;
-  const text = writeText(writeHead(output, offset), ',"message":"');
+  const text = writeHead(output, offset, restHeadBytes);
   let end = escapeText(line, text, limit);
   if (load<u8>(textEnd) === NEWLINE) {
     lineEnd = textEnd + 1;
@@ -149,17 +160,20 @@ function formatEnvelope(line: usize, output: usize, offset: u64): usize {
 
 /** Closes the string and says what was done to it. `cutBytes` is the length of a line that was cut, or 0. */
 function writeEnd(output: usize, cutBytes: usize): usize {
-  let end = writeText(output, '"');
+  let end = output + 1;
+  store<u8>(output, QUOTE);
   if (lineIsWrapped) end = writeText(end, ',"wrapped":true');
   if (cutBytes > 0) end = writeDecimal(writeText(end, ',"cut":'), cutBytes);
   if (replacedCount > 0) end = writeDecimal(writeText(end, ',"replaced":'), replacedCount);
-  return writeText(end, '}\n');
+  store<u8>(end, CLOSING_BRACE);
+  store<u8>(end, NEWLINE, 1);
+  return end + 2;
 }
 
-/** Copies the head with the digits of the offset in it. It has no closing brace. */
-function writeHead(output: usize, offset: u64): usize {
+/** Copies the head with the digits of the offset in it, and of the second piece as much as is asked for. */
+function writeHead(output: usize, offset: u64, restBytes: usize): usize {
   const digits = copyBlocks(output, idHead, idHeadBytes);
-  return copyBlocks(writeDecimal(digits, offset), restHead, restHeadBytes);
+  return copyBlocks(writeDecimal(digits, offset), restHead, restBytes);
 }
 
 /**
@@ -170,35 +184,55 @@ function escapeText(source: usize, output: usize, limit: usize): usize {
   const space = i8x16.splat(<i8>SPACE);
   const quote = i8x16.splat(<i8>QUOTE);
   const backslash = i8x16.splat(<i8>BACKSLASH);
+  // The top bit, which all bytes of longer characters have, where those must be looked at.
+  const suspect = i8x16.splat(<i8>(inputIsUtf8 ? 0 : 0x80));
   replacedCount = 0;
   while (true) {
     const block = v128.load(source);
     v128.store(output, block);
-    // As signed numbers, control characters and the bytes of longer characters are both below the space.
     const special = i8x16.bitmask(
       v128.or(
-        i8x16.lt_s(block, space),
+        v128.or(i8x16.lt_u(block, space), v128.and(block, suspect)),
         v128.or(i8x16.eq(block, quote), i8x16.eq(block, backslash)),
       ),
     );
     const plainBytes: usize = special === 0 ? 16 : ctz(special);
     if (output + plainBytes > limit) {
-      textEnd = source + (limit - output);
-      return limit;
+      source += limit - output;
+      output = limit;
+      // Back to the first byte of a character, which was copied as all that is before it in this block or the last.
+      while ((load<u8>(source) & 0xc0) === 0x80) {
+        source -= 1;
+        output -= 1;
+      }
+      textEnd = source;
+      return output;
     }
     source += plainBytes;
     output += plainBytes;
     if (special === 0) continue;
-    const byte: u32 = load<u8>(source);
+    // What is special seldom comes alone, so single characters are taken until a plain one comes.
+    let byte: u32 = load<u8>(source);
+    while (isSpecial(byte) && byte !== NEWLINE) {
+      const end =
+        byte < 0x80 ? escapeByte(byte, output, limit) : copyCharacter(source, output, limit);
+      if (end === 0) {
+        textEnd = source;
+        return output;
+      }
+      output = end;
+      source += byte < 0x80 ? 1 : characterBytes;
+      byte = load<u8>(source);
+    }
     if (byte === NEWLINE) break;
-    const end =
-      byte < 0x80 ? escapeByte(byte, output, limit) : copyCharacter(source, output, limit);
-    if (end === 0) break;
-    output = end;
-    source += byte < 0x80 ? 1 : characterBytes;
   }
   textEnd = source;
   return output;
+}
+
+/** Whether the byte cannot be copied into a JSON string as it is, or belongs to a longer character. */
+function isSpecial(byte: u32): bool {
+  return byte < SPACE || (byte >= 0x80 && !inputIsUtf8) || byte === QUOTE || byte === BACKSLASH;
 }
 
 /** Writes the escape of a quote, a backslash or a control character; 0 when it would pass `limit`. */
@@ -245,12 +279,12 @@ let characterBytes: usize = 0;
 
 /** Copies one character of several bytes, or writes U+FFFD for what is none; 0 when it would pass `limit`. */
 function copyCharacter(source: usize, output: usize, limit: usize): usize {
-  const goodBytes = goodPrefixBytes(source);
-  characterBytes = goodBytes;
-  if (goodBytes === expectedBytes(load<u8>(source))) {
-    if (output + goodBytes > limit) return 0;
+  const expected = expectedBytes(load<u8>(source));
+  characterBytes = goodPrefixBytes(source, expected);
+  if (characterBytes === expected) {
+    if (output + expected > limit) return 0;
     store<u32>(output, load<u32>(source));
-    return output + goodBytes;
+    return output + expected;
   }
   if (output + 3 > limit) return 0;
   store<u32>(output, 0xbdbfef); // U+FFFD: EF BF BD
@@ -270,11 +304,11 @@ function expectedBytes(first: u32): usize {
  * is replaced as a whole, at least one byte. These are the rules of the WHATWG decoder: no surrogates, nothing
  * above U+10FFFF, nothing longer than needed. A newline is never passed.
  */
-function goodPrefixBytes(source: usize): usize {
-  const first: u32 = load<u8>(source);
-  const expected = expectedBytes(first);
+function goodPrefixBytes(source: usize, expected: usize): usize {
   if (expected === 0) return 1;
+  const first: u32 = load<u8>(source);
   const second: u32 = load<u8>(source, 1);
+  if (expected === 2) return (second & 0xc0) === 0x80 ? 2 : 1;
   const low: u32 = first === 0xe0 ? 0xa0 : first === 0xf0 ? 0x90 : 0x80;
   const high: u32 = first === 0xed ? 0x9f : first === 0xf4 ? 0x8f : 0xbf;
   if (second < low || second > high) return 1;
@@ -316,14 +350,24 @@ function writeText(output: usize, text: string): usize {
   return output + length;
 }
 
+/** In groups of nine digits, because dividing 32 bits by a constant is cheap and dividing 64 bits is not. */
 function writeDecimal(output: usize, value: u64): usize {
-  let end = output + 1;
-  for (let rest = value / 10; rest > 0; rest /= 10) end += 1;
-  let place = end;
-  do {
+  if (value < BILLION) return writeDigits(output, <u32>value, digitCount(<u32>value));
+  const group = writeDecimal(output, value / BILLION);
+  return writeDigits(group, <u32>(value % BILLION), 9);
+}
+
+/** Of numbers below a billion. */
+function digitCount(value: u32): usize {
+  let count: usize = 1;
+  for (let power: u32 = 10; value >= power; power *= 10) count += 1;
+  return count;
+}
+
+function writeDigits(output: usize, value: u32, count: usize): usize {
+  for (let place = output + count; place > output; value /= 10) {
     place -= 1;
-    store<u8>(place, 0x30 + <u32>(value % 10));
-    value /= 10;
-  } while (place > output);
-  return end;
+    store<u8>(place, 0x30 + (value % 10));
+  }
+  return output + count;
 }

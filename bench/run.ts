@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { benchBulkBodies } from './bulk-bodies.js';
 import { benchClickhouseOutput } from './clickhouse-output.js';
 import { benchLineFormats } from './line-formats.js';
+import { benchIdleFiles } from './idle-files.js';
 import { benchMemory } from './memory.js';
 import { benchReadChunks } from './read-chunks.js';
 import { benchReplicated } from './replicated.js';
@@ -55,6 +56,10 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'clickhouse-output': {
     summary: 'the ClickHouse output beside a plain loop of the same requests',
     run: benchClickhouseOutput,
+  },
+  'idle-files': {
+    summary: 'what 20,000 idle files cost ship, and how soon a line of one is in the bus',
+    run: benchIdleFiles,
   },
 };
 

@@ -1,7 +1,8 @@
 import type { Random } from '../common/random.js';
 import type { ChunkState, ListedChunk, ProducerStamp } from '../protocol/http-api.js';
+import type { Credentials } from './credentials.js';
 
-export interface ClientOptions {
+export interface ClientOptions extends Credentials {
   /**
    * The node to talk to, or nodes of one cluster: as a list, or as one text with commas between the addresses.
    * @default "http://127.0.0.1:8080"

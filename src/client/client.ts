@@ -49,7 +49,11 @@ export class Client {
 
   /** Throws `invalid_option` for what is not a list of addresses of nodes. */
   constructor(options: ClientOptions = {}) {
-    this.#ring = new NodeRing(options.server ?? serverUrlDefault, options.random ?? systemRandom);
+    this.#ring = new NodeRing(
+      options.server ?? serverUrlDefault,
+      options.random ?? systemRandom,
+      options,
+    );
     this.#timeoutMs = options.timeoutMs ?? timeoutMsDefault;
   }
 

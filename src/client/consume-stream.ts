@@ -5,12 +5,13 @@ import { encodeFrame, type FrameHead, frameKinds, invalidFrame } from '../protoc
 import { groupNameDefault, paths } from '../protocol/http-api.js';
 import { checkCategoryName, checkGroupName } from '../protocol/names.js';
 import type { OwnerPositions } from '../protocol/position.js';
+import type { Credentials } from './credentials.js';
 import { FrameSocket } from './frame-socket.js';
 
 /** What a node may send ahead: two frames of the usual size, and two on their way. */
 const windowBytesDefault = 1024 * 1024;
 
-export interface ConsumeStreamOptions {
+export interface ConsumeStreamOptions extends Credentials {
   /** The address of a node. */
   readonly server: string;
   readonly category: string;
@@ -68,6 +69,7 @@ export class ConsumeStream implements AsyncIterable<ConsumeEvent> {
     const stream = new ConsumeStream(windowBytes);
     stream.#socket = await FrameSocket.open({
       server,
+      credentials: options,
       path: `${paths.consume}?category=${checkCategoryName(category)}&group=${checkGroupName(group)}`,
       headers: {},
       onFrame: (head, payload) => stream.#onFrame(head, payload),

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { ChukchaError, errorFromBody, errorMessage } from '../protocol/chukcha-error.js';
 import {
   encodeFrame,
@@ -11,6 +12,7 @@ import {
   streamProtocol,
 } from '../protocol/frames.js';
 import { messageBytesMax, streamHeartbeatMs, streamIdleMsMax } from '../protocol/limits.js';
+import { authorizationHeader, type Credentials } from './credentials.js';
 
 /** The buffer that is read into; it grows to the largest frame that comes. */
 const readBytesMin = 64 * 1024;
@@ -19,6 +21,7 @@ const readBytesMin = 64 * 1024;
 const frameBytesMax = messageBytesMax + 64 * 1024;
 
 export interface FrameSocketOptions {
+  readonly credentials: Credentials;
   /** The address of a node, as `http://127.0.0.1:8080`. */
   readonly server: string;
   /** The path of the stream, with its query. */
@@ -45,19 +48,24 @@ export class FrameSocket {
   #lastReceivedMs = performance.now();
 
   private constructor(options: FrameSocketOptions, opened: () => void) {
-    const { hostname, port, host } = new URL(options.server);
+    const { hostname, port, host, protocol } = new URL(options.server);
+    const isTls = protocol === 'https:';
     this.#options = options;
     this.#opened = opened;
-    this.#socket = connect({
+    const address = {
       host: hostname.replace(/^\[(.*)\]$/, '$1'),
-      port: Number(port === '' ? 80 : port),
+      port: Number(port === '' ? (isTls ? 443 : 80) : port),
       noDelay: true,
       onread: {
         buffer: () => this.#buffer.subarray(this.#filledBytes),
-        callback: (byteCount) => this.#received(byteCount),
+        callback: (byteCount: number) => this.#received(byteCount),
       },
-    });
-    const lines = Object.entries(options.headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    };
+    this.#socket = isTls
+      ? connectTls({ ...address, ...options.credentials.tls })
+      : connect(address);
+    const headers = { ...authorizationHeader(options.credentials), ...options.headers };
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
     this.#socket.write(
       `GET ${options.path} HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: ${streamProtocol}\r\n${lines.join('')}\r\n`,
     );

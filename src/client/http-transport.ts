@@ -5,9 +5,11 @@ import {
   type IncomingMessage,
   request,
 } from 'node:http';
+import { request as requestTls, Agent as TlsAgent } from 'node:https';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import { isErrorCode } from '../protocol/error-codes.js';
 import { headers } from '../protocol/http-api.js';
+import { authorizationHeader, type Credentials } from './credentials.js';
 
 export interface HttpCall {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -42,18 +44,27 @@ const answerBytesMax = 32 * 1024 * 1024;
  */
 export class HttpTransport {
   readonly server: string;
-  readonly #agent = new Agent({ keepAlive: true });
+  readonly #agent: Agent;
+  readonly #request: typeof request;
+  readonly #authorization: Readonly<Record<string, string>>;
   readonly #hostname: string;
   readonly #port: string;
   /** Calls that the node holds, until their answers begin. */
   readonly #held = new Set<ClientRequest>();
 
   /** Throws `invalid_option` for an address that is not one of a node. */
-  constructor(server: string) {
+  constructor(server: string, credentials: Credentials = {}) {
     const url = parseServer(server);
+    const isTls = url.protocol === 'https:';
+    checkToken(credentials.token);
+    this.#authorization = authorizationHeader(credentials);
+    this.#request = isTls ? requestTls : request;
+    this.#agent = isTls
+      ? new TlsAgent({ keepAlive: true, ...credentials.tls })
+      : new Agent({ keepAlive: true });
     this.server = url.origin;
     this.#hostname = url.hostname.replace(/^\[(.*)\]$/, '$1');
-    this.#port = url.port === '' ? '80' : url.port;
+    this.#port = url.port === '' ? (isTls ? '443' : '80') : url.port;
   }
 
   call(call: HttpCall): Promise<HttpAnswer> {
@@ -62,13 +73,14 @@ export class HttpTransport {
         reject(abortedError());
         return;
       }
-      const outgoing = request({
+      const outgoing = this.#request({
         agent: this.#agent,
         hostname: this.#hostname,
         port: this.#port,
         method: call.method,
         path: pathWithQuery(call),
         headers: {
+          ...this.#authorization,
           ...call.headers,
           ...(call.pieces === undefined ? {} : { 'Content-Length': call.byteCount }),
         },
@@ -156,10 +168,25 @@ export class HttpTransport {
 
 function parseServer(server: string): URL {
   const url = URL.canParse(server) ? new URL(server) : undefined;
-  if (url?.protocol === 'http:' && url.pathname === '/' && url.search === '') return url;
+  if (
+    /^https?:$/.test(url?.protocol ?? '') &&
+    url?.username === '' &&
+    url.pathname === '/' &&
+    url.search === ''
+  )
+    return url;
   throw new ChukchaError(
     'invalid_option',
-    `Server address ${JSON.stringify(server)} is not valid: expected http://HOST:PORT, for example http://127.0.0.1:8080.`,
+    `Server address ${JSON.stringify(server.replace(/\/\/[^/]*@/, '//...@'))} is not valid: expected http://HOST:PORT or https://HOST:PORT, for example http://127.0.0.1:8080.`,
+  );
+}
+
+/** What no header can carry would be refused with the token in the message. */
+function checkToken(token: string | undefined): void {
+  if (token === undefined || /^[!-~]{1,1000}$/.test(token)) return;
+  throw new ChukchaError(
+    'invalid_option',
+    'The token is not one: expected visible ASCII characters without blanks, as `chukcha token create` makes them.',
   );
 }
 

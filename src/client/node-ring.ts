@@ -1,5 +1,6 @@
 import type { Random } from '../common/random.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
+import type { Credentials } from './credentials.js';
 import { isNodeFailure } from './decide-retry.js';
 import { type HttpAnswer, type HttpCall, HttpTransport } from './http-transport.js';
 
@@ -27,10 +28,10 @@ export class NodeRing {
   readonly #breaks = new WeakSet<object>();
 
   /** Throws `invalid_option` for what is not a list of addresses of nodes. */
-  constructor(server: string | readonly string[], random: Random) {
+  constructor(server: string | readonly string[], random: Random, credentials: Credentials = {}) {
     const transports = new Map<string, HttpTransport>();
     for (const address of typeof server === 'string' ? server.split(',') : server) {
-      const transport = new HttpTransport(address.trim());
+      const transport = new HttpTransport(address.trim(), credentials);
       transports.set(transport.server, transport);
     }
     this.#nodes = [...transports.values()].map((transport) => ({ transport, lastFailure: 0 }));

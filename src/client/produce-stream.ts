@@ -13,12 +13,13 @@ import {
 } from '../protocol/frames.js';
 import { headers, paths, type WriteReceipt } from '../protocol/http-api.js';
 import { checkCategoryName } from '../protocol/names.js';
+import type { Credentials } from './credentials.js';
 import { FrameSocket } from './frame-socket.js';
 
 /** How many bytes may be unanswered before a batch waits: what a node takes of a connection, and as much on the way. */
 const inFlightBytesMaxDefault = 16 * 1024 * 1024;
 
-export interface ProduceStreamOptions {
+export interface ProduceStreamOptions extends Credentials {
   /** The address of a node. */
   readonly server: string;
   readonly category: string;
@@ -68,6 +69,7 @@ export class ProduceStream {
     const stream = new ProduceStream(inFlightBytesMax);
     stream.#socket = await FrameSocket.open({
       server,
+      credentials: options,
       path: `${paths.produce}?category=${checkCategoryName(category)}`,
       headers: producer === undefined ? {} : { [headers.producer]: producer },
       onFrame: (head, payload) => stream.#onFrame(head, payload),

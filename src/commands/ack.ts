@@ -2,6 +2,7 @@ import { Args, Flags } from '@oclif/core';
 import type { Client } from '../client/client.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import { BaseCommand } from './shared/base-command.js';
+import { credentialFlags } from './shared/credential-flags.js';
 import { categoryFlag, groupFlag, jsonFlag, serverFlag } from './shared/flags.js';
 
 export default class Ack extends BaseCommand {
@@ -28,6 +29,7 @@ export default class Ack extends BaseCommand {
       min: 0,
     }),
     server: serverFlag,
+    ...credentialFlags,
     json: jsonFlag,
   };
 
@@ -41,7 +43,7 @@ export default class Ack extends BaseCommand {
     checkChunkName(args.chunk);
     checkGroupName(group);
     const { withClient } = await import('./shared/with-client.js');
-    const size = await withClient(flags.server, async (client) => {
+    const size = await withClient(flags, async (client) => {
       // Another node may have less of the chunk than the one that has listed it.
       const { server } = client;
       const size =

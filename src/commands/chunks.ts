@@ -1,4 +1,5 @@
 import { BaseCommand } from './shared/base-command.js';
+import { credentialFlags } from './shared/credential-flags.js';
 import { categoryFlag, groupFlag, jsonFlag, serverFlag } from './shared/flags.js';
 
 export default class Chunks extends BaseCommand {
@@ -13,6 +14,7 @@ export default class Chunks extends BaseCommand {
     category: categoryFlag,
     group: groupFlag,
     server: serverFlag,
+    ...credentialFlags,
     json: jsonFlag,
   };
 
@@ -22,7 +24,7 @@ export default class Chunks extends BaseCommand {
     checkCategoryName(flags.category);
     checkGroupName(flags.group);
     const { withClient } = await import('./shared/with-client.js');
-    const { chunks } = await withClient(flags.server, (client) =>
+    const { chunks } = await withClient(flags, (client) =>
       client.listChunks(flags.category, { group: flags.group }),
     );
     if (chunks.length === 0)

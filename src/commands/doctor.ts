@@ -2,6 +2,7 @@ import { Flags } from '@oclif/core';
 import { formatBytes, parseQuantity, quantityForms } from '../common/quantity.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import { BaseCommand } from './shared/base-command.js';
+import { credentialFlags, readCredentials } from './shared/credential-flags.js';
 import type { Finding } from './shared/doctor/finding.js';
 import { heldBytesDefault } from './shared/doctor/node-checks.js';
 import { environmentName, jsonFlag, serverFlag } from './shared/flags.js';
@@ -28,6 +29,7 @@ export default class Doctor extends BaseCommand {
 
   static override flags = {
     server: serverFlag,
+    ...credentialFlags,
     etcd: Flags.string({
       description: 'addresses of etcd, with commas between (default: as the nodes say)',
       env: environmentName('etcd'),
@@ -61,6 +63,7 @@ export default class Doctor extends BaseCommand {
     const findings = await runDoctor({
       config: this.config,
       servers: flags.server.split(','),
+      credentials: await readCredentials(flags),
       etcdHosts: flags.etcd?.split(',') ?? [],
       dataDirectory: flags.data,
       watchMs: flags.watch * 1_000,

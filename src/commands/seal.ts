@@ -1,4 +1,5 @@
 import { BaseCommand } from './shared/base-command.js';
+import { credentialFlags } from './shared/credential-flags.js';
 import { categoryFlag, jsonFlag, serverFlag } from './shared/flags.js';
 
 export default class Seal extends BaseCommand {
@@ -12,14 +13,19 @@ export default class Seal extends BaseCommand {
     '<%= config.bin %> seal --category web --json',
   ];
 
-  static override flags = { category: categoryFlag, server: serverFlag, json: jsonFlag };
+  static override flags = {
+    category: categoryFlag,
+    server: serverFlag,
+    ...credentialFlags,
+    json: jsonFlag,
+  };
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Seal);
     const { checkCategoryName } = await import('../protocol/names.js');
     checkCategoryName(flags.category);
     const { withClient } = await import('./shared/with-client.js');
-    const receipt = await withClient(flags.server, (client) => client.seal(flags.category));
+    const receipt = await withClient(flags, (client) => client.seal(flags.category));
     const { category, chunk, size } = receipt;
     if (flags.json) this.log(JSON.stringify(receipt));
     else if (chunk === null) this.say(`Category ${category} has no open chunk on this node.`);

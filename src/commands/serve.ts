@@ -10,7 +10,7 @@ export default class Serve extends BaseCommand {
     'Run a node: take messages over HTTP, keep them, and serve them to readers.';
 
   static override description =
-    'Everything is kept below --data, one process at a time. SIGINT or SIGTERM stops the node: it refuses ' +
+    'Everything is kept below --data, one process at a time. SIGHUP takes certificates and tokens in again. SIGINT or SIGTERM stops the node: it refuses ' +
     'writes, makes durable what it accepted, lets requests under way finish, and ends with 0. Every option can ' +
     'also be a line of the file that --config names, or an environment variable; flags go before variables, and ' +
     'variables before the file.';
@@ -34,8 +34,11 @@ export default class Serve extends BaseCommand {
     const { startNode } = await import('../node/start-node.js');
     await runUntilSignal(async (signal) => {
       const node = await startNode(options, { log: this.logger });
+      const reload = (): void => void node.reload();
+      process.on('SIGHUP', reload);
       if (!signal.aborted)
         await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+      process.off('SIGHUP', reload);
       await node.close();
     });
   }

@@ -1,6 +1,7 @@
 import { Flags } from '@oclif/core';
 import { shipOptionsSchema } from '../pipeline/pipeline-schemas.js';
 import { BaseCommand } from './shared/base-command.js';
+import { credentialFlags, readCredentials, splitCredentials } from './shared/credential-flags.js';
 import { configFlag, giveUpOption, onceFlag, settingFlag, stateFlag } from './shared/flags.js';
 import { relaxHeapLimit } from './shared/heap-limit.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
@@ -23,6 +24,7 @@ export default class Ship extends BaseCommand {
 
   static override flags = {
     ...flagsFromSchema(shipOptionsSchema),
+    ...credentialFlags,
     once: onceFlag,
     state: stateFlag,
     set: settingFlag,
@@ -34,7 +36,8 @@ export default class Ship extends BaseCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Ship);
-    const { once, state: stateDirectory, set, config, explain, ...given } = flags;
+    const { once, state: stateDirectory, set, config, explain, ...rest } = flags;
+    const { credentials, given } = splitCredentials(rest);
     relaxHeapLimit();
     const { withConfigFile } = await import('./shared/config-file.js');
     const { resolveShipSettings } = await import('../pipeline/pipeline-settings.js');
@@ -44,7 +47,7 @@ export default class Ship extends BaseCommand {
     const registry = await findPlugins(this.config, (sentence) => this.say(sentence));
     const { plugin, options } = chooseInput(registry, from, set);
     const { Client } = await import('../client/client.js');
-    const client = new Client({ server });
+    const client = new Client({ server, ...(await readCredentials(credentials)) });
     const { defaultStateDirectory, openPipelineState } = await import('./shared/pipeline-state.js');
     // By the first address, so that nodes can be added behind it.
     const directory =

@@ -1,6 +1,7 @@
 import { Flags } from '@oclif/core';
 import { sinkOptionsSchema } from '../pipeline/pipeline-schemas.js';
 import { BaseCommand } from './shared/base-command.js';
+import { credentialFlags, readCredentials, splitCredentials } from './shared/credential-flags.js';
 import { configFlag, giveUpOption, onceFlag, settingFlag, stateFlag } from './shared/flags.js';
 import { relaxHeapLimit } from './shared/heap-limit.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
@@ -23,6 +24,7 @@ export default class Sink extends BaseCommand {
 
   static override flags = {
     ...flagsFromSchema(sinkOptionsSchema),
+    ...credentialFlags,
     once: onceFlag,
     state: stateFlag,
     set: settingFlag,
@@ -34,7 +36,8 @@ export default class Sink extends BaseCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Sink);
-    const { once, state: stateDirectory, set, config, check, ...given } = flags;
+    const { once, state: stateDirectory, set, config, check, ...rest } = flags;
+    const { credentials, given } = splitCredentials(rest);
     relaxHeapLimit();
     const { withConfigFile } = await import('./shared/config-file.js');
     const { resolveSinkSettings } = await import('../pipeline/pipeline-settings.js');
@@ -44,7 +47,7 @@ export default class Sink extends BaseCommand {
     const registry = await findPlugins(this.config, (sentence) => this.say(sentence));
     const { plugin, options } = chooseOutput(registry, to, set);
     const { Client } = await import('../client/client.js');
-    const client = new Client({ server });
+    const client = new Client({ server, ...(await readCredentials(credentials)) });
     if (check) {
       const { printCheck } = await import('./shared/output-check.js');
       const isFine = await printCheck(

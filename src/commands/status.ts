@@ -1,6 +1,7 @@
 import { formatBytes } from '../common/quantity.js';
 import type { CategoryStatus, GroupBacklog, NodeStatus } from '../protocol/http-api.js';
 import { BaseCommand } from './shared/base-command.js';
+import { credentialFlags } from './shared/credential-flags.js';
 import { jsonFlag, serverFlag } from './shared/flags.js';
 import { formatTable } from './shared/format-table.js';
 import { describeMembers } from './shared/member-table.js';
@@ -15,12 +16,12 @@ export default class Status extends BaseCommand {
     '<%= config.bin %> status --server http://127.0.0.1:8080 --json',
   ];
 
-  static override flags = { server: serverFlag, json: jsonFlag };
+  static override flags = { server: serverFlag, ...credentialFlags, json: jsonFlag };
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Status);
     const { withClient } = await import('./shared/with-client.js');
-    const status = await withClient(flags.server, (client) => client.status());
+    const status = await withClient(flags, (client) => client.status());
     this.printData(
       status,
       [...describeNode(status), ...describeCluster(status), ...describeCategories(status)],

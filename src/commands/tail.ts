@@ -1,5 +1,6 @@
 import { Flags } from '@oclif/core';
 import { BaseCommand } from './shared/base-command.js';
+import { credentialFlags, readCredentials } from './shared/credential-flags.js';
 import { categoryFlag, giveUpOption, onceFlag, retryForFlag, serverFlag } from './shared/flags.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
 
@@ -22,6 +23,7 @@ export default class Tail extends BaseCommand {
   static override flags = {
     category: categoryFlag,
     server: serverFlag,
+    ...credentialFlags,
     lines: Flags.integer({
       char: 'n',
       description: 'how many of the last messages to begin with, of each node',
@@ -53,7 +55,7 @@ export default class Tail extends BaseCommand {
     const { waitForNode } = await import('./shared/wait-for-node.js');
     const { createMessageFilter } = await import('./shared/message-filter.js');
     const filter = createMessageFilter(flags);
-    const client = new Client({ server: flags.server });
+    const client = new Client({ server: flags.server, ...(await readCredentials(flags)) });
     try {
       await runUntilSignal(async (signal) => {
         await waitForNode(client, flags['retry-for'], signal);

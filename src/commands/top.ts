@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Flags } from '@oclif/core';
 import { BaseCommand } from './shared/base-command.js';
+import { credentialFlags, readCredentials } from './shared/credential-flags.js';
 import { environmentName, jsonFlag, serverFlag } from './shared/flags.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
 import type { TopView } from './shared/top/top-view.js';
@@ -21,6 +22,7 @@ export default class Top extends BaseCommand {
 
   static override flags = {
     server: serverFlag,
+    ...credentialFlags,
     monitor: Flags.string({
       description: 'addresses of processes started by `run --monitor`, with commas between',
       env: environmentName('monitors'),
@@ -42,6 +44,7 @@ export default class Top extends BaseCommand {
     const { TopSampler } = await import('./shared/top/top-sampler.js');
     const sampler = new TopSampler({
       servers: flags.server.split(','),
+      credentials: await readCredentials(flags),
       monitors: flags.monitor?.split(',') ?? [],
     });
     const intervalMs = flags.interval * 1_000;

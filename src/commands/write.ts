@@ -2,6 +2,7 @@ import { Args } from '@oclif/core';
 import { systemRandom } from '../common/random.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import { BaseCommand } from './shared/base-command.js';
+import { credentialFlags } from './shared/credential-flags.js';
 import {
   categoryFlag,
   jsonFlag,
@@ -33,6 +34,7 @@ export default class Write extends BaseCommand {
   static override flags = {
     category: categoryFlag,
     server: serverFlag,
+    ...credentialFlags,
     'sync-each-write': syncFlag,
     'min-sync-replicas': minSyncReplicasFlag,
     json: jsonFlag,
@@ -53,7 +55,7 @@ export default class Write extends BaseCommand {
     const options = { sync: flags['sync-each-write'], ...replicasOption(flags) };
     // The batch may go to several nodes, one after another, and is to be stored once.
     const stamp = { producer: systemRandom.hex(8), sequence: 0 };
-    const receipt = await withClient(flags.server, (client) =>
+    const receipt = await withClient(flags, (client) =>
       client.write(
         flags.category,
         pieces,

@@ -16,8 +16,9 @@ import type {
 } from '../protocol/http-api.js';
 import { checkChunkName } from '../protocol/names.js';
 import type { ReplicaHello } from '../protocol/replication.js';
+import type { Network } from '../replication/channel.js';
 import type { Membership, Peer } from '../replication/membership.js';
-import { acceptedChannel, nodeNetwork } from '../replication/node-network.js';
+import { acceptedChannel } from '../replication/node-network.js';
 import { type PeerStatus, Replication } from '../replication/replication.js';
 import type { ClusterPorts, ReplicatedBatch } from '../server/cluster-ports.js';
 import { drainingError } from '../storage/category-writer.js';
@@ -38,6 +39,7 @@ export interface ClusterNodePorts {
   readonly files: OpenFiles;
   readonly clock: Clock;
   readonly random: Random;
+  readonly network: Network;
   readonly log: Logger;
   /** What tells this process from others under the same name: host and directory. */
   readonly place: string;
@@ -87,7 +89,7 @@ export class ClusterNode implements ClusterPorts, Membership {
       {
         store,
         files,
-        network: nodeNetwork,
+        network: ports.network,
         membership: this,
         clock,
         random,

@@ -1,15 +1,44 @@
-import { Gauge, Registry } from 'prom-client';
+import { statfs } from 'node:fs/promises';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { NodeStatus } from '../protocol/http-api.js';
+import type { RequestCounts } from '../server/request-counts.js';
+
+/** So many series a metric by category, group or peer has at most; the rest is left out, and counted. */
+const seriesCountMax = 1_000;
 
 /** The metrics of a node, in the text form of Prometheus. */
 export interface NodeMetrics {
   readonly contentType: string;
   /** What they are now. */
   read(): Promise<string>;
+  /** Ends what is measured all the time. */
+  close(): void;
 }
 
-/** Returns the metrics of a node: gauges of what its status says, taken when somebody asks. */
-export function createNodeMetrics(status: () => Promise<NodeStatus>): NodeMetrics {
+/** What the metrics are made of besides the status. */
+export interface NodeFigures {
+  readonly counts: RequestCounts;
+  readonly dataDirectory: string;
+  /** How long files took to become durable, where somebody measures it. */
+  readonly syncSeconds?: Histogram;
+}
+
+/** A histogram of how long files take to become durable. */
+export function createSyncHistogram(): Histogram {
+  return new Histogram({
+    name: 'chukcha_sync_seconds',
+    help: 'Seconds that files took to become durable (fdatasync)',
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
+    registers: [],
+  });
+}
+
+/** Returns the metrics of a node: most are what its status says, taken when somebody asks. */
+export function createNodeMetrics(
+  status: () => Promise<NodeStatus>,
+  { counts, dataDirectory, syncSeconds }: NodeFigures,
+): NodeMetrics {
   const registry = new Registry();
   const gauge = <Label extends string = never>(
     name: string,
@@ -35,18 +64,59 @@ export function createNodeMetrics(status: () => Promise<NodeStatus>): NodeMetric
     'peer',
   ]);
   const coordination = gauge('chukcha_coordination_up', '1 when etcd can be reached, else 0');
+  const counter = <Label extends string = never>(
+    name: string,
+    help: string,
+    labelNames: readonly Label[] = [],
+  ): Counter<Label> => new Counter({ name, help, labelNames, registers: [registry] });
+  const requests = counter('chukcha_requests_total', 'Requests answered, batches of streams too', [
+    'route',
+    'status',
+  ]);
+  const refusals = counter('chukcha_refusals_total', 'Requests refused, by the code of the error', [
+    'code',
+  ]);
+  const duplicates = counter('chukcha_duplicates_total', 'Repeated batches that were not stored');
+  const expired = gauge('chukcha_expired_bytes', 'Bytes given up by retention', ['category']);
+  const inodes = gauge('chukcha_disk_free_inodes', 'Free inodes on the disk of the data directory');
+  const loopDelay = gauge(
+    'chukcha_event_loop_delay_seconds',
+    'The 99th percentile of the delay of the event loop since the last look',
+  );
+  const memory = gauge('chukcha_resident_bytes', 'Resident memory of the process');
+  const leftOut = gauge('chukcha_series_left_out', 'Series that are not shown, above the limit');
+  const delays = monitorEventLoopDelay({ resolution: 20 });
+  delays.enable();
+  const takeCounts = (): void => {
+    for (const { route, status: code, count } of counts.requests) {
+      requests.inc({ route, status: String(code) }, count);
+    }
+    for (const [code, count] of counts.refusals) refusals.inc({ code }, count);
+    duplicates.inc(counts.duplicateCount);
+    loopDelay.set(delays.count === 0 ? 0 : delays.percentile(99) / 1e9);
+    delays.reset();
+    memory.set(process.memoryUsage.rss());
+  };
   const take = (now: NodeStatus): void => {
     registry.resetMetrics();
     ready.set(reasonsAgainst(now).length === 0 ? 1 : 0);
     inFlight.set(now.bytesInFlight);
     free.set(now.disk.freeBytes);
     reserve.set(now.disk.reserveBytes);
-    for (const { name: category, groups, ...held } of now.categories) {
+    const groupCount = now.categories.reduce((sum, { groups }) => sum + groups.length, 0);
+    const shown = now.categories.slice(0, seriesCountMax);
+    let groupsLeft = seriesCountMax;
+    for (const { name: category, groups, ...held } of shown) {
+      expired.set({ category }, held.expiredBytes);
       chunks.set({ category }, held.chunks);
       bytes.set({ category }, held.bytes);
       hidden.set({ category }, held.hiddenChunks.length);
-      for (const { group, bytes: lagBytes } of groups) lag.set({ category, group }, lagBytes);
+      for (const { group, bytes: lagBytes } of groups.slice(0, groupsLeft)) {
+        lag.set({ category, group }, lagBytes);
+        groupsLeft -= 1;
+      }
     }
+    leftOut.set(now.categories.length - shown.length + groupCount - (seriesCountMax - groupsLeft));
     hereOnly.set(now.clusterStatus?.bytesHereOnly ?? 0);
     coordination.set(now.clusterStatus?.coordination.available === false ? 0 : 1);
     for (const { name: peer, self, ...member } of now.clusterStatus?.members ?? []) {
@@ -59,9 +129,20 @@ export function createNodeMetrics(status: () => Promise<NodeStatus>): NodeMetric
     contentType: registry.contentType,
     async read() {
       take(await status());
-      return registry.metrics();
+      takeCounts();
+      inodes.set((await statfs(dataDirectory)).ffree);
+      const durable = syncSeconds === undefined ? '' : `${await syncText(syncSeconds)}`;
+      return `${await registry.metrics()}${durable}`;
     },
+    close: () => delays.disable(),
   };
+}
+
+/** Apart from the others, which begin anew with each look. */
+async function syncText(histogram: Histogram): Promise<string> {
+  const registry = new Registry();
+  registry.registerMetric(histogram);
+  return await registry.metrics();
 }
 
 /** Why the node takes no writes, as sentences; none when it does. */

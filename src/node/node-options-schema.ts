@@ -52,9 +52,40 @@ export const nodeOptionsSchema = {
     },
     advertise: {
       type: 'string',
-      pattern: '^http://(\\[[0-9A-Fa-f:.]+\\]|[^:/\\s]+):[0-9]{1,5}$',
+      pattern: '^https?://(\\[[0-9A-Fa-f:.]+\\]|[^:/\\s]+):[0-9]{1,5}$',
       description:
         'address at which the other nodes reach this one, as http://HOST:PORT (default: the one that is listened on)',
+    },
+    'tls-cert': {
+      type: 'string',
+      minLength: 1,
+      description:
+        'file with the certificate of the node, PEM, with those between it and the authority behind it; read again when it changes and on SIGHUP',
+    },
+    'tls-key': { type: 'string', minLength: 1, description: 'file with its private key, PEM' },
+    'tls-client-ca': {
+      type: 'string',
+      minLength: 1,
+      description:
+        'file with the authority that has signed the certificates of clients and nodes, PEM: nobody connects without one',
+    },
+    tokens: {
+      type: 'string',
+      minLength: 1,
+      description:
+        'file with the tokens that are accepted and their rights, made with `chukcha token create`; read again when it changes',
+    },
+    'cluster-secret-file': {
+      type: 'string',
+      minLength: 1,
+      description:
+        'file with what the nodes of the cluster show each other; a member that has --tokens needs it',
+    },
+    'insecure-listen': {
+      type: 'boolean',
+      default: false,
+      description:
+        'listen on an address that other machines reach although there is no TLS, or no token is asked for',
     },
     'replication-timeout': {
       type: 'string',

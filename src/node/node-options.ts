@@ -5,6 +5,7 @@ import { isCategoryName } from '../protocol/names.js';
 import type { DiskReserve } from '../storage/disk-guard.js';
 import type { RetentionLimits } from '../storage/retention.js';
 import { nodeOptionsSchema } from './node-options-schema.js';
+import { type SecurityOptions, securityOptions } from './security-options.js';
 
 /** The checked options of a node. */
 export interface NodeOptions {
@@ -24,6 +25,7 @@ export interface NodeOptions {
   readonly scrubIntervalMs: number;
   /** The cluster that the node is a member of; `undefined` when it stands alone. */
   readonly cluster: ClusterOptions | undefined;
+  readonly security: SecurityOptions;
 }
 
 export interface ClusterOptions {
@@ -62,9 +64,11 @@ export function resolveNodeOptions(given: Readonly<Record<string, unknown>>): No
       `--max-in-flight is ${inFlightBytesMax}, too little for batches of ${batchBytesMax} bytes: expected at least ${2 * batchBytesMax}, or a smaller --max-batch.`,
     );
   }
+  const host = listen.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
+  const security = securityOptions(options, host);
   return {
     dataDirectory: options['data'] as string,
-    host: listen.slice(0, colon).replace(/^\[(.*)\]$/, '$1'),
+    host,
     port,
     name: options['name'] as string | undefined,
     chunkBytesMax: options['max-chunk-size'] as number,
@@ -76,6 +80,7 @@ export function resolveNodeOptions(given: Readonly<Record<string, unknown>>): No
     retentionOf: parseRetention(options),
     scrubIntervalMs: options['scrub-interval'] as number,
     cluster: clusterOptions(options),
+    security,
   };
 }
 

@@ -4,9 +4,11 @@ import type { Logger } from '../common/logger.js';
 import { type Random, systemRandom } from '../common/random.js';
 import { createRateLimitedLogger } from '../common/rate-limited-logger.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
+import { createNodeNetwork } from '../replication/node-network.js';
 import { ByteBudget } from '../server/byte-budget.js';
 import { GroupLeases } from '../server/group-leases.js';
 import { Listener } from '../server/listener.js';
+import { RequestCounts } from '../server/request-counts.js';
 import { SlabPool } from '../server/slab-pool.js';
 import { DirectoryLock } from '../storage/directory-lock.js';
 import type { Disk } from '../storage/disk.js';
@@ -15,9 +17,11 @@ import { OpenFiles } from '../storage/open-files.js';
 import { Store } from '../storage/store.js';
 import { ClusterNode, type ClusterNodePorts } from './cluster-node.js';
 import { type Entrance, enter, type OpenCoordinator } from './entrance.js';
-import { createNodeMetrics, reasonsAgainst } from './node-metrics.js';
+import { measuredDisk } from './measured-disk.js';
+import { createNodeMetrics, createSyncHistogram, reasonsAgainst } from './node-metrics.js';
 import type { NodeOptions } from './node-options.js';
 import { createNodeStatus } from './node-status.js';
+import { openSecurity } from './security.js';
 
 export interface NodePorts {
   readonly log: Logger;
@@ -34,6 +38,8 @@ export interface RunningNode {
   readonly name: string;
   /** The address that it listens on, with the real port. */
   readonly url: string;
+  /** Takes the files of tokens and certificates in again; the log says what is wrong with them. */
+  reload(): Promise<void>;
   /**
    * Refuses writes, makes durable and seals what was accepted, lets the requests under way finish, and
    * frees the directory; idempotent.
@@ -46,12 +52,20 @@ export interface RunningNode {
  * with nothing left running.
  */
 export async function startNode(options: NodeOptions, ports: NodePorts): Promise<RunningNode> {
-  const { log, disk = nodeDisk, clock = systemClock, random = systemRandom } = ports;
+  const syncSeconds = createSyncHistogram();
+  const measured = measuredDisk(nodeDisk, (seconds) => syncSeconds.observe(seconds));
+  const { log, disk = measured, clock = systemClock, random = systemRandom } = ports;
   const dataDirectory = resolve(options.dataDirectory);
   await makeDataDirectory(disk, dataDirectory);
   const lock = await DirectoryLock.take(
     dataDirectory,
     `node ${options.name ?? 'without a --name'}`,
+  );
+  const security = await openSecurity(options.security, { clock, log }).catch(
+    async (error: unknown) => {
+      await lock.release();
+      throw error;
+    },
   );
   try {
     const { openCoordinator = etcdCoordinator({ clock, random, log }) } = ports;
@@ -67,7 +81,17 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
     const stopping = new AbortController();
     const files = new OpenFiles({ disk, clock });
     const budget = new ByteBudget(options.inFlightBytesMax);
-    const cluster = createClusterNode(options, entrance, { store, files, clock, random, log });
+    const cluster = createClusterNode(options, entrance, {
+      store,
+      files,
+      clock,
+      random,
+      log,
+      network: createNodeNetwork({
+        authorization: security.peerAuthorization,
+        tls: security.tls,
+      }),
+    });
     const status = createNodeStatus({
       identity,
       store,
@@ -77,6 +101,8 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
       cluster: cluster && (() => cluster.status()),
       isDraining: () => cluster?.isDraining ?? false,
     });
+    const counts = new RequestCounts();
+    const metrics = createNodeMetrics(status, { counts, dataDirectory, syncSeconds });
     const serverPorts = {
       store,
       leases: new GroupLeases(clock),
@@ -88,18 +114,23 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
       nodeName: identity.nodeName,
       clusterId: identity.clusterId,
       batchBytesMax: options.batchBytesMax,
+      access: security.access,
+      clusterSecret: security.clusterSecret,
       cluster,
       status,
       readiness: async () => reasonsAgainst(await status()),
-      metrics: createNodeMetrics(status),
+      counts,
+      metrics,
       stopping: stopping.signal,
     };
-    const address = { host: options.host, port: options.port };
+    const tls = security.tls?.();
+    const address = { host: options.host, port: options.port, ...(tls && { tls }) };
     const listener = await Listener.open(serverPorts, address).catch(async (error: unknown) => {
       await cluster?.close();
       await store.close();
       throw error;
     });
+    security.onTlsChanged((material) => listener.takeCertificate(material));
     await cluster?.start(listener.url).catch(async (error: unknown) => {
       await cluster.close();
       await store.close();
@@ -117,6 +148,8 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
       } finally {
         await listener.close();
         await files.close();
+        metrics.close();
+        await security.close();
         await lock.release();
       }
       log.info('Node has stopped.', { name: identity.nodeName });
@@ -124,12 +157,14 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
     return {
       name: identity.nodeName,
       url: listener.url,
+      reload: () => security.reload(),
       close: () => {
         closing ??= close();
         return closing;
       },
     };
   } catch (error) {
+    await security.close();
     await lock.release();
     throw error;
   }

@@ -71,7 +71,7 @@ export class LineFormatter {
     const { origin } = batch;
     const source = origin?.source ?? sourceDefault;
     const sourceId = origin?.id ?? sourceIdDefault;
-    const offset = origin?.offset ?? this.#offsets.get(batch) ?? 0;
+    const offset = (origin?.offset ?? this.#offsets.get(batch) ?? 0) + start;
     const bytes = batch.bytes.subarray(0, stop);
     const context = { source, host, sourceId, offset, timeMs };
     // A message that would not fit at all would never be sent.

@@ -1,5 +1,4 @@
 import { categoryNameDefault, groupNameDefault, serverUrlDefault } from '../protocol/http-api.js';
-import { lineFormatNames } from './formats/line-format.js';
 
 /**
  * The options of shippers and sinks: the one source of their flags, environment variables, keys in files, defaults, help
@@ -41,7 +40,7 @@ export const shipOptionsSchema = {
     category,
     format: {
       type: 'string',
-      enum: lineFormatNames,
+      enum: ['raw', 'json', 'envelope'],
       default: 'raw',
       description:
         'form of the messages: raw (as they are), json (objects, with id, host and source put in), envelope (any line in a JSON object)',

@@ -71,6 +71,16 @@ export const errorCodes = {
     retryable: false,
     meaning: 'The path is that of a stream, and the request does not ask for one.',
   },
+  unauthorized: {
+    status: 401,
+    retryable: false,
+    meaning: 'The request has no token that the node accepts.',
+  },
+  forbidden: {
+    status: 403,
+    retryable: false,
+    meaning: 'The token has not the right that the call needs; the message names it.',
+  },
   not_found: { status: 404, retryable: false, meaning: 'The node has no such path.' },
   method_not_allowed: {
     status: 405,

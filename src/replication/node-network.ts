@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { ChukchaError, errorFromBody, errorMessage } from '../protocol/chukcha-error.js';
 import { streamProtocol } from '../protocol/frames.js';
 import type { Channel, ChannelSink, Network } from './channel.js';
@@ -12,8 +13,18 @@ const openBytes = 16 * 1024;
 /** So much is handed to a socket ahead of what it has taken: one large part is read while the one before is sent. */
 const waitingBytesMax = 2 * 1024 * 1024;
 
+/** What a node shows its peers. */
+export interface PeerCredentials {
+  /** The header with the secret of the cluster. */
+  readonly authorization: string | undefined;
+  /** Its certificate as it is now, and who has to have signed that of a peer. */
+  readonly tls:
+    | (() => { readonly cert: string; readonly key: string; readonly ca: string | undefined })
+    | undefined;
+}
+
 /** The network of the machine. */
-export const nodeNetwork: Network = {
+export const createNodeNetwork = (credentials: PeerCredentials): Network => ({
   connect(url, target, signal) {
     return new Promise((resolve, reject) => {
       const abort = (): void => opening.fail('it was given up');
@@ -21,6 +32,7 @@ export const nodeNetwork: Network = {
       const opening = new OpeningStream(
         url,
         target,
+        credentials,
         (channel) => {
           settled();
           resolve(channel);
@@ -34,7 +46,7 @@ export const nodeNetwork: Network = {
       if (signal.aborted) abort();
     });
   },
-};
+});
 
 /** Takes over the socket of a stream that another node has opened, with what came behind the head of the request. */
 export function acceptedChannel(socket: Socket, firstBytes: Buffer): Channel {
@@ -68,30 +80,34 @@ class OpeningStream {
   constructor(
     url: string,
     target: string,
+    { authorization, tls }: PeerCredentials,
     opened: (channel: Channel) => void,
     failed: (error: ChukchaError) => void,
   ) {
-    const { hostname, port, host } = new URL(url);
+    const { hostname, port, host, protocol } = new URL(url);
+    const isTls = protocol === 'https:';
     this.#url = url;
     this.#opened = opened;
     this.#failed = failed;
     this.#timer = setTimeout(() => this.fail(`no answer within ${openMsMax} ms`), openMsMax);
-    this.#socket = connect({
+    const { cert, key, ca } = tls?.() ?? {};
+    const address = {
       host: hostname.replace(/^\[(.*)\]$/, '$1'),
-      port: Number(port === '' ? 80 : port),
+      port: Number(port === '' ? (isTls ? 443 : 80) : port),
       noDelay: true,
       onread: {
         buffer: () => this.#target(),
-        callback: (byteCount) => {
+        callback: (byteCount: number) => {
           this.#received(byteCount);
           return true;
         },
       },
-    });
+    };
+    this.#socket = isTls ? connectTls({ ...address, cert, key, ca }) : connect(address);
     this.#socket.on('error', (error) => this.fail(errorMessage(error)));
     this.#socket.on('close', () => this.fail('the connection was closed'));
     this.#socket.write(
-      `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: ${streamProtocol}\r\n\r\n`,
+      `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: ${streamProtocol}\r\n${authorization === undefined ? '' : `Authorization: ${authorization}\r\n`}\r\n`,
     );
   }
 

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import Koa, { type Context } from 'koa';
 import { ChukchaError } from '../protocol/chukcha-error.js';
+import { authorize } from './access/authorize.js';
 import { errorAnswer, logFailure, toChukchaError } from './operations/error-answer.js';
 import { discardRest } from './request-body.js';
 import { type Route, sendText } from './route.js';
@@ -59,13 +60,17 @@ export function createApp(ports: ServerPorts): Koa {
   // Every failure is answered and logged below; Koa's own handler would print each client that goes away.
   app.on('error', () => undefined);
   app.use(async (context) => {
+    let pattern = 'none';
     try {
       const { route, query } = table.find(context.method, context.req.url ?? '');
+      pattern = route.path;
+      const pass = authorize(ports.access, route, query, context.req);
       refuseForm(context);
-      await route.handle(context, query, ports);
+      await route.handle(context, query, ports, pass);
     } catch (error) {
       answerError(context, error, ports);
     }
+    ports.counts.answered(pattern, context.res.statusCode);
   });
   return app;
 }
@@ -87,6 +92,7 @@ function answerError(context: Context, thrown: unknown, ports: ServerPorts): voi
     context.res.destroy();
     return;
   }
+  ports.counts.refused(error.code);
   logFailure(ports.log, pathOf(context.req.url ?? ''), error);
   if (context.res.headersSent) {
     // The answer has begun; only breaking the connection tells the client that it is not whole.

@@ -1,10 +1,12 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { Server as TlsServer } from 'node:tls';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import { drainMsMax } from '../protocol/limits.js';
-import { createHttpServer } from './http-server.js';
+import { createHttpServer, tlsOptions } from './http-server.js';
 import { Lane, type LaneOptions } from './lane/lane.js';
 import type { ServerPorts } from './server-ports.js';
+import type { TlsMaterial } from './tls-material.js';
 
 /** How often a stopping node looks for connections that have become idle. */
 const sweepMs = 50;
@@ -13,6 +15,8 @@ export interface ListenAddress {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
+  /** The certificate to listen with; `undefined` listens without TLS. */
+  readonly tls?: TlsMaterial;
 }
 
 /** The HTTP server of a node with the fast lane in front, from its first connection until the last one is closed. */
@@ -35,7 +39,7 @@ export class Listener {
     address: ListenAddress,
     laneOptions: Partial<LaneOptions> = {},
   ): Promise<Listener> {
-    const server = createHttpServer(ports);
+    const server = createHttpServer(ports, address.tls);
     const silent = trackSilent(server);
     const lane = new Lane(server, ports, laneOptions);
     try {
@@ -50,7 +54,13 @@ export class Listener {
   /** The address that is listened on, with the real port. */
   get url(): string {
     const { address, family, port } = this.#server.address() as AddressInfo;
-    return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+    const scheme = this.#server instanceof TlsServer ? 'https' : 'http';
+    return `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+  }
+
+  /** Takes new connections with this certificate; those that are open stay as they are. */
+  takeCertificate(tls: TlsMaterial): void {
+    if (this.#server instanceof TlsServer) this.#server.setSecureContext(tlsOptions(tls));
   }
 
   /** Accepts no more connections, waits for the requests under way, and closes what is left; idempotent. */
@@ -84,7 +94,23 @@ export class Listener {
 
 function trackSilent(server: Server): ReadonlySet<Socket> {
   const silent = new Set<Socket>();
-  server.on('connection', (socket) => {
+  const handshakes = new Map<string, Socket>();
+  if (server instanceof TlsServer) {
+    server.on('connection', (socket: Socket) => {
+      const peer = peerOf(socket);
+      handshakes.set(peer, socket);
+      silent.add(socket);
+      socket.once('close', () => {
+        silent.delete(socket);
+        if (handshakes.get(peer) === socket) handshakes.delete(peer);
+      });
+    });
+  }
+  const event = server instanceof TlsServer ? 'secureConnection' : 'connection';
+  server.on(event, (socket: Socket) => {
+    // The connection below it has sent what it had to.
+    const below = handshakes.get(peerOf(socket));
+    if (below !== undefined) silent.delete(below);
     silent.add(socket);
     // Each of many requests that a client sends at once waits for its turn, or for the end of the connection.
     socket.setMaxListeners(0);
@@ -96,6 +122,10 @@ function trackSilent(server: Server): ReadonlySet<Socket> {
   server.on('request', onRequest);
   server.on('checkContinue', onRequest);
   return silent;
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 function listen(server: Server, { host, port }: ListenAddress): Promise<void> {

@@ -1,7 +1,9 @@
 import type { Writable } from 'node:stream';
 import type { Context } from 'koa';
 import { ChukchaError } from '../protocol/chukcha-error.js';
+import type { Right } from '../protocol/rights.js';
 import { drainingError } from '../storage/category-writer.js';
+import type { Pass } from './access/access.js';
 import type { Query } from './query.js';
 import type { ServerPorts } from './server-ports.js';
 
@@ -10,10 +12,18 @@ export interface Route {
   /** A fixed path, or one that ends with a parameter, as in `/groups/<group>`. */
   readonly path: string;
   readonly methods: readonly string[];
+  /**
+   * What a token has to allow where tokens are asked for; `open` asks for none. @default "admin"
+   *
+   * It has to hold for the category of the query, or for the whole node where the call takes none.
+   */
+  readonly right?: Right | 'open';
+  /** Where the right has to hold instead. */
+  readonly scope?: 'any' | 'node';
   /** The parameters in the query that the call takes; others are refused before `handle`. */
   readonly queryNames: readonly string[];
   /** Answers the request, or throws a `ChukchaError` before anything was sent. */
-  handle(context: Context, query: Query, ports: ServerPorts): Promise<void>;
+  handle(context: Context, query: Query, ports: ServerPorts, pass: Pass): Promise<void>;
 }
 
 /** Answers with JSON. */

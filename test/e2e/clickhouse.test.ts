@@ -55,6 +55,47 @@ t.test('a file is analysed on one machine with two commands', { skip }, async (t
   );
 });
 
+t.test(
+  'a bad row becomes a dead letter, and comes in when the table is mended',
+  { skip },
+  async (t) => {
+    const directory = testDirectory(t);
+    const node = await CliNode.start(join(directory, 'data'));
+    t.teardown(() => node.stop());
+    const analytics = join(directory, 'analytics');
+    const env = { XDG_STATE_HOME: join(directory, 'state') };
+    const run = (...words: string[]) => runCli([...words, '--server', node.url], { env });
+    const ask = async (statement: string): Promise<string> =>
+      (await runCli(['query', analytics, statement])).stdout.toString().trim();
+    const lines = Array.from({ length: 100_000 }, (_, n) =>
+      JSON.stringify({ id: `e${n}`, ms: n === 50_000 ? 'slow' : n }),
+    );
+    const source = join(directory, 'events.ndjson');
+    writeFileSync(source, `${lines.join('\n')}\n`);
+    t.match(await run('ship', '--from', `file:${source}`, '--once'), { exit: 0 });
+    const sink = await run('sink', '--to', `clickhouse:${analytics}`, '--once');
+    t.equal(sink.exit, 0, sink.stderr);
+    t.match(sink.stderr, /1 dead letters/);
+    t.equal(await ask('SELECT count(), uniqExact(id) FROM logs FORMAT TSV'), '99999\t99999');
+    const letters = await run('dlq', 'show', '--json');
+    t.match(JSON.parse(letters.stdout.toString()), {
+      message: '{"id":"e50000","ms":"slow"}',
+      target: 'clickhouse',
+      reason: /ms/,
+    });
+    const early = await run('dlq', 'replay', '--all', '--to', `clickhouse:${analytics}`);
+    t.match(
+      early.stderr,
+      /Replayed 0 letters .* 1 stay/,
+      'it is refused again as long as nothing is mended',
+    );
+    await ask('ALTER TABLE logs MODIFY COLUMN ms String');
+    const replay = await run('dlq', 'replay', '--all', '--to', `clickhouse:${analytics}`);
+    t.match(replay, { exit: 0, stderr: /Replayed 1 letters .* 0 stay/ });
+    t.equal(await ask('SELECT count(), uniqExact(id) FROM logs FORMAT TSV'), '100000\t100000');
+  },
+);
+
 t.test('what a query cannot do is one sentence', { skip }, async (t) => {
   const directory = testDirectory(t);
   const data = join(directory, 'data');

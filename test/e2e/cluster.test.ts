@@ -198,6 +198,7 @@ await t.test('a node that cannot join says why', { skip }, async (t) => {
     'serve',
     '--listen',
     '0.0.0.0:0',
+    '--insecure-listen',
     '--data',
     processes.directory('d'),
     '--etcd',

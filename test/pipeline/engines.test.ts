@@ -594,6 +594,29 @@ t.test('what only a person can mend ends a sink that runs once', async (t) => {
   });
 });
 
+t.test('what only a person can mend is waited for, and the sink goes on by itself', async (t) => {
+  const bed = await startBed(t);
+  await writeLines(bed.client, ['a\n', 'b\n']);
+  let isMended = false;
+  const output = new ScriptedOutput(() => {
+    if (!isMended) throw new PluginError('operator', 'The table is missing: CREATE TABLE logs.');
+    return undefined;
+  });
+  const problems: string[] = [];
+  await runSink(output, bed, {
+    once: false,
+    onOutputRetry: (error) => {
+      problems.push((error as Error).message);
+      isMended = true;
+    },
+  });
+  t.same(problems, ['The table is missing: CREATE TABLE logs.']);
+  t.same(
+    output.calls.map(({ text }) => text),
+    ['a\n', 'a\n', 'b\n'],
+  );
+});
+
 t.test('a state that is no position is refused', async (t) => {
   const bed = await startBed(t);
   const state = await StateJournal.open(nodeDisk, join(bed.directory, 'state.journal'));

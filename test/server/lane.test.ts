@@ -192,8 +192,8 @@ await t.test('an error of a batch is answered as the application does', async (t
     t.equal(missing.status, 404);
     t.equal(missing.headers.get('chukcha-chunk-state'), 'pending');
   }
-  const failures = server.log.entries.filter(({ level }) => level === 'error' || level === 'warn');
-  t.equal(failures.length, 2);
+  // A full disk is not a fault of the node.
+  t.equal(server.log.entries.filter(({ level }) => level === 'warn').length, 2);
   await server.close();
 });
 

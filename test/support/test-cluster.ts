@@ -1,5 +1,6 @@
 import type { Test } from 'tap';
 import { Client } from '../../src/client/client.js';
+import type { Credentials } from '../../src/client/credentials.js';
 import { systemClock } from '../../src/common/clock.js';
 import { MemoryCoordinator } from '../../src/coordination/memory-coordinator.js';
 import { MemoryTable } from '../../src/coordination/memory-table.js';
@@ -38,6 +39,7 @@ export class TestCluster {
     name: string,
     options: Record<string, unknown> = {},
     isCutOff = false,
+    credentials: Credentials = {},
   ): Promise<ClusterMember> {
     const coordinator = new MemoryCoordinator(this.table);
     if (isCutOff) this.table.cutOff(coordinator);
@@ -53,7 +55,12 @@ export class TestCluster {
       ...options,
     });
     const node = await startNode(resolved, { log, openCoordinator: async () => coordinator });
-    const member = { node, coordinator, log, client: new Client({ server: node.url }) };
+    const member = {
+      node,
+      coordinator,
+      log,
+      client: new Client({ server: node.url, ...credentials }),
+    };
     this.members.set(name, member);
     return member;
   }

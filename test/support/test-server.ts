@@ -4,11 +4,13 @@ import { createRateLimitedLogger } from '../../src/common/rate-limited-logger.js
 import { createNodeMetrics, reasonsAgainst } from '../../src/node/node-metrics.js';
 import { createNodeStatus } from '../../src/node/node-status.js';
 import { batchBytesMaxDefault, inFlightBytesMaxDefault } from '../../src/protocol/limits.js';
+import type { Access } from '../../src/server/access/access.js';
 import { createApp } from '../../src/server/app.js';
 import { ByteBudget } from '../../src/server/byte-budget.js';
 import { GroupLeases } from '../../src/server/group-leases.js';
 import type { LaneOptions } from '../../src/server/lane/lane.js';
 import { Listener } from '../../src/server/listener.js';
+import { RequestCounts } from '../../src/server/request-counts.js';
 import type { ServerPorts } from '../../src/server/server-ports.js';
 import { SlabPool } from '../../src/server/slab-pool.js';
 import { OpenFiles } from '../../src/storage/open-files.js';
@@ -38,6 +40,7 @@ export async function startServer(
     readonly batchBytesMax?: number;
     readonly inFlightBytesMax?: number;
     readonly lane?: Partial<LaneOptions>;
+    readonly access?: Access;
   },
 ): Promise<TestServer> {
   const clock = new FakeClock();
@@ -55,6 +58,7 @@ export async function startServer(
     cluster: undefined,
     isDraining: () => false,
   });
+  const counts = new RequestCounts();
   const ports: ServerPorts = {
     store,
     leases: new GroupLeases(clock),
@@ -66,10 +70,13 @@ export async function startServer(
     nodeName: identity.nodeName,
     clusterId: identity.clusterId,
     batchBytesMax: options.batchBytesMax ?? batchBytesMaxDefault,
+    access: options.access,
+    clusterSecret: undefined,
     cluster: undefined,
     status,
     readiness: async () => reasonsAgainst(await status()),
-    metrics: createNodeMetrics(status),
+    counts,
+    metrics: createNodeMetrics(status, { counts, dataDirectory: options.directory }),
     stopping: stopping.signal,
   };
   const listener = await Listener.open(ports, { host: '127.0.0.1', port: 0 }, options.lane);

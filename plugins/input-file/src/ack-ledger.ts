@@ -1,46 +1,54 @@
-/** A range of a file that was yielded and is not behind the low-water mark yet. */
-interface LedgerEntry {
-  readonly end: number;
-  isAcked: boolean;
+import type { Fingerprint } from './identity.js';
+
+/** A place in a source between two batches. */
+export interface Mark {
+  /** In bytes of the source. */
+  readonly offset: number;
+  /** How many bytes of messages the source gave before it. */
+  readonly given: number;
+  /** Of the bytes of the source before it. */
+  readonly marker: Fingerprint;
+}
+
+/** A part of a source. */
+export interface Span {
+  readonly from: number;
+  readonly end: Mark;
 }
 
 /**
- * Knows up to which offset of a file everything was acknowledged, in whatever order that happens. A
- * range that was not accepted stays in front of the mark for good.
+ * Knows what of a source was accepted, in whatever order that happens: everything before the low-water mark,
+ * and the islands behind it. A part that was refused stays a hole for good.
  */
 export class AckLedger {
-  /** All before it was acknowledged, in bytes. */
-  lowWater: number;
-  readonly #entries: LedgerEntry[] = [];
+  lowWater: Mark;
+  /** Accepted parts behind the mark, ascending, none of which touches the next. */
+  readonly islands: Span[] = [];
+  /** How many batches are not settled. */
+  unsettledCount = 0;
 
-  constructor(offset: number) {
-    this.lowWater = offset;
+  constructor(lowWater: Mark, islands: readonly Span[] = []) {
+    this.lowWater = lowWater;
+    for (const { from, end } of islands) this.accept(from, end);
   }
 
-  /** True when there is nothing between the mark and what was yielded last. */
-  get isSettled(): boolean {
-    return this.#entries.length === 0;
-  }
-
-  /**
-   * Notes that the bytes up to `end` were yielded, behind all that were noted before. The function that
-   * it returns acknowledges them, and tells whether the mark moved.
-   */
-  add(end: number): () => boolean {
-    const entry: LedgerEntry = { end, isAcked: false };
-    this.#entries.push(entry);
-    return () => {
-      entry.isAcked = true;
-      return this.#advance();
-    };
-  }
-
-  #advance(): boolean {
-    const count = this.#entries.findIndex((entry) => !entry.isAcked);
-    const passed = this.#entries.splice(0, count === -1 ? this.#entries.length : count);
-    const last = passed.at(-1);
-    if (last === undefined) return false;
-    this.lowWater = last.end;
-    return true;
+  /** Notes that a part was accepted. */
+  accept(from: number, end: Mark): void {
+    const { islands } = this;
+    if (end.offset <= this.lowWater.offset) return;
+    const index = islands.findIndex((island) => island.from > from);
+    islands.splice(index === -1 ? islands.length : index, 0, { from, end });
+    for (let at = 0; at + 1 < islands.length; ) {
+      const [left, right] = [islands[at] as Span, islands[at + 1] as Span];
+      if (right.from > left.end.offset) at += 1;
+      else {
+        const last = right.end.offset > left.end.offset ? right.end : left.end;
+        islands.splice(at, 2, { from: left.from, end: last });
+      }
+    }
+    const [first] = islands;
+    if (first === undefined || first.from > this.lowWater.offset) return;
+    this.lowWater = first.end;
+    islands.shift();
   }
 }

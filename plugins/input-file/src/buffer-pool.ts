@@ -21,6 +21,11 @@ export class BufferPool {
     this.#freeCount = options.bufferCount;
   }
 
+  /** True when all buffers are lent. */
+  get isEmpty(): boolean {
+    return this.#freeCount === 0;
+  }
+
   /** Resolves with a buffer, or with `undefined` when the signal aborts before one is free. */
   async take(signal: AbortSignal): Promise<BufferLoan | undefined> {
     while (this.#freeCount === 0 && !signal.aborted) await this.#nextRelease(signal);

@@ -1,60 +1,97 @@
-import { crc32 } from 'node:zlib';
+import type { Mark, Span } from './ack-ledger.js';
+import type { Evidence, Fingerprint } from './identity.js';
 
-/** How many bytes at the beginning of a file tell it from another one with the same device and inode. */
-export const headBytesMax = 1024;
-
-/** How far a file was accepted by the bus, as it is kept in the state under `dev:ino`. */
-export interface Checkpoint {
-  readonly version: 1;
+/**
+ * How far a generation was accepted by the bus, as it is kept in the state under its id. A generation is one life
+ * of a file's contents: a rename, a move, or packing does not end it, a truncation does.
+ */
+export interface Checkpoint extends Evidence, Mark {
+  readonly version: 2;
+  /** `[A-Za-z0-9_-]{1,64}` */
+  readonly id: string;
   /** The path that the file had; for people. */
   readonly path: string;
-  /** All before it was accepted, in bytes. Behind a last line without a newline it is the file's end. */
+  /** Accepted parts behind the offset. */
+  readonly islands: readonly Span[];
+  /** When the file was last modified as far as was seen, in ms since 1970. */
+  readonly modifiedMs: number;
+  /** Since when its file cannot be found, in ms since 1970. */
+  readonly lostMs?: number | undefined;
+}
+
+/** A checkpoint of the first version: by device and inode, without a marker. */
+interface CheckpointV1 {
+  readonly version: 1;
+  readonly path: string;
   readonly offset: number;
-  /** The first `bytes` bytes of the file; never more than were accepted. */
-  readonly head: { readonly bytes: number; readonly crc32: number };
+  readonly head: Fingerprint;
 }
 
 export type ReadFrom = 'beginning' | 'end';
 
+/** What a checkpoint is in the state. */
+export function formatCheckpoint(checkpoint: Checkpoint): unknown {
+  const { islands, ...rest } = checkpoint;
+  if (islands.length === 0) return rest;
+  return {
+    ...rest,
+    islands: islands.map(({ from, end }) => [
+      from,
+      end.offset,
+      end.given,
+      end.marker.bytes,
+      end.marker.crc32,
+    ]),
+  };
+}
+
 /**
- * Where to start in a file, and why:
- *
- * - `resumed`: it is the file of the checkpoint.
- * - `unknown`: it was never read, and is read as `readFrom` says.
- * - `truncated`: it is shorter than what was accepted of it.
- * - `replaced`: it has the inode of the file of the checkpoint, and other contents.
+ * Reads an entry of the state; `undefined` for what is none. One of version 1 has its `dev:ino` as key, which
+ * cannot be an id: it gets the id that is made for it.
  */
-export type StartDecision =
-  | { readonly reason: 'resumed'; readonly offset: number }
-  | { readonly reason: 'unknown'; readonly startAt: ReadFrom }
-  | { readonly reason: 'truncated' | 'replaced' };
-
-/** Makes the checkpoint of a file that begins with these bytes (its first 1024, or all up to `offset`). */
-export function createCheckpoint(path: string, offset: number, head: Uint8Array): Checkpoint {
-  const known = head.subarray(0, Math.min(offset, headBytesMax));
-  return { version: 1, path, offset, head: { bytes: known.length, crc32: crc32(known) } };
+export function parseCheckpoint(
+  key: string,
+  value: unknown,
+  createId: () => string,
+): Checkpoint | undefined {
+  const raw = (value ?? {}) as Partial<Record<keyof Checkpoint, unknown>>;
+  if (typeof raw.path !== 'string' || !isByteCount(raw.offset) || !isFingerprint(raw.head)) {
+    return undefined;
+  }
+  if (raw.version === 1) return fromVersion1(key, raw as unknown as CheckpointV1, createId());
+  if (raw.version !== 2 || raw.id !== key || !isByteCount(raw.given)) return undefined;
+  if (typeof raw.key !== 'string' || !isFingerprint(raw.marker)) return undefined;
+  return {
+    version: 2,
+    id: key,
+    path: raw.path,
+    key: raw.key,
+    born: typeof raw.born === 'string' ? raw.born : undefined,
+    offset: raw.offset,
+    given: raw.given,
+    head: raw.head,
+    marker: raw.marker,
+    modifiedMs: typeof raw.modifiedMs === 'number' ? raw.modifiedMs : 0,
+    islands: Array.isArray(raw.islands) ? raw.islands.flatMap(parseIsland) : [],
+    lostMs: typeof raw.lostMs === 'number' ? raw.lostMs : undefined,
+  };
 }
 
-/** Decides where to start; pure. `head` is the first 1024 bytes of the file, or all when it has fewer. */
-export function decideStart(
-  checkpoint: Checkpoint | undefined,
-  file: { readonly size: number; readonly head: Uint8Array },
-  readFrom: ReadFrom,
-): StartDecision {
-  if (checkpoint === undefined) return { reason: 'unknown', startAt: readFrom };
-  const { offset, head } = checkpoint;
-  if (file.size < offset) return { reason: 'truncated' };
-  const isSame =
-    file.head.length >= head.bytes && crc32(file.head.subarray(0, head.bytes)) === head.crc32;
-  return isSame ? { reason: 'resumed', offset } : { reason: 'replaced' };
+function fromVersion1(key: string, { path, offset, head }: CheckpointV1, id: string): Checkpoint {
+  const marker = { bytes: 0, crc32: 0 };
+  const place = { path, offset, given: offset, head, marker, islands: [], modifiedMs: 0 };
+  return { version: 2, id, key, ...place };
 }
 
-/** Reads a checkpoint from the state; `undefined` for what is none. */
-export function parseCheckpoint(value: unknown): Checkpoint | undefined {
-  const { version, path, offset, head } = (value ?? {}) as Partial<Checkpoint>;
-  if (version !== 1 || typeof path !== 'string' || !isByteCount(offset)) return undefined;
-  if (!isByteCount(head?.bytes) || !isByteCount(head?.crc32)) return undefined;
-  return { version, path, offset, head: { bytes: head.bytes, crc32: head.crc32 } };
+function parseIsland(value: unknown): Span[] {
+  if (!Array.isArray(value) || value.length !== 5 || !value.every(isByteCount)) return [];
+  const [from, offset, given, bytes, crc32] = value as [number, number, number, number, number];
+  return [{ from, end: { offset, given, marker: { bytes, crc32 } } }];
+}
+
+function isFingerprint(value: unknown): value is Fingerprint {
+  const { bytes, crc32 } = (value ?? {}) as Partial<Fingerprint>;
+  return isByteCount(bytes) && isByteCount(crc32);
 }
 
 function isByteCount(value: unknown): value is number {

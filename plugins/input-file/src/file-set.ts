@@ -1,177 +1,305 @@
-import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import type { ReadFrom } from './checkpoint.js';
-import type { DiscoveryResult, FoundFile } from './file-discovery.js';
-import { toFileStatus } from './file-status.js';
+import { type FileStatus, toFileStatus } from './file-status.js';
 import { FollowedFile, type FollowedFileOptions } from './followed-file.js';
+import { type Member, MemberMap } from './member-map.js';
+import type { OpenFiles } from './open-files.js';
+import type { PathProblem } from './path-finder.js';
+import { Succession } from './succession.js';
 
-/** A followed file, and how it stands to its path. */
-interface Member {
-  readonly file: FollowedFile;
-  /** The file that had the path before, until it has been read to its end. */
-  predecessor: FollowedFile | undefined;
-  /** Since when no path leads to the file, on the clock of `performance.now`. */
-  unseenSinceMs: number | undefined;
-}
+/** How many files are opened together at the start: enough to keep Node's four disk threads busy. */
+const openingCountMax = 16;
 
 /**
  * The files that are followed. A file comes in when a path leads to it, and leaves when for some time
  * none did and nothing was written to it: a program that was told to rotate may take a while to notice.
  */
 export class FileSet {
+  /** What went wrong at paths, so that each look does not log it again. */
+  readonly problems = new Map<string, NodeJS.ErrnoException>();
   readonly #options: FollowedFileOptions;
   readonly #leaveAfterMs: number;
-  readonly #members = new Map<string, Member>();
-  #byPath = new Map<string, Member>();
-  /** Paths with a problem that was logged, so that each poll does not log it again. */
-  #failedPaths = new Set<string>();
+  readonly #map: MemberMap;
+  readonly #succession: Succession;
 
   constructor(options: FollowedFileOptions, leaveAfterMs: number) {
     this.#options = options;
     this.#leaveAfterMs = leaveAfterMs;
+    this.#map = new MemberMap(options.figures);
+    this.#succession = new Succession(options, this.#map);
   }
 
-  /** Brings the set in step with what was found. `readFrom` is for files that were never read. */
-  async update({ files, problems }: DiscoveryResult, readFrom: ReadFrom): Promise<void> {
-    const before = this.#byPath;
-    const seen = new Set<Member>();
-    const failedPaths = new Set<string>();
-    this.#byPath = new Map();
-    for (const { path, error } of problems) this.#logFailure(path, error, failedPaths);
-    for (const found of files) {
-      const member = await this.#updateFile(found, readFrom, failedPaths);
-      if (member === undefined) continue;
-      seen.add(member);
-      this.#byPath.set(found.path, member);
-      const previous = before.get(found.path);
-      const isReplaced = previous !== undefined && previous !== member;
-      if (isReplaced && member.predecessor === undefined && !this.#waitsFor(previous, member)) {
-        member.predecessor = previous.file;
-        previous.file.hasMore = true;
+  get members(): ReadonlyMap<string, Member> {
+    return this.#map.byKey;
+  }
+
+  get byPath(): ReadonlyMap<string, Member> {
+    return this.#map.byPath;
+  }
+
+  get openFiles(): OpenFiles {
+    return this.#map.openFiles;
+  }
+
+  /** Takes in the files that are there at the start. */
+  async start(paths: Iterable<string>, readFrom: ReadFrom): Promise<void> {
+    const { identification } = this.#succession;
+    await identification.load();
+    const added: Member[] = [];
+    for (const path of paths) added.push(...this.#lookAt(path));
+    const unknown = new Set<Member>();
+    await this.#forEach(added, async (member) => {
+      const verdict = await identification.resume(member.file);
+      if (verdict === 'truncated' || verdict === 'replaced')
+        this.#succession.logRestart(member.file, verdict);
+      if (verdict !== 'same') unknown.add(member);
+    });
+    identification.releaseSaved();
+    for (const member of added) {
+      if (!unknown.has(member)) continue;
+      const isKnown = identification.isKnown(member.file);
+      await this.#attempt(member, () =>
+        this.#succession.identify(member, isKnown ? 'beginning' : readFrom, false),
+      );
+    }
+    for (const generation of identification.orphans.values()) {
+      if (generation.lostMs !== undefined) continue;
+      if (!(await this.#succession.search(generation))) await identification.setLost(generation);
+    }
+  }
+
+  /** Takes in and out what a walk found: paths that came and paths that are gone. */
+  async update(came: Iterable<string>, gone: Iterable<string>): Promise<void> {
+    for (const path of gone) this.#leavePath(path);
+    for (const path of came) this.#lookAt(path);
+    await this.settle();
+  }
+
+  /** Looks at paths; what is at them may have changed. */
+  async look(paths: Iterable<string>): Promise<void> {
+    for (const path of paths) this.#lookAt(path);
+    await this.settle();
+  }
+
+  /** Decides about files that are not read yet. */
+  async settle(): Promise<void> {
+    for (const member of [...this.#map.undecided]) {
+      this.#map.undecided.delete(member);
+      await this.#attempt(member, () => this.#succession.identify(member, 'beginning', true));
+    }
+  }
+
+  /** Looks at the files that no path leads to. */
+  async lookAtUnseen(): Promise<void> {
+    for (const member of this.#map.unseen) {
+      const { file } = member;
+      const status = await file.opened?.plain?.status().catch(() => undefined);
+      if (status !== undefined) file.observe(status);
+      if (file.hasMore || this.isLeaving(member) || file.opened === undefined)
+        this.#map.wake(member);
+    }
+  }
+
+  /** The files that may have something to read. */
+  *ready(): Generator<Member> {
+    const nowMs = performance.now();
+    for (const member of this.#map.ready) {
+      if (!member.file.hasMore && member.file.flushAtMs > nowMs && !this.isLeaving(member)) {
+        if (member.file.flushAtMs === Number.POSITIVE_INFINITY) this.#map.ready.delete(member);
+        continue;
       }
-    }
-    this.#failedPaths = failedPaths;
-    this.#markUnseen(
-      seen,
-      problems.map(({ path }) => path),
-    );
-  }
-
-  /** The files that may have something to read, in the order of their paths at the time they came. */
-  *ready(): Generator<FollowedFile> {
-    for (const member of this.#members.values()) {
-      if (member.predecessor?.hasMore === false) member.predecessor = undefined;
-      if (member.file.hasMore && member.predecessor === undefined) yield member.file;
+      const { predecessor } = member;
+      if (predecessor !== undefined && this.#isDone(predecessor)) member.predecessor = undefined;
+      if (member.predecessor === undefined) yield member;
     }
   }
 
-  /** Notes that the file at a path may have changed. */
-  notice(path: string): void {
-    const member = this.#byPath.get(path);
-    if (member !== undefined) member.file.hasMore = true;
+  /** Whether a file may have something to read now. */
+  get hasReady(): boolean {
+    return !this.ready().next().done;
   }
 
-  /** Whether another file has taken the path since the last update. */
-  async isReplaced(path: string): Promise<boolean> {
-    const member = this.#byPath.get(path);
-    if (member === undefined) return false;
-    try {
-      return toFileStatus(await stat(path, { bigint: true })).key !== member.file.key;
-    } catch {
-      // Gone, or not to be looked at: the next update finds out.
-      return true;
-    }
+  /** When a file that waits for its time is next, on the clock of `performance.now`. */
+  nextFlushAtMs(): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const { file } of this.#map.ready) next = Math.min(next, file.flushAtMs);
+    return next;
   }
 
   /** Notes that something was read of a file: who writes to it has not noticed its rotation yet. */
-  noteRead(file: FollowedFile): void {
-    const member = this.#members.get(file.key);
-    if (member?.unseenSinceMs !== undefined) member.unseenSinceMs = performance.now();
-    this.#failedPaths.delete(file.path);
-  }
-
-  /** Notes that a file could not be read; it is tried again at the next update. */
-  noteFailure(file: FollowedFile, error: NodeJS.ErrnoException): void {
-    this.#logFailure(file.path, error, this.#failedPaths);
-    file.hasMore = false;
+  noteRead(member: Member): void {
+    if (member.unseenSinceMs !== undefined) member.unseenSinceMs = performance.now();
+    this.problems.delete(member.file.path);
+    this.#map.ready.add(member);
   }
 
   /** True when nothing more is expected of a file: its last line will not be finished. */
-  isLeaving(file: FollowedFile): boolean {
-    const since = this.#members.get(file.key)?.unseenSinceMs;
-    return since !== undefined && performance.now() - since >= this.#leaveAfterMs;
+  isLeaving({ unseenSinceMs }: Member): boolean {
+    return unseenSinceMs !== undefined && performance.now() - unseenSinceMs >= this.#leaveAfterMs;
+  }
+
+  /** As {@link Succession.restart}. */
+  restart(member: Member, reason: 'truncated' | 'replaced'): Promise<void> {
+    return this.#succession.restart(member, reason);
+  }
+
+  /** A file could not be opened by its path: it has another one, or it is gone. */
+  async relocate(member: Member): Promise<void> {
+    const { file } = member;
+    const old = file.generation;
+    this.#map.remove(member);
+    await file.close();
+    if (old === undefined) return;
+    const place = await this.#succession.place(old);
+    if (place === undefined) {
+      const unreadBytes = file.status.size - old.readOffset;
+      if (unreadBytes > 0) this.#succession.logLost(file, unreadBytes);
+    }
+    for (const path of member.paths) this.#lookAt(path);
+    await this.settle();
   }
 
   /** Lets go of a file that is leaving and was read to its end. */
-  async remove(file: FollowedFile): Promise<void> {
-    this.#members.delete(file.key);
+  async leave(member: Member): Promise<void> {
+    const { file } = member;
     this.#options.log.debug('A file is gone and was read to its end.', { file: file.path });
-    await file.finish();
+    const status = await file.opened?.plain?.status();
+    this.#map.remove(member);
+    await file.close();
+    if (file.generation === undefined) return;
+    if (await this.#succession.placeInCopy(file.generation)) return;
+    if (status?.isDeleted !== false || member.isSucceeded) await file.generation.forget();
+    else await this.#succession.identification.setLost(file.generation);
+  }
+
+  /** Notes that a path could not be looked at, or a file not be read; it is tried again. */
+  noteFailure(path: string, error: NodeJS.ErrnoException): void {
+    const isKnown = this.problems.has(path);
+    this.problems.set(path, error);
+    // What is gone between two looks is no failure.
+    if (isKnown || error.code === 'ENOENT') return;
+    if (error.code === 'ERR_GZIP_INCOMPLETE') {
+      const sentence = 'A packed file is not whole; it is read on when it has grown.';
+      this.#options.log.info(sentence, { file: path });
+    } else if (error.code === 'ERR_GZIP_DAMAGED') {
+      const sentence = 'A packed file is damaged; what is behind the damage is not read.';
+      this.#options.log.error(sentence, { file: path, error: error.message });
+    } else {
+      const sentence = 'A file could not be read; it is tried again.';
+      this.#options.log.error(sentence, { file: path, error: error.message });
+    }
+  }
+
+  /** Notes which directories could not be listed: their files are not taken for gone. */
+  noteProblems(problems: readonly PathProblem[]): void {
+    for (const { path, error } of problems) this.noteFailure(path, error);
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#members.values()].map(({ file }) => file.close()));
-    this.#members.clear();
-    this.#byPath.clear();
+    await Promise.all([...this.#map.byKey.values()].map(({ file }) => file.close()));
+    this.#map.byKey.clear();
+    this.#map.byPath.clear();
+    this.#map.ready.clear();
   }
 
-  async #updateFile(
-    { path, status }: FoundFile,
-    readFrom: ReadFrom,
-    failedPaths: Set<string>,
-  ): Promise<Member | undefined> {
-    const known = this.#members.get(status.key);
-    if (known !== undefined) {
-      known.file.observe(path, status);
-      known.unseenSinceMs = undefined;
-      if (this.#failedPaths.has(path)) {
-        failedPaths.add(path);
-        known.file.hasMore = true;
-      }
-      return known;
-    }
+  /** Looks at a path now; returns the member that came by it. */
+  #lookAt(path: string): Member[] {
+    let status: FileStatus;
     try {
-      const isKnown = (key: string): boolean => this.#members.has(key);
-      const file = await FollowedFile.open(path, readFrom, this.#options, isKnown);
-      if (file === undefined) return undefined;
-      const member = { file, predecessor: undefined, unseenSinceMs: undefined };
-      this.#members.set(file.key, member);
-      return member;
+      const stats = statSync(path, { bigint: true });
+      if (!stats.isFile()) return [];
+      status = toFileStatus(stats);
+    } catch (thrown) {
+      const error = thrown as NodeJS.ErrnoException;
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') this.#leavePath(path);
+      else this.noteFailure(path, error);
+      return [];
+    }
+    const before = this.#map.byPath.get(path);
+    const known = this.#map.byKey.get(status.key);
+    if (known !== undefined && isOtherInode(known, status)) this.#release(known);
+    else if (known !== undefined) {
+      if (before !== known) {
+        if (before !== undefined) this.#leavePath(path);
+        this.#map.joinPath(known, path);
+      }
+      known.file.observe(status);
+      const isWaiting = known.file.generation === undefined && known.original === undefined;
+      const isToBeNoticed = known.file.hasMore || isWaiting || this.#isToBeTriedAgain(path);
+      if (isToBeNoticed) this.#noticeChange(known);
+      return [];
+    }
+    const file = new FollowedFile(path, status, this.#options);
+    const member = this.#map.add(file);
+    if (before !== undefined) {
+      this.#leavePath(path);
+      member.predecessor = before;
+      this.#map.wake(before);
+    }
+    this.#map.joinPath(member, path);
+    this.#map.undecided.add(member);
+    this.#map.unassigned.add(member);
+    return [member];
+  }
+
+  /** A packed file that cannot be unpacked is tried again only when it has changed. */
+  #isToBeTriedAgain(path: string): boolean {
+    const problem = this.problems.get(path);
+    return problem !== undefined && problem.code?.startsWith('ERR_GZIP') !== true;
+  }
+
+  #noticeChange(member: Member): void {
+    if (member.file.generation === undefined) this.#map.undecided.add(member);
+    else this.#map.ready.add(member);
+    if (member.file.failure !== undefined) member.file.hasMore = true;
+  }
+
+  /** An inode that no path led to, and that was not open, is another file's by now. */
+  #release(member: Member): void {
+    const { generation } = member.file;
+    this.#map.remove(member);
+    if (generation !== undefined) this.#succession.identification.orphans.add(generation);
+  }
+
+  #isDone(member: Member): boolean {
+    return (
+      !this.#map.byKey.has(member.file.key) ||
+      (!member.file.hasMore && !this.#map.undecided.has(member))
+    );
+  }
+
+  async #forEach(
+    members: readonly Member[],
+    run: (member: Member) => Promise<void>,
+  ): Promise<void> {
+    for (let start = 0; start < members.length; start += openingCountMax) {
+      const some = members.slice(start, start + openingCountMax);
+      await Promise.all(some.map((member) => this.#attempt(member, () => run(member))));
+      await this.#map.openFiles.trim();
+    }
+  }
+
+  async #attempt(member: Member, run: () => Promise<void>): Promise<void> {
+    try {
+      await run();
+      member.file.failure = undefined;
+      if (member.file.generation !== undefined) this.#map.unassigned.delete(member);
     } catch (error) {
-      this.#logFailure(path, error as NodeJS.ErrnoException, failedPaths);
-      return undefined;
+      // The next look at its path tries again.
+      this.noteFailure(member.file.path, error as NodeJS.ErrnoException);
+      member.file.failure = error as NodeJS.ErrnoException;
     }
+    this.#map.openFiles.touch(member.file);
+    await this.#map.openFiles.trim();
   }
 
-  /** Whether a member is read only after another one; two files that swapped names must not wait for each other. */
-  #waitsFor(member: Member, other: Member): boolean {
-    for (let next: Member | undefined = member; next?.predecessor !== undefined; ) {
-      if (next.predecessor === other.file) return true;
-      next = this.#members.get(next.predecessor.key);
-    }
-    return false;
+  #leavePath(path: string): void {
+    this.problems.delete(path);
+    this.#map.leavePath(path);
   }
+}
 
-  #markUnseen(seen: ReadonlySet<Member>, problemPaths: readonly string[]): void {
-    for (const member of this.#members.values()) {
-      if (seen.has(member)) continue;
-      // A directory that cannot be listed for a moment does not mean that its files are gone.
-      const { path } = member.file;
-      if (problemPaths.some((problem) => path === problem || path.startsWith(`${problem}/`)))
-        continue;
-      member.unseenSinceMs ??= performance.now();
-      // No look at a path shows any more whether it grows.
-      member.file.hasMore = true;
-    }
-  }
-
-  #logFailure(path: string, error: NodeJS.ErrnoException, failedPaths: Set<string>): void {
-    const isKnown = this.#failedPaths.has(path);
-    failedPaths.add(path);
-    // What is gone between two looks is no failure.
-    if (isKnown || error.code === 'ENOENT') return;
-    this.#options.log.error('A file could not be read; it is tried again.', {
-      file: path,
-      error: error.message,
-    });
-  }
+function isOtherInode({ file, paths }: Member, status: FileStatus): boolean {
+  const isReborn = file.status.born !== undefined && file.status.born !== status.born;
+  return file.opened === undefined && (paths.size === 0 || (isReborn && status.born !== undefined));
 }

@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { crc32, gzipSync } from 'node:zlib';
 import { type PluginState, pluginErrorKind } from '@chukcha/plugin-api';
 import {
   createMemoryState,
@@ -29,8 +30,18 @@ const replaced =
   'A file has other contents than what was read of it; reading it from its beginning.';
 const newlineAdded = 'Added the missing newline at the end of the file.';
 
-function checkpoints(state: PluginState): unknown[] {
-  return [...state.entries()].map(([, value]) => value);
+interface SavedCheckpoint {
+  readonly path: string;
+  readonly offset: number;
+  readonly lostMs?: number;
+}
+
+function checkpoints(state: PluginState): SavedCheckpoint[] {
+  return [...state.entries()].map(([, value]) => value as SavedCheckpoint);
+}
+
+function byPath(state: PluginState): Map<string, SavedCheckpoint> {
+  return new Map(checkpoints(state).map((checkpoint) => [checkpoint.path, checkpoint]));
 }
 
 t.test('conformance', async (t) => {
@@ -122,7 +133,8 @@ t.test('once', async (t) => {
         const directory = t.testdir({ 'a.log': `one\n\nthree\n${tail}` });
         const path = join(directory, 'a.log');
         const context = createTestContext({ once: true, messageBytesMax: 1000 });
-        const input = await openInput({ paths: [path], blockBytes }, context);
+        const more = { long_line: 'fail' };
+        const input = await openInput({ paths: [path], blockBytes, more }, context);
         const { next } = takeBatches(input);
         t.equal(Buffer.from((await next())?.bytes ?? '').toString(), 'one\n\nthree\n', name);
         const error = await next().catch((thrown: unknown) => thrown);
@@ -135,21 +147,25 @@ t.test('once', async (t) => {
   });
 
   t.test('a file that cannot be read does not stop the others, but the input fails', async (t) => {
-    const directory = t.testdir({ 'a.log': 'a\n', 'b.log': 'b\n', 'c.log': 'c\n' });
+    const directory = t.testdir({ 'a.log': 'a\n', 'c.log': 'c\n' });
+    // Permissions do not stop root, a damaged file does.
+    const packed = gzipSync('b\n');
+    packed[packed.length - 8] = 0xff;
+    writeFileSync(join(directory, 'b.log.gz'), packed);
     const log = createTestLog();
     const input = await openInput(
-      { paths: [`${directory}/*.log`] },
+      { paths: [`${directory}/*.log*`] },
       createTestContext({ once: true, log }),
     );
-    // Between the look at the directory and the turn of the file; permissions do not stop root.
-    rmSync(join(directory, 'b.log'));
     const { next } = takeBatches(input);
     t.equal((await next())?.bytes.toString(), 'a\n');
     t.equal((await next())?.bytes.toString(), 'c\n');
     const error = await next().catch((thrown: unknown) => thrown);
     t.equal(pluginErrorKind(error), 'operator');
-    t.match(error, { message: /^1 of the files could not be read: .*b\.log \(ENOENT/ });
-    t.match(log.entries, [{ level: 'error', sentence: 'A file could not be read.' }]);
+    t.match(error, {
+      message: /^1 of the files could not be read: .*b\.log\.gz \(incorrect data check/,
+    });
+    t.ok(log.entries.some(({ sentence }) => sentence === 'A file could not be read.'));
     await input.close();
   });
 
@@ -380,7 +396,8 @@ t.test('rotation', async (t) => {
     appendFileSync(path, 'three\n');
     t.equal(await run.waitFor('one\ntwo\nthree\n'), 'one\ntwo\nthree\n');
     await run.stop();
-    t.match(checkpoints(state), [{ offset: 6 }]);
+    t.match(byPath(state).get(path), { offset: 6 });
+    t.match(byPath(state).get(`${path}.1`), { offset: 8 }, 'the copy goes on with what was read');
   });
 
   t.test(
@@ -455,7 +472,8 @@ t.test('restart', async (t) => {
           name,
         );
         await second.stop();
-        t.match(checkpoints(state), [{ version: 1, path, offset: contents.length }], name);
+        const live = checkpoints(state).filter((each) => each.lostMs === undefined);
+        t.match(live, [{ version: 2, path, offset: contents.length }], name);
       }
     },
   );
@@ -464,12 +482,8 @@ t.test('restart', async (t) => {
     const directory = t.testdir({ 'a.log': 'one\n' });
     const path = join(directory, 'a.log');
     const { dev, ino } = statSync(path);
-    for (const value of [
-      null,
-      7,
-      {},
-      { version: 2, path, offset: 4, head: { bytes: 0, crc32: 0 } },
-    ]) {
+    const head = { bytes: 0, crc32: 0 };
+    for (const value of [null, 7, {}, { version: 3, path, offset: 4, head }]) {
       const state = createMemoryState([[`${dev}:${ino}`, value]]);
       const run = await FileRun.start({ paths: [path] }, { state, once: true });
       await run.end();
@@ -477,6 +491,19 @@ t.test('restart', async (t) => {
       await run.close();
     }
   });
+});
+
+t.test('a checkpoint of version 1 is read on and becomes one of this version', async (t) => {
+  const directory = t.testdir({ 'a.log': 'one\ntwo\n' });
+  const path = join(directory, 'a.log');
+  const { dev, ino } = statSync(path, { bigint: true });
+  const old = { version: 1, path, offset: 4, head: { bytes: 4, crc32: crc32('one\n') } };
+  const state = createMemoryState([[`${dev}:${ino}`, old]]);
+  const run = await FileRun.start({ paths: [path] }, { state, once: true });
+  await run.end();
+  t.equal(run.text, 'two\n');
+  await run.close();
+  t.match(checkpoints(state), [{ version: 2, path, offset: 8, given: 8 }]);
 });
 
 t.test('files that swap their names are both read on', async (t) => {

@@ -1,50 +1,52 @@
 import {
   appendFileSync,
   copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import type { Input, InputBatch, PluginState } from '@chukcha/plugin-api';
-import { createMemoryState, createTestContext, soon } from '@chukcha/plugin-api/conformance';
+import { gzipSync } from 'node:zlib';
 import t from 'tap';
-import { openInput } from './support/file-run.js';
+import { createRandom } from './support/random.js';
+import { RangeHost } from './support/range-host.js';
 
-/** A small generator of numbers from 0 up to 1 that depends on its seed alone ("mulberry32"). */
-function createRandom(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
-}
+/** How many histories are played, and how many at a time: most of each is waiting. */
+const historyCount = Number(process.env['HISTORIES'] ?? 1000);
+const parallelCount = 24;
 
-/** A program that writes lines to `app.log` and rotates it; each line is unique and names its file. */
+const stepCount = 14;
+
+/** In how many histories lines may come twice; none may be lost. */
+const repeatingShareMax = 0.01;
+
+t.setTimeout(180_000);
+
+/** A program that writes lines to `app.log` and rotates it in every way; each line is unique. */
 class Writer {
   /** All lines that have their newline. */
   readonly lines = new Set<string>();
-  readonly #directory: string;
   readonly #path: string;
   readonly #random: (below: number) => number;
-  #fileCount = 0;
+  /** Half of the writers have lines so long that one proves where a file comes from. */
+  readonly hasLongLines: boolean;
   #lineCount = 0;
   #unfinished: string | undefined;
-  readonly #rotated: string[] = [];
 
   constructor(directory: string, random: (below: number) => number) {
-    this.#directory = directory;
     this.#path = join(directory, 'app.log');
     this.#random = random;
+    this.hasLongLines = random(2) === 0;
     writeFileSync(this.#path, '');
   }
 
   append(): void {
     this.finishLine();
-    for (let count = this.#random(30); count >= 0; count -= 1) {
+    for (let count = this.#random(20); count >= 0; count -= 1) {
       const line = this.#nextLine();
       appendFileSync(this.#path, `${line}\n`);
       this.lines.add(line);
@@ -64,189 +66,200 @@ class Writer {
     this.#unfinished = undefined;
   }
 
+  /** Shifts the numbers; the oldest file must have been read, because it goes. */
   rename(): void {
     this.finishLine();
-    this.#fileCount += 1;
-    const target = `${this.#path}.${this.#fileCount}`;
-    renameSync(this.#path, target);
-    this.#rotated.push(target);
+    this.#shift();
+    renameSync(this.#path, `${this.#path}.1`);
     writeFileSync(this.#path, '');
   }
 
-  /** Loses what was not read yet, so only for when everything was. */
   copyAndTruncate(): void {
-    this.#fileCount += 1;
-    copyFileSync(this.#path, `${this.#directory}/copy.log.${this.#fileCount}`);
+    this.finishLine();
+    this.#shift();
+    copyFileSync(this.#path, `${this.#path}.1`);
     truncateSync(this.#path);
   }
 
-  /** As {@link Writer.copyAndTruncate}; the inode is free for the next file. */
+  packOldest(): void {
+    const path = this.#rotated().at(-1);
+    if (path === undefined || path.endsWith('.gz')) return;
+    writeFileSync(`${path}.gz`, gzipSync(readFileSync(path)));
+    rmSync(path);
+  }
+
+  /** Of a few bytes nobody can tell a replacement from another file that begins in the same way. */
+  replace(): void {
+    this.finishLine();
+    if (!this.hasLongLines) return;
+    const line = this.#nextLine();
+    writeFileSync(`${this.#path}~next`, `${readFileSync(this.#path, 'utf8')}${line}\n`);
+    this.lines.add(line);
+    renameSync(`${this.#path}~next`, this.#path);
+  }
+
+  /** Only for when everything was read. */
+  truncate(): void {
+    truncateSync(this.#path);
+  }
+
+  /** As {@link Writer.truncate}; the new file often gets the same inode. */
+  recreate(): void {
+    rmSync(this.#path);
+    writeFileSync(this.#path, '');
+  }
+
+  /** As {@link Writer.truncate}. */
   deleteOldest(): void {
-    const path = this.#rotated.shift();
+    const path = this.#rotated().at(-1);
     if (path !== undefined) rmSync(path);
+  }
+
+  #shift(): void {
+    for (const path of this.#rotated().toReversed()) {
+      const [, number, ending = ''] = /\.(\d+)(\.gz)?$/.exec(path) ?? [];
+      renameSync(path, `${this.#path}.${Number(number) + 1}${ending}`);
+    }
+  }
+
+  #rotated(): string[] {
+    const paths: string[] = [];
+    for (let number = 1; ; number += 1) {
+      const found = ['', '.gz']
+        .map((ending) => `${this.#path}.${number}${ending}`)
+        .filter((path) => existsSync(path));
+      if (found.length === 0 && number > 20) return paths;
+      paths.push(...found);
+    }
   }
 
   #nextLine(): string {
     this.#lineCount += 1;
-    return `${this.#fileCount}/${this.#lineCount} ${'.'.repeat(this.#random(60))}`;
+    return `${this.#lineCount} ${'.'.repeat(this.#random(60) + (this.hasLongLines ? 260 : 0))}`;
   }
 }
 
-/** A host that settles batches late and out of order, and may refuse some. */
-class Host {
-  /** How often each line was accepted, in the order of the first time. */
-  readonly accepted = new Map<string, number>();
-  /** Lines that come again only in the next run. */
-  readonly refused = new Set<string>();
-  refusals = 0;
-  readonly #random: (below: number) => number;
-  readonly #input: Input;
-  readonly #abort = new AbortController();
-  readonly #unsettled: InputBatch[] = [];
-  readonly #reading: Promise<void>;
-  #onChange: () => void = () => undefined;
-
-  constructor(input: Input, random: (below: number) => number, accepted: Map<string, number>) {
-    this.#input = input;
-    this.#random = random;
-    this.accepted = accepted;
-    this.#reading = this.#read();
-  }
-
-  /** Resolves when every line was accepted or refused in this run. */
-  async catchUp(lines: ReadonlySet<string>): Promise<void> {
-    const missing = (): string[] =>
-      [...lines].filter((line) => !this.accepted.has(line) && !this.refused.has(line));
-    const done = (async () => {
-      while (missing().length > 0) {
-        if (await this.#settleOne()) continue;
-        await new Promise<void>((resolve) => {
-          this.#onChange = resolve;
-        });
-      }
-    })();
-    await soon(done, 'all lines').catch((cause: unknown) => {
-      throw new Error(`Missing ${missing().slice(0, 5).join(', ')}.`, { cause });
-    });
-  }
-
-  refuseOne(): void {
-    const batch = this.#takeAny();
-    if (batch === undefined) return;
-    this.refusals += 1;
-    for (const line of linesOf(batch)) if (!this.accepted.has(line)) this.refused.add(line);
-    void batch.nack(new Error('refused'));
-  }
-
-  async stop(): Promise<void> {
-    this.#abort.abort();
-    await soon(this.#reading, 'the end');
-    while (await this.#settleOne());
-    await this.#input.close();
-  }
-
-  async #read(): Promise<void> {
-    for await (const batch of this.#input.batches(this.#abort.signal)) {
-      this.#unsettled.push(batch);
-      this.#onChange();
-      if (this.#random(3) === 0) await this.#settleOne();
-    }
-  }
-
-  /** Accepts any of the batches that wait; tells whether there was one. */
-  async #settleOne(): Promise<boolean> {
-    const batch = this.#takeAny();
-    if (batch === undefined) return false;
-    for (const line of linesOf(batch)) this.accepted.set(line, (this.accepted.get(line) ?? 0) + 1);
-    await batch.ack();
-    this.#onChange();
-    return true;
-  }
-
-  #takeAny(): InputBatch | undefined {
-    return this.#unsettled.splice(this.#random(this.#unsettled.length), 1)[0];
-  }
-}
-
-function linesOf(batch: InputBatch): string[] {
-  return Buffer.from(batch.bytes).toString().split('\n').slice(0, -1);
-}
-
-async function runModel(seed: number, directory: string): Promise<void> {
+/** Plays one history and throws what it shows. */
+async function playHistory(seed: number, directory: string): Promise<number> {
   const random = createRandom(seed);
   const writer = new Writer(directory, random);
-  const accepted = new Map<string, number>();
-  let state: PluginState = createMemoryState();
-  let mayRepeat = false;
-  const start = async (): Promise<Host> => {
-    const options = { paths: [`${directory}/app.log*`], blockBytes: 64 + random(400) };
-    return new Host(await openInput(options, createTestContext({ state })), random, accepted);
+  const paths = [`${directory}/app.log*`];
+  const options = { paths, blockBytes: 400 + random(800), pollIntervalMs: 40 };
+  const host = new RangeHost(options, random);
+  const steps: string[] = [];
+  let isRunning = false;
+  const start = async (): Promise<void> => {
+    if (!isRunning) await host.start();
+    isRunning = true;
   };
-  let host = await start();
-  const restart = async (): Promise<void> => {
-    await host.stop();
-    host = await start();
+  const catchUp = async (): Promise<void> => {
+    writer.finishLine();
+    await start();
+    await host.catchUp(writer.lines);
   };
-  const steps = [
-    async () => writer.append(),
-    async () => writer.append(),
-    async () => writer.startLine(),
-    async () => writer.rename(),
-    async () => host.catchUp(writer.lines),
-    async () => {
-      writer.finishLine();
-      await restart();
-      await host.catchUp(writer.lines);
+  const actions: Record<string, () => void | Promise<void>> = {
+    append: () => writer.append(),
+    appendMore: () => writer.append(),
+    startLine: () => writer.startLine(),
+    rename: () => writer.rename(),
+    copyAndTruncate: () => writer.copyAndTruncate(),
+    copyTruncateAppend: () => {
       writer.copyAndTruncate();
-      // A truncation that is followed by more than was there is seen only by the contents.
+      writer.append();
+    },
+    packOldest: () => writer.packOldest(),
+    // Alone between two looks: together with other events some lines may come twice, as the document says.
+    replace: async () => {
+      await catchUp();
+      writer.replace();
+      await catchUp();
+    },
+    hold: () => {
+      host.isHolding = !host.isHolding;
+    },
+    catchUp,
+    truncate: async () => {
+      await catchUp();
+      writer.truncate();
       if (random(2) === 0) writer.append();
     },
-    async () => {
-      writer.finishLine();
-      await restart();
-      await host.catchUp(writer.lines);
+    recreate: async () => {
+      await catchUp();
+      writer.recreate();
+      if (random(2) === 0) writer.append();
+    },
+    deleteOldest: async () => {
+      await catchUp();
       writer.deleteOldest();
     },
-    restart,
-    async () => {
-      // What a kill leaves: the state of this moment, whatever is settled afterwards.
-      const killed = createMemoryState(state.entries());
-      mayRepeat = true;
-      await host.stop();
-      state = killed;
-      host = await start();
+    stop: async () => {
+      if (isRunning) await host.stop();
+      isRunning = false;
     },
-    async () => {
-      host.refuseOne();
-      if (host.refusals > 0) mayRepeat = true;
+    kill: async () => {
+      if (isRunning) await host.kill();
+      isRunning = false;
     },
-    () => new Promise<void>((resolve) => setTimeout(resolve, random(25))),
-  ];
-  for (let count = 0; count < 30; count += 1) await steps[random(steps.length)]?.();
-  writer.finishLine();
-  await restart();
-  await host.catchUp(writer.lines);
-  await host.stop();
-
-  for (const [line, times] of accepted) {
-    if (!writer.lines.has(line)) throw new Error(`Never written: ${line}`);
-    if (times > 1 && !mayRepeat) throw new Error(`Accepted ${times} times: ${line}`);
+    start,
+    wait: () => new Promise((resolve) => setTimeout(resolve, random(25))),
+  };
+  const names = Object.keys(actions);
+  try {
+    await start();
+    for (let count = 0; count < stepCount; count += 1) {
+      const name = names[random(names.length)] as string;
+      steps.push(name);
+      if (process.env['TRACE'] !== undefined) console.error(`step ${name}`);
+      await actions[name]?.();
+    }
+    steps.push('the end');
+    await catchUp();
+    for (const line of host.bus.lines.keys()) {
+      if (!writer.lines.has(line)) throw new Error(`Never written: ${line}`);
+    }
+    return host.bus.duplicates.length;
+  } catch (cause) {
+    const { message } = cause as Error;
+    throw new Error(`SEED=${seed}: ${message}\n${steps.join(' ')}`, { cause });
+  } finally {
+    await host.close();
   }
 }
 
-t.test('whatever happens to the files and the process, every line is accepted', async (t) => {
+t.test('whatever happens to the files and the process, no line is lost', async (t) => {
+  t.setTimeout(170_000);
   const given = process.env['SEED'];
   const firstSeed = given === undefined ? Date.now() % 1_000_000 : Number(given);
-  const seeds = Array.from(
-    { length: given === undefined ? 12 : 1 },
-    (_, index) => firstSeed + index,
-  );
-  const directory = t.testdir(Object.fromEntries(seeds.map((seed) => [`${seed}`, {}])));
-  await Promise.all(
-    seeds.map((seed) =>
-      t.test(`SEED=${seed}`, async () => {
-        await runModel(seed, join(directory, `${seed}`));
-      }),
-    ),
+  const count = given === undefined ? historyCount : 1;
+  const directory = t.testdir({});
+  const failures: string[] = [];
+  const repeating: string[] = [];
+  let next = 0;
+  const play = async (): Promise<void> => {
+    while (next < count && failures.length < 10) {
+      const seed = firstSeed + next;
+      next += 1;
+      const own = join(directory, `${seed}`);
+      mkdirSync(own);
+      try {
+        const count = await playHistory(seed, own);
+        if (count > 0) repeating.push(`SEED=${seed}: ${count} lines`);
+      } catch (error) {
+        failures.push((error as Error).message);
+      }
+      rmSync(own, { recursive: true });
+    }
+  };
+  const startMs = performance.now();
+  await Promise.all(Array.from({ length: Math.min(parallelCount, count) }, play));
+  const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
+  t.comment(`${next} histories of ${stepCount} steps from SEED=${firstSeed} in ${seconds} s`);
+  for (const failure of failures) t.fail(failure);
+  t.equal(next, count);
+  // A known limit: several rotations between two looks may repeat lines, and must not do so often.
+  if (repeating.length > 0) t.comment(`Lines came twice in ${repeating.join(', ')}`);
+  t.ok(
+    repeating.length <= Math.max(1, count * repeatingShareMax),
+    'lines that come twice are rare',
   );
 });

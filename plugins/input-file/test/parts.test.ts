@@ -2,10 +2,18 @@ import { createMemoryState } from '@chukcha/plugin-api/conformance';
 import t from 'tap';
 import { AckLedger } from '../src/ack-ledger.js';
 import { BufferPool } from '../src/buffer-pool.js';
-import { createCheckpoint, decideStart } from '../src/checkpoint.js';
+import { type Checkpoint, formatCheckpoint, parseCheckpoint } from '../src/checkpoint.js';
 import { CheckpointBook } from '../src/checkpoint-book.js';
 import { expandBraces, parseExclude, parseGlob } from '../src/glob.js';
+import {
+  decideIdentity,
+  type Evidence,
+  fingerprintOf,
+  type Look,
+  type Verdict,
+} from '../src/identity.js';
 import { parsePathList } from '../src/path-list.js';
+import { areRotationsOfOne } from '../src/rotated-names.js';
 
 t.test('a list of paths is split at its commas', async (t) => {
   t.same(parsePathList('a.log,/b/{c,d}.log,e\\,f'), ['a.log', '/b/{c,d}.log', 'e\\,f']);
@@ -64,41 +72,139 @@ t.test('an exclude without a slash is for names, one with a slash for paths', as
   t.ok(parseExclude('/**/old/*', '/home')('/home/.me/old/.a.log'));
 });
 
-t.test('where to start in a file is decided by its size and its first bytes', async (t) => {
-  const contents = Buffer.alloc(3000, 'line of the file\n');
-  const long = createCheckpoint('/a', 2000, contents);
-  const short = createCheckpoint('/a', 17, contents);
-  t.match(long, { version: 1, path: '/a', offset: 2000, head: { bytes: 1024 } });
-  t.match(short, { offset: 17, head: { bytes: 17 } });
-  const file = (bytes: Buffer) => ({ size: bytes.length, head: bytes.subarray(0, 1024) });
-  const changed = Buffer.from(contents);
-  changed[1023] = 0;
-  t.same(decideStart(undefined, file(contents), 'end'), { reason: 'unknown', startAt: 'end' });
-  t.same(decideStart(long, file(contents), 'end'), { reason: 'resumed', offset: 2000 });
-  t.same(decideStart(long, file(contents.subarray(0, 2000)), 'end'), {
-    reason: 'resumed',
-    offset: 2000,
+t.test('what a file is to a remembered one follows the table of identity', async (t) => {
+  const contents = Buffer.from(Array.from({ length: 300 }, (_, n) => `line ${n}\n`).join(''));
+  const evidence = (offset: number, changes: Partial<Evidence> = {}): Evidence => ({
+    key: '1:2',
+    born: '5',
+    head: fingerprintOf(contents.subarray(0, 1024)),
+    offset,
+    marker: fingerprintOf(contents.subarray(Math.max(0, offset - 64), offset)),
+    ...changes,
   });
-  t.same(decideStart(long, file(contents.subarray(0, 1999)), 'end'), { reason: 'truncated' });
-  t.same(decideStart(long, file(changed), 'end'), { reason: 'replaced' });
-  t.same(decideStart(short, file(changed), 'end'), { reason: 'resumed', offset: 17 });
-  const empty = createCheckpoint('/a', 0, Buffer.alloc(0));
-  t.same(decideStart(empty, file(contents), 'end'), { reason: 'resumed', offset: 0 });
+  const look = (bytes: Buffer, known: Evidence, changes: Partial<Look> = {}): Look => ({
+    key: '1:2',
+    born: '5',
+    size: bytes.length,
+    head: bytes.subarray(0, 1024),
+    tail: bytes.subarray(known.offset - known.marker.bytes, known.offset),
+    ...changes,
+  });
+  const longer = Buffer.concat([contents, Buffer.from('more\n')]);
+  const otherTail = Buffer.from(contents).fill('x', 1990, 2000);
+  const otherHead = Buffer.from(contents).fill('x', 0, 9);
+  const other = { key: '1:3', born: '6' };
+  const known = evidence(2000);
+  const none = { bytes: 0, crc32: 0 };
+  const cases: [name: string, Evidence, Look, Verdict][] = [
+    ['it has not changed', known, look(contents, known), 'same'],
+    ['it has grown', known, look(longer, known), 'same'],
+    ['it ends at the offset', known, look(contents.subarray(0, 2000), known), 'same'],
+    ['it is one byte shorter', known, look(contents.subarray(0, 1999), known), 'truncated'],
+    ['it is empty', known, look(Buffer.alloc(0), known), 'truncated'],
+    ['the bytes before the offset differ', known, look(otherTail, known), 'replaced'],
+    ['the head differs', known, look(otherHead, known), 'replaced'],
+    ['the inode is of another day', known, look(contents, known, { born: '6' }), 'same'],
+    ['it moved to another file system', known, look(longer, known, other), 'continued'],
+    ['a copy is shorter', known, look(contents.subarray(0, 1999), known, other), 'other'],
+    ['another one has the same head', known, look(otherTail, known, other), 'other'],
+    ['another one has another head', known, look(otherHead, known, other), 'other'],
+  ];
+  const short = evidence(7, { head: fingerprintOf(contents.subarray(0, 7)) });
+  cases.push(
+    ['a short head has grown', short, look(contents, short), 'same'],
+    [
+      'a short head in a new inode of the same number',
+      short,
+      look(contents, short, { born: '6' }),
+      'replaced',
+    ],
+    ['a short head elsewhere', short, look(contents, short, other), 'continued'],
+    [
+      'a time of birth that is not known says nothing',
+      short,
+      look(contents, short, { born: undefined }),
+      'same',
+    ],
+  );
+  const empty = evidence(0, { head: none, marker: none });
+  cases.push(
+    ['an empty file has grown', empty, look(contents, empty), 'same'],
+    [
+      'an empty file has nothing in common with others',
+      empty,
+      look(contents, empty, other),
+      'other',
+    ],
+  );
+  const old = evidence(2000, { marker: none });
+  cases.push(['a checkpoint without a marker', old, look(otherTail, old), 'same']);
+  for (const [name, from, found, verdict] of cases)
+    t.equal(decideIdentity(from, found), verdict, name);
 });
 
-t.test('the low-water mark moves over what is acknowledged without a hole', async (t) => {
-  const ledger = new AckLedger(10);
-  const [first, second, third] = [20, 30, 40].map((end) => ledger.add(end));
-  t.equal(second?.(), false);
-  t.equal(ledger.lowWater, 10);
-  t.equal(first?.(), true);
-  t.equal(ledger.lowWater, 30);
-  t.equal(ledger.isSettled, false);
-  t.equal(first?.(), false, 'a second ack does nothing');
-  t.equal(third?.(), true);
-  t.equal(ledger.lowWater, 40);
-  t.equal(ledger.isSettled, true);
+t.test('checkpoints are read as they were written, those of version 1 too', async (t) => {
+  const mark = (offset: number) => ({
+    offset,
+    given: offset + 1,
+    marker: { bytes: 64, crc32: offset },
+  });
+  const identity = { id: 'abc', path: '/a', key: '1:2', born: '7', head: { bytes: 9, crc32: 8 } };
+  const checkpoint: Checkpoint = {
+    ...{ version: 2, ...identity, ...mark(70), modifiedMs: 6 },
+    islands: [{ from: 80, end: mark(90) }],
+    lostMs: undefined,
+  };
+  const json = JSON.parse(JSON.stringify(formatCheckpoint(checkpoint)));
+  t.same(
+    parseCheckpoint('abc', json, () => 'x'),
+    checkpoint,
+  );
+  t.equal(
+    parseCheckpoint('other', json, () => 'x'),
+    undefined,
+  );
+  const version1 = { version: 1, path: '/a', offset: 5, head: { bytes: 5, crc32: 1 } };
+  t.match(
+    parseCheckpoint('1:2', version1, () => 'made'),
+    { id: 'made', key: '1:2', offset: 5, given: 5 },
+  );
+  for (const value of [
+    null,
+    7,
+    {},
+    { ...json, version: 3 },
+    { ...json, marker: 1 },
+    { ...version1, offset: -1 },
+  ])
+    t.equal(
+      parseCheckpoint('abc', value, () => 'x'),
+      undefined,
+    );
 });
+
+t.test(
+  'the low-water mark moves over what is accepted, and what is behind a hole is an island',
+  async (t) => {
+    const mark = (offset: number) => ({ offset, given: offset, marker: { bytes: 0, crc32: 0 } });
+    const ledger = new AckLedger(mark(10));
+    ledger.accept(20, mark(30));
+    t.equal(ledger.lowWater.offset, 10);
+    ledger.accept(40, mark(50));
+    ledger.accept(30, mark(40));
+    t.match(ledger.islands, [{ from: 20, end: { offset: 50 } }]);
+    ledger.accept(60, mark(70));
+    t.equal(ledger.islands.length, 2);
+    ledger.accept(10, mark(20));
+    t.equal(ledger.lowWater.offset, 50);
+    t.match(ledger.islands, [{ from: 60, end: { offset: 70 } }]);
+    ledger.accept(10, mark(20));
+    t.equal(ledger.lowWater.offset, 50, 'what is behind the mark changes nothing');
+    ledger.accept(50, mark(60));
+    t.equal(ledger.lowWater.offset, 70);
+    t.same(ledger.islands, []);
+  },
+);
 
 t.test('checkpoints that come while one is written share the next write', async (t) => {
   const written: unknown[] = [];
@@ -113,9 +219,13 @@ t.test('checkpoints that come while one is written share the next write', async 
       });
     },
   });
-  const place = book.claim('1:2');
-  const at = (offset: number) => createCheckpoint('/a', offset, Buffer.alloc(100));
-  const saves = [1, 2, 3].map((offset) => place.save(at(offset)));
+  const none = { bytes: 0, crc32: 0 };
+  const save = (offset: number): Promise<void> => {
+    const identity = { id: 'abc', path: '/a', key: '1:2', head: none };
+    const place = { offset, given: offset, marker: none, islands: [], modifiedMs: 0 };
+    return book.save({ version: 2, ...identity, ...place });
+  };
+  const saves = [1, 2, 3].map(save);
   t.match(written, [{ offset: 1 }]);
   releases.shift()?.();
   while (releases.length === 0) await new Promise((resolve) => setImmediate(resolve));
@@ -123,12 +233,26 @@ t.test('checkpoints that come while one is written share the next write', async 
   releases.shift()?.();
   await Promise.all(saves);
   await book.flush();
-  t.match(state.get('1:2'), { offset: 3 });
+  t.match(state.get('abc'), { offset: 3 });
+});
 
-  const newOwner = book.claim('1:2');
-  t.match(newOwner.saved, { offset: 3 });
-  await place.save(at(9));
-  t.equal(written.length, 2, 'who lost the place writes no more');
+t.test('names of one rotation are known', async (t) => {
+  const related = [
+    ['app.log', 'app.log.1'],
+    ['app.log', 'app.log.12.gz'],
+    ['app.log', 'app-2026-01-31.log'],
+    ['app.log', 'app.log-20260131'],
+    ['app.log', 'app.1.log.gz'],
+    ['app.log.1', 'app.log.2.gz'],
+    ['app.log', 'app.log'],
+  ] as const;
+  for (const [left, right] of related) t.ok(areRotationsOfOne(left, right), `${left} ${right}`);
+  const others = [
+    ['a.log', 'b.log'],
+    ['app-one.log', 'app-two.log'],
+    ['app.log', 'web.log.1'],
+  ] as const;
+  for (const [left, right] of others) t.notOk(areRotationsOfOne(left, right), `${left} ${right}`);
 });
 
 t.test('a pool lends a fixed number of buffers and takes back its own', async (t) => {

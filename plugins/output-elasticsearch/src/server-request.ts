@@ -89,10 +89,20 @@ export function sendRequest(
       });
       response.once('end', () => {
         clearTimeout(timer);
-        const sentWhole = request.writableFinished;
-        // The rest of a request that was answered before its end would be taken for the next one.
-        if (!sentWhole) request.destroy();
-        resolve({ host, status: response.statusCode ?? 0, body: Buffer.concat(pieces), sentWhole });
+        const settle = (): void => {
+          const sentWhole = request.writableFinished;
+          // The rest of a request that was answered before its end would be taken for the next one.
+          if (!sentWhole) request.destroy();
+          resolve({
+            host,
+            status: response.statusCode ?? 0,
+            body: Buffer.concat(pieces),
+            sentWhole,
+          });
+        };
+        // A server that has answered 200 has read everything: that the system says so too can come a moment later.
+        if (request.writableFinished || response.statusCode !== 200) settle();
+        else setImmediate(settle);
       });
     });
     request.end(body);

@@ -1,4 +1,5 @@
 import { BaseCommand } from '../shared/base-command.js';
+import { credentialFlags } from '../shared/credential-flags.js';
 import { allFlag, reasonFlag } from '../shared/dead-letters.js';
 import { categoryFlag, jsonFlag, serverFlag } from '../shared/flags.js';
 import { runUntilSignal } from '../shared/run-until-signal.js';
@@ -21,6 +22,7 @@ export default class DlqDrop extends BaseCommand {
     all: allFlag,
     reason: reasonFlag,
     server: serverFlag,
+    ...credentialFlags,
     json: jsonFlag,
   };
 
@@ -31,7 +33,7 @@ export default class DlqDrop extends BaseCommand {
     checkChoice(choice, 'drop');
     const { withClient } = await import('../shared/with-client.js');
     await runUntilSignal(async (signal) => {
-      const totals = await withClient(flags.server, (client) =>
+      const totals = await withClient(flags, (client) =>
         openDrawer(client, flags.category).seeTo(
           async (letter) => (isChosen(letter, choice) ? { kind: 'done' } : { kind: 'kept' }),
           signal,

@@ -1,4 +1,5 @@
 import { BaseCommand } from '../shared/base-command.js';
+import { credentialFlags } from '../shared/credential-flags.js';
 import { categoryFlag, jsonFlag, serverFlag } from '../shared/flags.js';
 import { formatTable } from '../shared/format-table.js';
 import { runUntilSignal } from '../shared/run-until-signal.js';
@@ -31,14 +32,19 @@ export default class DlqLs extends BaseCommand {
     '<%= config.bin %> dlq ls --category web --json',
   ];
 
-  static override flags = { category: categoryFlag, server: serverFlag, json: jsonFlag };
+  static override flags = {
+    category: categoryFlag,
+    server: serverFlag,
+    ...credentialFlags,
+    json: jsonFlag,
+  };
 
   async run(): Promise<void> {
     const { flags } = await this.parse(DlqLs);
     const { openDrawer } = await import('../shared/dead-letters.js');
     const { withClient } = await import('../shared/with-client.js');
     await runUntilSignal(async (signal) => {
-      const { groups, strange } = await withClient(flags.server, async (client) => {
+      const { groups, strange } = await withClient(flags, async (client) => {
         const found = new Map<string, LetterGroup>();
         let strangeCount = 0;
         for await (const letter of openDrawer(client, flags.category).letters(signal)) {

@@ -4,6 +4,7 @@ import type { Client } from '../../client/client.js';
 import type { DeadLetter } from '../../pipeline/dead-letter.js';
 import type { LetterFate } from '../../pipeline/dead-letter-drawer.js';
 import { BaseCommand } from '../shared/base-command.js';
+import { credentialFlags } from '../shared/credential-flags.js';
 import { allFlag, reasonFlag } from '../shared/dead-letters.js';
 import { categoryFlag, jsonFlag, serverFlag, settingFlag } from '../shared/flags.js';
 import { runUntilSignal } from '../shared/run-until-signal.js';
@@ -30,6 +31,7 @@ export default class DlqReplay extends BaseCommand {
     to: Flags.string({ description: 'output to send them to, as PLUGIN or PLUGIN:ADDRESS' }),
     set: settingFlag,
     server: serverFlag,
+    ...credentialFlags,
     json: jsonFlag,
   };
 
@@ -41,7 +43,7 @@ export default class DlqReplay extends BaseCommand {
     checkChoice(choice, 'replay');
     const { withClient } = await import('../shared/with-client.js');
     await runUntilSignal(async (signal) => {
-      const { done, kept, strange } = await withClient(flags.server, async (client) => {
+      const { done, kept, strange } = await withClient(flags, async (client) => {
         const target = await this.#openTarget(client, signal);
         try {
           return await openDrawer(client, category).seeTo(

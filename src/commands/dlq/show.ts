@@ -1,6 +1,7 @@
 import { Flags } from '@oclif/core';
 import type { DeadLetter } from '../../pipeline/dead-letter.js';
 import { BaseCommand } from '../shared/base-command.js';
+import { credentialFlags } from '../shared/credential-flags.js';
 import { categoryFlag, jsonFlag, serverFlag } from '../shared/flags.js';
 import { runUntilSignal } from '../shared/run-until-signal.js';
 
@@ -29,6 +30,7 @@ export default class DlqShow extends BaseCommand {
     }),
     raw: Flags.boolean({ description: 'print the messages only', exclusive: ['json'] }),
     server: serverFlag,
+    ...credentialFlags,
     json: jsonFlag,
   };
 
@@ -39,7 +41,7 @@ export default class DlqShow extends BaseCommand {
     const ids = argv.map(String);
     const choice = { ids, all: true, reason: flags.reason };
     await runUntilSignal((signal) =>
-      withClient(flags.server, async (client) => {
+      withClient(flags, async (client) => {
         let left = flags.limit;
         for await (const letter of openDrawer(client, flags.category).letters(signal)) {
           if (letter === undefined || !isChosen(letter, choice)) continue;

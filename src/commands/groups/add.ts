@@ -1,6 +1,7 @@
 import { Args, Flags } from '@oclif/core';
 import { formatBytes } from '../../common/quantity.js';
 import { BaseCommand } from '../shared/base-command.js';
+import { credentialFlags } from '../shared/credential-flags.js';
 import { categoryFlag, jsonFlag, serverFlag } from '../shared/flags.js';
 
 export default class GroupsAdd extends BaseCommand {
@@ -27,6 +28,7 @@ export default class GroupsAdd extends BaseCommand {
       default: 'earliest' as const,
     })(),
     server: serverFlag,
+    ...credentialFlags,
     json: jsonFlag,
   };
 
@@ -37,7 +39,7 @@ export default class GroupsAdd extends BaseCommand {
     checkGroupName(args.group);
     const { withClient } = await import('../shared/with-client.js');
     const { from } = flags;
-    const registration = await withClient(flags.server, (client) =>
+    const registration = await withClient(flags, (client) =>
       client.registerGroup(flags.category, args.group, { from }),
     );
     const { group, category, created, freedChunks, freedBytes } = registration;

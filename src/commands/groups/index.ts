@@ -2,6 +2,7 @@ import { Flags } from '@oclif/core';
 import { formatBytes } from '../../common/quantity.js';
 import type { GroupBacklog } from '../../protocol/http-api.js';
 import { BaseCommand } from '../shared/base-command.js';
+import { credentialFlags } from '../shared/credential-flags.js';
 import { environmentName, jsonFlag, serverFlag } from '../shared/flags.js';
 import { formatTable } from '../shared/format-table.js';
 
@@ -29,6 +30,7 @@ export default class Groups extends BaseCommand {
       env: environmentName('category'),
     }),
     server: serverFlag,
+    ...credentialFlags,
     json: jsonFlag,
   };
 
@@ -37,7 +39,7 @@ export default class Groups extends BaseCommand {
     const { checkCategoryName } = await import('../../protocol/names.js');
     if (flags.category !== undefined) checkCategoryName(flags.category);
     const { withClient } = await import('../shared/with-client.js');
-    const { categories } = await withClient(flags.server, (client) => client.status());
+    const { categories } = await withClient(flags, (client) => client.status());
     const groups = categories
       .filter(({ name }) => name === (flags.category ?? name))
       .flatMap(({ name, groups }) => groups.map((group) => ({ category: name, ...group })));

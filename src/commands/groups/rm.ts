@@ -1,6 +1,7 @@
 import { Args } from '@oclif/core';
 import { formatBytes } from '../../common/quantity.js';
 import { BaseCommand } from '../shared/base-command.js';
+import { credentialFlags } from '../shared/credential-flags.js';
 import { categoryFlag, jsonFlag, serverFlag } from '../shared/flags.js';
 
 export default class GroupsRm extends BaseCommand {
@@ -19,7 +20,12 @@ export default class GroupsRm extends BaseCommand {
     group: Args.string({ description: 'name of the group', required: true }),
   };
 
-  static override flags = { category: categoryFlag, server: serverFlag, json: jsonFlag };
+  static override flags = {
+    category: categoryFlag,
+    server: serverFlag,
+    ...credentialFlags,
+    json: jsonFlag,
+  };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(GroupsRm);
@@ -27,7 +33,7 @@ export default class GroupsRm extends BaseCommand {
     checkCategoryName(flags.category);
     checkGroupName(args.group);
     const { withClient } = await import('../shared/with-client.js');
-    const removal = await withClient(flags.server, (client) =>
+    const removal = await withClient(flags, (client) =>
       client.removeGroup(flags.category, args.group),
     );
     const { group, category, removed, freedChunks, freedBytes } = removal;

@@ -1,6 +1,7 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../shared/base-command.js';
 import { changeNode } from '../shared/change-node.js';
+import { credentialFlags } from '../shared/credential-flags.js';
 import { serverFlag } from '../shared/flags.js';
 
 export default class NodeDrain extends BaseCommand {
@@ -23,11 +24,12 @@ export default class NodeDrain extends BaseCommand {
   static override flags = {
     undo: Flags.boolean({ description: 'have the node take writes again' }),
     server: serverFlag,
+    ...credentialFlags,
   };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(NodeDrain);
-    await changeNode(flags.server, args.node, flags.undo ? 'undrain' : 'drain');
+    await changeNode(flags, args.node, flags.undo ? 'undrain' : 'drain');
     this.say(
       flags.undo
         ? `Node ${args.node} takes writes again.`

@@ -1,6 +1,7 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../shared/base-command.js';
 import { changeNode } from '../shared/change-node.js';
+import { credentialFlags } from '../shared/credential-flags.js';
 import { serverFlag } from '../shared/flags.js';
 
 export default class NodeRemove extends BaseCommand {
@@ -22,11 +23,12 @@ export default class NodeRemove extends BaseCommand {
   static override flags = {
     force: Flags.boolean({ description: 'also when the node has messages that nobody else has' }),
     server: serverFlag,
+    ...credentialFlags,
   };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(NodeRemove);
-    await changeNode(flags.server, args.node, 'remove', flags.force);
+    await changeNode(flags, args.node, 'remove', flags.force);
     this.say(`Node ${args.node} is no member of the cluster any more.`);
   }
 }

@@ -1,6 +1,7 @@
 import { Args } from '@oclif/core';
 import { BaseCommand } from '../shared/base-command.js';
 import { changeNode } from '../shared/change-node.js';
+import { credentialFlags } from '../shared/credential-flags.js';
 import { serverFlag } from '../shared/flags.js';
 
 export default class NodeReplace extends BaseCommand {
@@ -19,11 +20,11 @@ export default class NodeReplace extends BaseCommand {
     node: Args.string({ description: 'name of the node', required: true }),
   };
 
-  static override flags = { server: serverFlag };
+  static override flags = { server: serverFlag, ...credentialFlags };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(NodeReplace);
-    await changeNode(flags.server, args.node, 'replace');
+    await changeNode(flags, args.node, 'replace');
     this.say(
       `Node ${args.node} may start now with an empty --data directory, and gets back what the others have.`,
     );

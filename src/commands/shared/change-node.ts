@@ -1,8 +1,9 @@
 import type { NodeChange } from '../../protocol/http-api.js';
+import type { CredentialValues } from './credential-flags.js';
 
 /** Changes a member of a cluster through any of its nodes. Throws what the node answers. */
 export async function changeNode(
-  server: string,
+  target: { readonly server: string } & CredentialValues,
   node: string,
   change: NodeChange,
   force = false,
@@ -10,5 +11,5 @@ export async function changeNode(
   const { checkNodeName } = await import('../../protocol/names.js');
   checkNodeName(node);
   const { withClient } = await import('./with-client.js');
-  await withClient(server, (client) => client.changeNode(node, change, { force }));
+  await withClient(target, (client) => client.changeNode(node, change, { force }));
 }

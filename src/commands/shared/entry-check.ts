@@ -5,6 +5,7 @@ import { Client } from '../../client/client.js';
 import { callEachNode } from '../../client/retry-on-nodes.js';
 import type { Logger } from '../../common/logger.js';
 import { errorMessage } from '../../protocol/chukcha-error.js';
+import { readCredentials } from './credential-flags.js';
 import { checkOutput } from './output-check.js';
 import type { NodeEntry, RunEntry, ShipEntry, SinkEntry } from './run-file.js';
 import { readReports } from './ship-explain.js';
@@ -45,8 +46,11 @@ async function firstExisting(path: string): Promise<string> {
   return exists || path === dirname(path) ? path : firstExisting(dirname(path));
 }
 
-async function* checkShip({ settings, input }: ShipEntry, log: Logger): AsyncGenerator<CheckStep> {
-  const client = new Client({ server: settings.server });
+async function* checkShip(
+  { settings, credentials, input }: ShipEntry,
+  log: Logger,
+): AsyncGenerator<CheckStep> {
+  const client = new Client({ server: settings.server, ...(await readCredentials(credentials)) });
   try {
     yield await checkServer(client);
     const run = { plugin: input.plugin, options: input.options, client, directory: '', log };
@@ -67,8 +71,11 @@ async function* checkShip({ settings, input }: ShipEntry, log: Logger): AsyncGen
   }
 }
 
-async function* checkSink({ settings, output }: SinkEntry, log: Logger): AsyncGenerator<CheckStep> {
-  const client = new Client({ server: settings.server });
+async function* checkSink(
+  { settings, credentials, output }: SinkEntry,
+  log: Logger,
+): AsyncGenerator<CheckStep> {
+  const client = new Client({ server: settings.server, ...(await readCredentials(credentials)) });
   try {
     yield await checkServer(client);
     const { plugin, options } = output;

@@ -10,6 +10,21 @@ const pluginOptions = {
   description: 'options of the plugin, as `chukcha plugins inspect` shows them',
 } as const;
 
+/** How a ship or a sink shows a node who it is. */
+const credentials = {
+  token: {
+    type: 'string',
+    description: 'token to show the node, rather as a reference than as itself',
+  },
+  'token-file': { type: 'string', description: 'file with the token to show the node' },
+  ca: {
+    type: 'string',
+    description: 'file with the authority that has signed its certificate, PEM',
+  },
+  'client-cert': { type: 'string', description: 'file with the certificate to show the node, PEM' },
+  'client-key': { type: 'string', description: 'file with its private key, PEM' },
+} as const;
+
 /** Numbers and switches may be written as such; the check of the options takes both. */
 function withPlainValues(
   properties: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
@@ -58,6 +73,7 @@ export const runFileSchema = {
       type: 'string',
       description: 'address of the node, or of nodes, for all ships and sinks that name none',
     },
+    ...credentials,
     state: {
       type: 'string',
       description:
@@ -66,9 +82,11 @@ export const runFileSchema = {
     nodes: entries('nodes that run in this process', nodeOptionsSchema),
     ships: entries('ships: inputs that are read into the bus', shipOptionsSchema, {
       options: pluginOptions,
+      ...credentials,
     }),
     sinks: entries('sinks: categories that are drained into outputs', sinkOptionsSchema, {
       options: pluginOptions,
+      ...credentials,
     }),
   },
 } as const;

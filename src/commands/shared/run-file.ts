@@ -14,6 +14,7 @@ import {
 import { parsePluginAddress, resolvePluginOptions } from '../../plugin-host/plugin-options.js';
 import type { PluginRegistry } from '../../plugin-host/plugin-registry.js';
 import { ChukchaError, errorMessage } from '../../protocol/chukcha-error.js';
+import { type CredentialValues, splitCredentials } from './credential-flags.js';
 import type { ChosenPlugin } from './plugins.js';
 import { runFileSchema } from './run-file-schema.js';
 import { resolveReferences } from './value-references.js';
@@ -32,6 +33,7 @@ export interface ShipEntry {
   readonly kind: 'ship';
   readonly name: string;
   readonly settings: ShipSettings;
+  readonly credentials: CredentialValues;
   readonly input: ChosenPlugin<InputDescriptor>;
   readonly given: unknown;
 }
@@ -41,6 +43,7 @@ export interface SinkEntry {
   readonly kind: 'sink';
   readonly name: string;
   readonly settings: SinkSettings;
+  readonly credentials: CredentialValues;
   readonly output: ChosenPlugin<OutputDescriptor>;
   readonly given: unknown;
 }
@@ -163,7 +166,7 @@ class RunFileReader {
   }
 
   #entriesOf(values: Values): RunEntry[] {
-    const common = values['server'] === undefined ? {} : { server: values['server'] };
+    const { nodes, ships, sinks, state, ...common } = values;
     const found: (RunEntry | undefined)[] = [
       ...this.#map(values, 'nodes', (name, given) => ({
         kind: 'node',
@@ -173,7 +176,8 @@ class RunFileReader {
       })),
       ...this.#map(values, 'ships', (name, given) => {
         const { options, ...rest } = given;
-        const settings = resolveShipSettings({ ...common, ...rest });
+        const { credentials, given: own } = splitCredentials({ ...common, ...rest });
+        const settings = resolveShipSettings(own);
         const address = parsePluginAddress(settings.from);
         const plugin = this.#registry.input(address.name);
         const pluginOptions = resolvePluginOptions(plugin.descriptor, address, asValues(options));
@@ -181,13 +185,15 @@ class RunFileReader {
           kind: 'ship',
           name,
           settings,
+          credentials,
           input: { plugin, options: pluginOptions },
           given: { ...common, ...given },
         };
       }),
       ...this.#map(values, 'sinks', (name, given) => {
         const { options, ...rest } = given;
-        const settings = resolveSinkSettings({ ...common, ...rest });
+        const { credentials, given: own } = splitCredentials({ ...common, ...rest });
+        const settings = resolveSinkSettings(own);
         const address = parsePluginAddress(settings.to);
         const plugin = this.#registry.output(address.name);
         const pluginOptions = resolvePluginOptions(plugin.descriptor, address, asValues(options));
@@ -195,6 +201,7 @@ class RunFileReader {
           kind: 'sink',
           name,
           settings,
+          credentials,
           output: { plugin, options: pluginOptions },
           given: { ...common, ...given },
         };

@@ -7,6 +7,7 @@ import type { Logger } from '../../common/logger.js';
 import { systemRandom } from '../../common/random.js';
 import { startNode } from '../../node/start-node.js';
 import type { MetricsBook, PluginFigure } from '../../plugin-host/metrics-book.js';
+import { readCredentials } from './credential-flags.js';
 import { openPipelineState } from './pipeline-state.js';
 import type { NodeEntry, RunEntry, ShipEntry, SinkEntry } from './run-file.js';
 import { openShip } from './ship-run.js';
@@ -68,7 +69,7 @@ export class RunTask {
     const { settings, input, name } = entry;
     const { log, onProblem } = this.#ports;
     const { from, category, server } = settings;
-    await this.#withState(`ship-${name}`, server, signal, async (client, state) => {
+    await this.#withState(`ship-${name}`, entry, signal, async (client, state) => {
       await rememberAbout(state, { from, category, server });
       const { batchBytesMax } = await this.#waitForNode(client, signal);
       const { plugin, options: pluginOptions } = input;
@@ -87,7 +88,7 @@ export class RunTask {
   async #runSink(entry: SinkEntry, signal: AbortSignal, ready: () => void): Promise<void> {
     const { settings, output, name } = entry;
     const { log, onProblem } = this.#ports;
-    await this.#withState(`sink-${name}`, settings.server, signal, async (client, state) => {
+    await this.#withState(`sink-${name}`, entry, signal, async (client, state) => {
       await this.#waitForNode(client, signal);
       const { plugin, options: pluginOptions } = output;
       const run = { plugin, pluginOptions, settings, client, once: false };
@@ -113,14 +114,15 @@ export class RunTask {
 
   async #withState(
     name: string,
-    server: string,
+    { settings, credentials }: ShipEntry | SinkEntry,
     signal: AbortSignal,
     use: (client: Client, state: Parameters<typeof rememberAbout>[0]) => Promise<void>,
   ): Promise<void> {
     signal.throwIfAborted();
     await mkdir(this.#ports.stateDirectory, { recursive: true });
     const state = await openPipelineState(join(this.#ports.stateDirectory, name));
-    const client = new Client({ server });
+    const { server } = settings;
+    const client = new Client({ server, ...(await readCredentials(credentials)) });
     try {
       await use(client, state.journal);
     } finally {

@@ -83,12 +83,22 @@ export async function openShip(
 export async function runShip(run: ShipRun, signal: AbortSignal): Promise<void> {
   let progress: Progress | undefined;
   const ship = await openShip(run, (sentence) => progress?.problem(sentence));
-  progress = new Progress('shipped', () => ship.totals.acceptedBytes);
+  progress = new Progress('shipped', () => ship.totals.acceptedBytes, {
+    note: () => noteOn(ship.formatter),
+  });
   try {
     await ship.run(signal);
   } finally {
     progress.finish();
   }
+}
+
+/** What the format could not do as it should; empty when it could. */
+function noteOn({ cutCount, wrappedCount }: LineFormatter): string {
+  const notes: string[] = [];
+  if (wrappedCount > 0) notes.push(`${wrappedCount} lines were no JSON objects and were wrapped`);
+  if (cutCount > 0) notes.push(`${cutCount} were cut`);
+  return notes.join(', ');
 }
 
 /** All of them: what an earlier run was about to send may have another one than this run. */

@@ -1,6 +1,6 @@
 import { NEWLINE } from './input-lines.js';
 import type { FormattedLines } from './line-format.js';
-import { cutEndBytesMax, type KernelTask, type LineKernel } from './line-kernel.js';
+import { cutEndBytesMax, type KernelTask, type LineKernel, messageKey } from './line-kernel.js';
 
 /** A message, or what stands in for it, and what had to be done to the line. */
 interface Message {
@@ -54,7 +54,7 @@ export class JavascriptLineKernel implements LineKernel {
   }
 
   #wrap(line: Uint8Array, head: Uint8Array, messageBytesMax: number, wrapped: boolean): Message {
-    const start = Buffer.concat([head, Buffer.from(',"message":"')]);
+    const start = Buffer.concat([head, messageKey]);
     const wrappedField = wrapped ? ',"wrapped":true' : '';
     const text = JSON.stringify(this.#decoder.decode(line)).slice(1, -1);
     const replaced = replacedField(countOf(text, REPLACEMENT) - countOriginals(line));

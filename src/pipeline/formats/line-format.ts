@@ -1,7 +1,5 @@
-/** How the bytes of an input become messages: as they are, as objects with a few fields more, or wrapped. */
-export const lineFormatNames = ['raw', 'json', 'envelope'] as const;
-
-export type LineFormatName = (typeof lineFormatNames)[number];
+/** How lines become messages: as they are, as objects with a few fields more, or wrapped. */
+export type LineFormatName = 'raw' | 'json' | 'envelope';
 
 /** What a format needs to know of the bytes that it is given. */
 export interface LineContext {
@@ -13,7 +11,7 @@ export interface LineContext {
    * sources may share it.
    */
   readonly sourceId: string;
-  /** The place of the first of the bytes, `bytes[0]`, in its source, in bytes, wherever `start` is. */
+  /** The place in the source, in bytes, of the first line that is formatted: of `bytes[start]`. */
   readonly offset: number;
   /** Milliseconds since 1970; must be the same when the same bytes are formatted again. */
   readonly timeMs: number;

@@ -24,8 +24,8 @@ export interface LineKernel {
  */
 export const cutEndBytesMax = 64;
 
-/** `,"message":"` */
-const messageKeyBytes = 12;
+/** What stands between the head of an envelope and its line. */
+export const messageKey = new TextEncoder().encode(',"message":"');
 
 /** The longest offset, `Number.MAX_SAFE_INTEGER`, in digits. */
 const offsetDigitsMax = 16;
@@ -33,5 +33,5 @@ const offsetDigitsMax = 16;
 /** The smallest limit of messages that a head leaves room in: a cut message then has at least a few characters. */
 export function kernelMessageBytesMin(head: LineHead): number {
   const headBytesMax = head.beforeOffset.length + offsetDigitsMax + head.afterOffset.length;
-  return headBytesMax + messageKeyBytes + cutEndBytesMax + 16;
+  return headBytesMax + messageKey.length + cutEndBytesMax + 16;
 }

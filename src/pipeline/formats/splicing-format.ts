@@ -31,7 +31,7 @@ export class SplicingFormat implements LineFormat {
     return this.#kernel.format({
       kind: this.name,
       lines: bytes.subarray(start, wholeLinesEnd(bytes, start, outBytesMax)),
-      offset: context.offset + start,
+      offset: context.offset,
       head,
       outBytesMax,
       messageBytesMax,

@@ -1,6 +1,7 @@
+import { isUtf8 } from 'node:buffer';
 import { readFile } from 'node:fs/promises';
 import type { FormattedLines } from './line-format.js';
-import type { KernelTask, LineKernel } from './line-kernel.js';
+import { type KernelTask, type LineKernel, messageKey } from './line-kernel.js';
 
 /** The part of the global `WebAssembly` that is used; the types of Node do not have it. */
 interface WebAssemblyApi {
@@ -19,6 +20,7 @@ interface KernelExports {
     idBytes: number,
     restStart: number,
     restBytes: number,
+    keyBytes: number,
     messageBytesMax: number,
   ): void;
   formatLines(
@@ -28,6 +30,7 @@ interface KernelExports {
     outputStart: number,
     outputBytesMax: number,
     offset: number,
+    isUtf8: boolean,
   ): number;
 }
 
@@ -62,16 +65,18 @@ class WasmLineKernel implements LineKernel {
     const { beforeOffset, afterOffset } = head;
     const idStart = this.#exports.workspaceStart();
     const restStart = idStart + beforeOffset.length + slackBytes;
-    const inputStart = restStart + afterOffset.length + slackBytes;
+    const restBytes = afterOffset.length + messageKey.length;
+    const inputStart = restStart + restBytes + slackBytes;
     const inputEnd = inputStart + lines.length;
     const outputStart = inputEnd + slackBytes;
     // The last message is written before it is known whether it has room, so there is space for one more.
     this.#reserve(outputStart + outBytesMax + messageBytesMax + slackBytes);
     this.#memory.set(beforeOffset, idStart);
     this.#memory.set(afterOffset, restStart);
+    this.#memory.set(messageKey, restStart + afterOffset.length);
     this.#memory.set(lines, inputStart);
     const { setHead, formatLines } = this.#exports;
-    setHead(idStart, beforeOffset.length, restStart, afterOffset.length, messageBytesMax);
+    setHead(idStart, beforeOffset.length, restStart, restBytes, messageKey.length, messageBytesMax);
     const outputEnd = formatLines(
       kindNumbers[kind],
       inputStart,
@@ -79,6 +84,7 @@ class WasmLineKernel implements LineKernel {
       outputStart,
       outBytesMax,
       offset,
+      isUtf8(lines),
     );
     return {
       bytes: this.#memory.subarray(outputStart, outputEnd >>> 0),

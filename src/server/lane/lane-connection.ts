@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net';
 import { paths } from '../../protocol/http-api.js';
-import type { ReplicaHello } from '../../protocol/replication.js';
 import { IncomingBody } from '../incoming-body.js';
 import {
   errorAnswer,
@@ -17,7 +16,8 @@ import type { ByteSink } from './byte-source.js';
 import type { Swept } from './connection-sweep.js';
 import { type Exchange, ReadExchange, WriteExchange } from './exchange.js';
 import { ExchangeQueue } from './exchange-queue.js';
-import type { LaneContext } from './lane-context.js';
+import type { LaneContext, ReplicaRequest } from './lane-context.js';
+import { mayPass } from './may-pass.js';
 import { headBytesMax, type RequestHead, readHead } from './request-head.js';
 import { sendRead } from './send-read.js';
 
@@ -38,6 +38,8 @@ export class LaneConnection implements ByteSink, Swept {
   #state: 'open' | 'leaving' | 'ending' | 'left' | 'closed' = 'open';
   /** The last head, which most clients repeat byte for byte. */
   #lastHead: RequestHead | undefined;
+  /** Which tokens were accepted when the last head was read. */
+  #lastGeneration: number | undefined;
   /** The beginning of a head. */
   #headStart: Buffer | undefined;
   #call: WriteCall | undefined;
@@ -52,7 +54,7 @@ export class LaneConnection implements ByteSink, Swept {
   #hadRequest = false;
   #foreignBytes: Buffer | undefined;
   /** The peer that has opened a stream with the connection. */
-  #replica: ReplicaHello | undefined;
+  #replica: ReplicaRequest | undefined;
   /** What has taken the connection over, after an upgrade. */
   #stream: StreamConnection | undefined;
 
@@ -128,7 +130,8 @@ export class LaneConnection implements ByteSink, Swept {
 
   sweep(nowMs: number): void {
     if (this.#stream !== undefined) {
-      this.#stream.sweep(nowMs);
+      if (this.#hasLostItsRight()) this.destroy();
+      else this.#stream.sweep(nowMs);
       return;
     }
     const { limits } = this.#context;
@@ -140,6 +143,14 @@ export class LaneConnection implements ByteSink, Swept {
     } else if (this.#headStart !== undefined || !this.#hadRequest) {
       if (nowMs - this.#requestStartMs > limits.headMs) this.#refuseLate();
     } else if (nowMs - this.#lastMs > limits.keepAliveMs) this.destroy();
+  }
+
+  /** Whether the tokens were replaced, and what opened the stream may not open one now. */
+  #hasLostItsRight(): boolean {
+    const { access } = this.#context.ports;
+    if (access === undefined || access.generation === this.#lastGeneration) return false;
+    this.#lastGeneration = access.generation;
+    return this.#lastHead !== undefined && !mayPass(access, this.#lastHead);
   }
 
   /** Takes the requests of the read buffer; what is not the lane's is returned, copied. */
@@ -164,7 +175,7 @@ export class LaneConnection implements ByteSink, Swept {
       }
       at += head.bytes.length;
       if (head.kind === 'replica') {
-        this.#replica = head.hello;
+        this.#replica = { hello: head.hello, authorization: head.authorization };
         return Buffer.from(readBuffer.subarray(at, end));
       }
       if (head.kind === 'stream') return this.#openStream(head.call, at, end);
@@ -186,7 +197,12 @@ export class LaneConnection implements ByteSink, Swept {
   #readHead(at: number, end: number): RequestHead | 'incomplete' | 'foreign' {
     const { readBuffer, ports } = this.#context;
     const last = this.#lastHead;
-    if (last !== undefined && end - at >= last.bytes.length) {
+    const generation = ports.access?.generation;
+    if (
+      last !== undefined &&
+      generation === this.#lastGeneration &&
+      end - at >= last.bytes.length
+    ) {
       const { bytes } = last;
       if (readBuffer.compare(bytes, 0, bytes.length, at, at + bytes.length) === 0) return last;
     }
@@ -195,7 +211,11 @@ export class LaneConnection implements ByteSink, Swept {
     const takesOver =
       typeof head !== 'string' && (head.kind === 'stream' || head.kind === 'replica');
     if (takesOver && this.#hadRequest) return 'foreign';
-    if (typeof head !== 'string') this.#lastHead = head;
+    if (typeof head === 'string') return head;
+    // The application finds that it lacks the right too, and says so.
+    if (!mayPass(ports.access, head)) return 'foreign';
+    this.#lastHead = head;
+    this.#lastGeneration = generation;
     return head;
   }
 
@@ -242,11 +262,15 @@ export class LaneConnection implements ByteSink, Swept {
     const { answers, ports } = this.#context;
     const closing = this.#closesAfter(exchange);
     if ('appended' in outcome) {
+      if (outcome.appended.duplicate) ports.counts.duplicateCount += 1;
+      ports.counts.answered(paths.write, 200);
       return answers.json(200, receiptBody(outcome.appended), undefined, closing);
     }
     const error = toChukchaError(outcome.error);
     logFailure(ports.log, paths.write, error);
     const { status, body, headers } = errorAnswer(error);
+    ports.counts.answered(paths.write, status);
+    ports.counts.refused(error.code);
     return answers.json(status, body, headers, closing);
   }
 

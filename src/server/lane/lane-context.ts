@@ -11,6 +11,12 @@ export interface LaneLimits {
   readonly stillMs: number;
 }
 
+/** What a peer has opened a connection with. */
+export interface ReplicaRequest {
+  readonly hello: ReplicaHello;
+  readonly authorization: string | undefined;
+}
+
 /** What the connections of a lane share. */
 export interface LaneContext {
   readonly ports: ServerPorts;
@@ -27,5 +33,5 @@ export interface LaneContext {
   /** Has the connection send its answers when what settles now is settled. */
   flushSoon(connection: { flush(): void }): void;
   /** Gives the socket to the HTTP server, or to replication when a peer has opened it, which finds these bytes first. */
-  handOver(socket: Socket, bytes: Buffer, replica: ReplicaHello | undefined): void;
+  handOver(socket: Socket, bytes: Buffer, replica: ReplicaRequest | undefined): void;
 }

@@ -1,12 +1,14 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { Server as TlsServer } from 'node:tls';
+import { ChukchaError } from '../../protocol/chukcha-error.js';
 import {
   keepAliveMs,
   requestHeadMsMax,
   requestMsMax,
   socketIdleMsMax,
 } from '../../protocol/limits.js';
-import { type ReplicaHello, replicationPath } from '../../protocol/replication.js';
+import { replicationPath } from '../../protocol/replication.js';
 import { AnswerText } from '../answer-text.js';
 import {
   errorAnswer,
@@ -18,7 +20,7 @@ import type { ServerPorts } from '../server-ports.js';
 import { readInto } from './byte-source.js';
 import { ConnectionSweep } from './connection-sweep.js';
 import { LaneConnection } from './lane-connection.js';
-import type { LaneContext, LaneLimits } from './lane-context.js';
+import type { LaneContext, LaneLimits, ReplicaRequest } from './lane-context.js';
 import { headBytesMax } from './request-head.js';
 
 /** What one read of heads and small bodies takes from a socket. */
@@ -54,7 +56,7 @@ export class Lane implements LaneContext {
   readonly answers = new AnswerText();
   readonly readBuffer = Buffer.allocUnsafeSlow(headBytesMax + readBytes);
   readonly readTarget = this.readBuffer.subarray(headBytesMax);
-  readonly #options: LaneOptions;
+  #options: LaneOptions;
   readonly #httpServer: Server;
   /** What the HTTP server does with a new connection. */
   readonly #onConnection: readonly ((socket: Socket) => void)[];
@@ -70,9 +72,12 @@ export class Lane implements LaneContext {
     const setTime = (): void => this.answers.setTime(ports.clock.wallMs());
     setTime();
     this.#sweep = new ConnectionSweep(this.#options.tickMs, setTime);
-    this.#onConnection = httpServer.listeners('connection') as ((socket: Socket) => void)[];
-    httpServer.removeAllListeners('connection');
-    httpServer.on('connection', (socket: Socket) => this.#accept(socket));
+    // With TLS the HTTP server takes what comes out of the handshake.
+    const event = httpServer instanceof TlsServer ? 'secureConnection' : 'connection';
+    if (event === 'secureConnection') this.#options = { ...this.#options, reading: 'copied' };
+    this.#onConnection = httpServer.listeners(event) as ((socket: Socket) => void)[];
+    httpServer.removeAllListeners(event);
+    httpServer.on(event, (socket: Socket) => this.#accept(socket));
   }
 
   get nowMs(): number {
@@ -85,7 +90,7 @@ export class Lane implements LaneContext {
     this.#flushing.push(connection);
   }
 
-  handOver(socket: Socket, bytes: Buffer, replica: ReplicaHello | undefined): void {
+  handOver(socket: Socket, bytes: Buffer, replica: ReplicaRequest | undefined): void {
     this.#forget(socket);
     if (replica !== undefined) {
       this.#acceptReplica(socket, bytes, replica);
@@ -115,9 +120,11 @@ export class Lane implements LaneContext {
     readInto(socket, connection, this.#options.reading);
   }
 
-  #acceptReplica(socket: Socket, bytes: Buffer, hello: ReplicaHello): void {
-    const { cluster, log } = this.ports;
+  #acceptReplica(socket: Socket, bytes: Buffer, { hello, authorization }: ReplicaRequest): void {
+    const { access, cluster, clusterSecret, log } = this.ports;
     try {
+      const asks = access !== undefined || clusterSecret !== undefined;
+      if (asks && clusterSecret?.isShownIn(authorization) !== true) throw noPeerError(hello.node);
       if (cluster === undefined) throw noMemberError();
       cluster.acceptReplica(hello, socket, bytes);
     } catch (thrown) {
@@ -141,4 +148,11 @@ export class Lane implements LaneContext {
     this.#flushing = [];
     for (const connection of connections) connection.flush();
   }
+}
+
+function noPeerError(node: string): ChukchaError {
+  return new ChukchaError(
+    'unauthorized',
+    `Node ${node} does not show the secret of the cluster: start all nodes with the same --cluster-secret-file.`,
+  );
 }

@@ -25,10 +25,26 @@ export type RequestHead =
       readonly bytes: Buffer;
       readonly call: WriteCall;
       readonly bodyBytes: number;
+      readonly authorization: string | undefined;
     }
-  | { readonly kind: 'read'; readonly bytes: Buffer; readonly call: ReadCall }
-  | { readonly kind: 'stream'; readonly bytes: Buffer; readonly call: ProduceCall | ConsumeCall }
-  | { readonly kind: 'replica'; readonly bytes: Buffer; readonly hello: ReplicaHello };
+  | {
+      readonly kind: 'read';
+      readonly bytes: Buffer;
+      readonly call: ReadCall;
+      readonly authorization: string | undefined;
+    }
+  | {
+      readonly kind: 'stream';
+      readonly bytes: Buffer;
+      readonly call: ProduceCall | ConsumeCall;
+      readonly authorization: string | undefined;
+    }
+  | {
+      readonly kind: 'replica';
+      readonly bytes: Buffer;
+      readonly hello: ReplicaHello;
+      readonly authorization: string | undefined;
+    };
 
 /** Names and numbers, so that nothing needs decoding and the query means the same to every parser. */
 const requestLine =
@@ -102,18 +118,20 @@ function parseHead(text: string, bytes: Buffer, bodyBytesMax: number): RequestHe
   }
   const fields = parseFields(lines, isPlainField);
   if (fields === undefined) return undefined;
+  const authorization = fields.get('authorization');
   const length = fields.get('content-length');
   const producer = fields.get(headers.producer);
   const sequence = fields.get(headers.sequence);
   if (target === 'GET /read') {
     if (length !== undefined || producer !== undefined || sequence !== undefined) return undefined;
-    return { kind: 'read', bytes, call: parseRead(new Query(queryString, readQueryNames)) };
+    const call = parseRead(new Query(queryString, readQueryNames));
+    return { kind: 'read', bytes, call, authorization };
   }
   if (length === undefined || !lengthPattern.test(length)) return undefined;
   const bodyBytes = Number(length);
   if (bodyBytes > bodyBytesMax) return undefined;
   const call = parseWrite(new Query(queryString, writeQueryNames), { producer, sequence });
-  return { kind: 'write', bytes, call, bodyBytes };
+  return { kind: 'write', bytes, call, bodyBytes, authorization };
 }
 
 function parseStream(
@@ -124,15 +142,16 @@ function parseStream(
 ): RequestHead | undefined {
   const fields = parseFields(lines, isStreamField);
   if (fields?.get('upgrade') !== streamProtocol || !fields.has('connection')) return undefined;
+  const authorization = fields.get('authorization');
   if (target === 'GET /replication/stream') {
     const hello = parseReplication(new Query(queryString, replicationQueryNames));
-    return { kind: 'replica', bytes, hello };
+    return { kind: 'replica', bytes, hello, authorization };
   }
   const call =
     target === 'GET /produce'
       ? parseProduce(new Query(queryString, produceQueryNames), fields.get(headers.producer))
       : parseConsume(new Query(queryString, consumeQueryNames));
-  return { kind: 'stream', bytes, call };
+  return { kind: 'stream', bytes, call, authorization };
 }
 
 /** The header fields by name; `undefined` when one is refused, twice there or odd, or there is no host. */
@@ -154,6 +173,7 @@ function isPlainField(name: string, value: string): boolean {
   switch (name) {
     case 'host':
     case 'content-length':
+    case 'authorization':
     case headers.producer:
     case headers.sequence:
       return true;

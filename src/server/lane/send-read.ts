@@ -34,9 +34,14 @@ export async function sendRead(
   try {
     range = await openRangeFor(call, socket, ports);
     if (socket.destroyed) range.release();
-    else await sendRange(range, answers.head(200, rangeHeaders(range), closing()), socket, ports);
+    else {
+      ports.counts.answered(paths.read, 200);
+      await sendRange(range, answers.head(200, rangeHeaders(range), closing()), socket, ports);
+    }
   } catch (thrown) {
     const error = toChukchaError(thrown);
+    ports.counts.answered(paths.read, error.status);
+    ports.counts.refused(error.code);
     logFailure(ports.log, paths.read, error);
     if (range !== undefined) {
       socket.destroy();

@@ -29,6 +29,9 @@ export function errorAnswer(error: ChukchaError): ErrorAnswer {
     headers: {
       ...(passingStatuses.has(error.status) && { 'Retry-After': `${retryAfterSeconds}` }),
       ...(typeof allow === 'string' && { Allow: allow }),
+      ...(error.code === 'unauthorized' && {
+        'WWW-Authenticate': 'Bearer realm="chukcha", Basic realm="chukcha", charset="UTF-8"',
+      }),
       ...(error.code === 'upgrade_required' && { Upgrade: streamProtocol }),
       ...(typeof state === 'string' && { [headers.chunkState]: state }),
     },

@@ -7,6 +7,7 @@ import { type Route, sendJson } from '../route.js';
 export const ackRoute: Route = {
   path: paths.ack,
   methods: ['GET', 'POST'],
+  right: 'ack',
   queryNames: ['category', 'chunk', 'size', 'group'],
   async handle(context, query, { store }) {
     const categoryName = query.required('category');

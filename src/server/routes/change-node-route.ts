@@ -10,6 +10,7 @@ import { type Route, sendJson } from '../route.js';
 export const changeNodeRoute: Route = {
   path: `${paths.nodes}/<node>`,
   methods: ['POST'],
+  right: 'admin',
   queryNames: ['change', 'force'],
   async handle(context, query, { cluster }) {
     const node = checkNodeName(query.required('node'));

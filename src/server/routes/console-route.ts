@@ -34,6 +34,8 @@ const securityHeaders = {
 /** `GET /console`: the page. It has no data of its own: what it shows it asks for, with the reader's token. */
 export const consoleRoute: Route = {
   path: paths.console,
+  // It holds no data: what the page shows it asks for with the token of who looks at it.
+  right: 'open',
   methods: ['GET', 'HEAD'],
   queryNames: [],
   handle: (context) => sendFile(context, consolePageName),
@@ -42,6 +44,8 @@ export const consoleRoute: Route = {
 /** `GET /console/<file>`: what the page consists of. */
 export const consoleFileRoute: Route = {
   path: `${paths.console}/<file>`,
+  // It holds no data: what the page shows it asks for with the token of who looks at it.
+  right: 'open',
   methods: ['GET', 'HEAD'],
   queryNames: [],
   handle: (context, query) => sendFile(context, query.required('file')),

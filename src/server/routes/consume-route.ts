@@ -6,9 +6,12 @@ import type { Route } from '../route.js';
 export const consumeRoute: Route = {
   path: paths.consume,
   methods: ['GET'],
+  right: 'read',
   queryNames: consumeQueryNames,
-  async handle(_context, query) {
-    parseConsume(query);
+  async handle(context, query, { access }) {
+    const { categoryName: category } = parseConsume(query);
+    // Acknowledgements come over the same stream.
+    access?.check(context.req.headers.authorization, 'ack', { category });
     throw upgradeRequiredError(paths.consume);
   },
 };

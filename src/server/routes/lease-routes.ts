@@ -9,6 +9,7 @@ const path = `${paths.leases}/<group>`;
 /** `GET /leases/<group>`: which reader drains a category for a group, as far as this node was asked. */
 export const findLeaseRoute: Route = {
   path,
+  right: 'ack',
   methods: ['GET', 'HEAD'],
   queryNames: ['category'],
   async handle(context, query, { leases }) {
@@ -20,6 +21,7 @@ export const findLeaseRoute: Route = {
 /** `PUT /leases/<group>`: takes or renews a lease, unless another reader holds it; the answer says who does. */
 export const takeLeaseRoute: Route = {
   path,
+  right: 'ack',
   methods: ['PUT'],
   queryNames: ['category', 'holder', 'ttl_ms'],
   async handle(context, query, { leases }) {
@@ -33,6 +35,7 @@ export const takeLeaseRoute: Route = {
 /** `DELETE /leases/<group>`: gives a lease back. May be repeated. */
 export const releaseLeaseRoute: Route = {
   path,
+  right: 'ack',
   methods: ['DELETE'],
   queryNames: ['category', 'holder'],
   async handle(context, query, { leases }) {

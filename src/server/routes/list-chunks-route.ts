@@ -11,6 +11,7 @@ import { type Route, refuseWhenStopping, requestEnd, sendJson } from '../route.j
 export const listChunksRoute: Route = {
   path: paths.listChunks,
   methods: ['GET'],
+  right: 'read',
   queryNames: ['category', 'group', 'version', 'wait_ms'],
   async handle(context, query, ports) {
     const { store, clock, stopping } = ports;

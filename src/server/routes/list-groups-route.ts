@@ -5,6 +5,7 @@ import { type Route, sendJson } from '../route.js';
 export const listGroupsRoute: Route = {
   path: paths.groups,
   methods: ['GET'],
+  right: 'read',
   queryNames: ['category'],
   async handle(context, query, { store }) {
     const category = await store.knownCategory(query.required('category'));

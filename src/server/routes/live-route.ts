@@ -5,6 +5,7 @@ import { type Route, sendJson } from '../route.js';
 export const liveRoute: Route = {
   path: paths.live,
   methods: ['GET'],
+  right: 'open',
   queryNames: [],
   async handle(context, _query, { nodeName, clusterId, batchBytesMax, stopping }) {
     sendJson(context, 200, {

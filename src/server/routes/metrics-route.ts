@@ -5,6 +5,7 @@ import type { Route } from '../route.js';
 export const metricsRoute: Route = {
   path: paths.metrics,
   methods: ['GET'],
+  right: 'observe',
   queryNames: [],
   async handle(context, _query, { metrics }) {
     const text = await metrics.read();

@@ -6,6 +6,7 @@ import type { Route } from '../route.js';
 export const produceRoute: Route = {
   path: paths.produce,
   methods: ['GET'],
+  right: 'write',
   queryNames: produceQueryNames,
   async handle(context, query) {
     parseProduce(query, context.req.headers[headers.producer] as string | undefined);

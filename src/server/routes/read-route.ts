@@ -17,6 +17,7 @@ import { ownTurn, type Route, requestEnd } from '../route.js';
 export const readRoute: Route = {
   path: paths.read,
   methods: ['GET'],
+  right: 'read',
   queryNames: readQueryNames,
   async handle(context, query, ports) {
     await ownTurn(context);

@@ -5,6 +5,7 @@ import { type Route, sendJson } from '../route.js';
 export const readyRoute: Route = {
   path: paths.ready,
   methods: ['GET'],
+  right: 'open',
   queryNames: [],
   async handle(context, _query, { readiness }) {
     const reasons = await readiness();

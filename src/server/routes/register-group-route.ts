@@ -9,6 +9,7 @@ import { type Route, sendJson } from '../route.js';
 export const registerGroupRoute: Route = {
   path: `${paths.groups}/<group>`,
   methods: ['PUT'],
+  right: 'ack',
   queryNames: ['category', 'from'],
   async handle(context, query, { store, cluster }) {
     const group = checkGroupName(query.required('group'));

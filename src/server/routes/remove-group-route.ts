@@ -9,6 +9,7 @@ import { type Route, sendJson } from '../route.js';
 export const removeGroupRoute: Route = {
   path: `${paths.groups}/<group>`,
   methods: ['DELETE'],
+  right: 'admin',
   queryNames: ['category'],
   async handle(context, query, { store, cluster }) {
     const group = checkGroupName(query.required('group'));

@@ -8,6 +8,7 @@ import { type Route, sendJson } from '../route.js';
 export const sealRoute: Route = {
   path: paths.seal,
   methods: ['POST'],
+  right: 'ack',
   queryNames: ['category'],
   async handle(context, query, { store }) {
     const categoryName = query.required('category');

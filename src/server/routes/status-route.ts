@@ -5,6 +5,7 @@ import { type Route, sendJson } from '../route.js';
 export const statusRoute: Route = {
   path: paths.status,
   methods: ['GET'],
+  right: 'observe',
   queryNames: [],
   async handle(context, _query, { status }) {
     sendJson(context, 200, await status());

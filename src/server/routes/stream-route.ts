@@ -24,6 +24,7 @@ const keepAliveProbeMs = 60_000;
 export const streamRoute: Route = {
   path: paths.stream,
   methods: ['GET'],
+  right: 'read',
   queryNames: ['category', 'group', 'from', 'owner', 'wait_ms'],
   async handle(context, query, ports) {
     await ownTurn(context);
@@ -42,7 +43,7 @@ export const streamRoute: Route = {
     startAnswer(context);
     const end = requestEnd(context, ports.stopping);
     try {
-      await sendAll(context, cursor, waitMs, end.signal, ports);
+      await sendAll(context, category, cursor, waitMs, end.signal, ports);
     } finally {
       end.release();
     }
@@ -64,6 +65,7 @@ function startAnswer(context: Context): void {
 /** @param waitMs how long nothing may come before it ends */
 async function sendAll(
   context: Context,
+  category: string,
   cursor: StreamCursor,
   waitMs: number,
   signal: AbortSignal,
@@ -75,6 +77,8 @@ async function sendAll(
   while (!signal.aborted) {
     const turn = cursor.next();
     if (turn !== undefined) {
+      // The token may have been withdrawn while the stream ran: nothing is sent on it then.
+      ports.access?.check(context.req.headers.authorization, 'read', { category });
       await sendTurn(turn, context.res, ports);
       idleSinceMs = clock.monotonicMs();
       continue;

@@ -15,6 +15,7 @@ import { type Route, sendText } from '../route.js';
 export const writeRoute: Route = {
   path: paths.write,
   methods: ['POST'],
+  right: 'write',
   queryNames: writeQueryNames,
   async handle(context, query, ports) {
     const { [headers.producer]: producer, [headers.sequence]: sequence } = context.req.headers;
@@ -30,6 +31,7 @@ export const writeRoute: Route = {
         const submission = { ...call, pieces, byteCount, stored, failed };
         submitBatch(ports, categoryName, submission, replicaCount);
       });
+      if (appended.duplicate) ports.counts.duplicateCount += 1;
       sendText(context, 200, receiptBody(appended));
     } finally {
       body.release();

@@ -81,6 +81,9 @@ export class ProduceConnection extends StreamConnection {
 
   #answer({ outcome, number }: BatchExchange): Buffer {
     if (outcome === undefined || 'error' in outcome) return this.refusal(outcome?.error, number);
+    const { counts } = this.context.ports;
+    if (outcome.appended.duplicate) counts.duplicateCount += 1;
+    counts.answered(paths.produce, 200);
     return storedFrame(number, outcome.appended);
   }
 }

@@ -32,6 +32,41 @@ const slowly = {
   envelope: new SplicingFormat('envelope', new JavascriptLineKernel()),
 };
 
+type Piece = (random: SeededRandom) => Buffer;
+
+/** Plain runs around the size of a block, escapes, longer characters. */
+const goodPieces: readonly Piece[] = [
+  (random) => Buffer.alloc(random.integer(0, 40), 'plain text'),
+  (random) =>
+    Buffer.from(random.pick(['"', '\\', '\t', '\r', '\b', '\f', '\0', '\x1f', '\x7f', '  '])),
+  (random) =>
+    Buffer.from(random.pick(['é', 'Ж', '€', '\u2028', '😀', '\ufffd', '\ufeff', '\ud7ff'])),
+  (random) => Buffer.from(random.pick(['{', '}', '{}', '{"a":1}', ' {"b":[]} ', ','])),
+  (random) => Buffer.from(random.pick(['long ', '"', 'Жж', '😀']).repeat(random.integer(1, 300))),
+];
+
+const brokenPieces: readonly Piece[] = [
+  (random) => Buffer.from(random.hex(random.integer(1, 5)).replaceAll('0a', '0b'), 'hex'),
+  (random) =>
+    Buffer.from(random.pick(['c3', 'e282', 'f09f98', 'eda080', 'f4908080', 'c0', 'e0']), 'hex'),
+  (random) => Buffer.alloc(random.integer(1, 900), 0xff),
+];
+
+function randomLines(random: SeededRandom, pieces: readonly Piece[]): Buffer {
+  const lines = Array.from({ length: random.integer(1, 12) }, () => {
+    const body = Buffer.concat(
+      Array.from({ length: random.integer(0, 8) }, () => random.pick(pieces)(random)),
+    );
+    const [open, close] = random.pick([
+      ['', ''],
+      ['{"x":', '}'],
+      [' {', '}\r'],
+    ]);
+    return Buffer.concat([Buffer.from(open ?? ''), body, Buffer.from(`${close}\n`)]);
+  });
+  return Buffer.concat(lines);
+}
+
 function textOf({ bytes }: FormattedLines): string {
   return Buffer.from(bytes).toString();
 }
@@ -61,7 +96,8 @@ function formatAll(
   let cutCount = 0;
   let wrappedCount = 0;
   for (let start = 0; start < bytes.length; ) {
-    const formatted = format.apply(bytes, start, lineContext, limits);
+    const offset = lineContext.offset + start;
+    const formatted = format.apply(bytes, start, { ...lineContext, offset }, limits);
     pieces.push(Buffer.from(formatted.bytes));
     calls.push(formatted.consumed, formatted.bytes.length);
     cutCount += formatted.cutCount;
@@ -77,6 +113,14 @@ await t.test('an envelope has the id, the time, the host, the source and the lin
     '{"id":"f3a9-1000","time":"2026-11-25T15:00:00.007Z","host":"web-1","source":"/var/log/app.log","message":"one"}\n' +
       '{"id":"f3a9-1004","time":"2026-11-25T15:00:00.007Z","host":"web-1","source":"/var/log/app.log","message":"the second"}\n',
   );
+});
+
+await t.test('the offset in an id is that of the line, wherever formatting starts', async (t) => {
+  const { bytes } = envelope.apply(Buffer.from('one\ntwo\nthree\n'), 4, context, roomy);
+  const ids = Buffer.from(bytes)
+    .toString()
+    .match(/f3a9-\d+/g);
+  t.same(ids, ['f3a9-1000', 'f3a9-1004']);
 });
 
 await t.test('fields are spliced into an object behind its brace', async (t) => {
@@ -176,7 +220,7 @@ await t.test(
   'a line that is too long is cut where a character ends, and says how long it was',
   async (t) => {
     for (const character of ['x', '"', '\u0001', 'é', '€', '😀']) {
-      for (let padding = 0; padding < 8; padding += 1) {
+      for (let padding = 0; padding < 20; padding += 1) {
         const line = 'p'.repeat(padding) + character.repeat(400);
         const limits = { ...roomy, messageBytesMax: 400 };
         const formatted = envelope.apply(Buffer.from(`${line}\n`), 0, context, limits);
@@ -255,9 +299,44 @@ await t.test('misuse is refused with a sentence', async (t) => {
   t.throws(() => apply('a\n', { messageBytesMax: 100 }), /100 bytes are too small .* need \d+/);
 });
 
+await t.test('both kernels draw the line at the same byte', async (t) => {
+  const characters = ['x', '"', '\u0001', 'é', '€', '😀', '\xff'];
+  const lines = Buffer.concat(
+    characters.map((character) => {
+      const text = Buffer.from(character.repeat(150), character === '\xff' ? 'latin1' : 'utf8');
+      return Buffer.concat([Buffer.from('{"k":"'), text, Buffer.from('"}\n')]);
+    }),
+  );
+  for (const format of [json, envelope] as const) {
+    const slow = slowly[format.name as 'json' | 'envelope'];
+    for (let bytesMax = 260; bytesMax < 320; bytesMax += 1) {
+      for (const limits of [
+        { outBytesMax: 1 << 20, messageBytesMax: bytesMax },
+        { outBytesMax: bytesMax * 2, messageBytesMax: 1 << 16 },
+      ]) {
+        const found = formatAll(format, lines, context, limits);
+        checkSame(format.name, found, formatAll(slow, lines, context, limits));
+      }
+    }
+    const { length } = format.apply(lines, 0, context, roomy).bytes;
+    for (const messageBytesMax of [roomy.messageBytesMax, 300]) {
+      const exact = format.apply(lines, 0, context, { outBytesMax: length, messageBytesMax });
+      t.equal(exact.consumed, lines.length, 'messages that fill the room exactly are in it');
+    }
+  }
+});
+
+await t.test('offsets of any length are written', async (t) => {
+  const offsets = [0, 9, 10, 999_999_999, 1e9, 1e9 + 1, 4_294_967_296, Number.MAX_SAFE_INTEGER];
+  for (const offset of offsets) {
+    const { bytes } = envelope.apply(Buffer.from('a\n'), 0, { ...context, offset }, roomy);
+    t.equal(JSON.parse(Buffer.from(bytes).toString()).id, `f3a9-${offset}`);
+  }
+});
+
 await t.test('both kernels make the same bytes of anything', async (t) => {
   await checkProperty(t, 300, (random) => {
-    const bytes = randomLines(random);
+    const bytes = randomLines(random, random.pick([goodPieces, [...goodPieces, ...brokenPieces]]));
     const lineContext = {
       ...context,
       source: random.pick(['s', '/a/long/path/of/a/log', 'Ж"\\']),
@@ -298,32 +377,6 @@ function checkMessages(text: string, name: string, messageBytesMax: number): voi
     if (message.length + 1 > messageBytesMax) throw new Error(`a message is too long: ${message}`);
     if (name === 'envelope') JSON.parse(Buffer.from(message, 'latin1').toString());
   }
-}
-
-/** Lines of pieces that each exercise something: plain runs around the block size, escapes, broken characters. */
-function randomLines(random: SeededRandom): Buffer {
-  const pieces = [
-    () => Buffer.alloc(random.integer(0, 40), 'plain text'),
-    () => Buffer.from(random.pick(['"', '\\', '\t', '\r', '\b', '\f', '\0', '\x1f', '\x7f', '  '])),
-    () => Buffer.from(random.pick(['é', 'Ж', '€', '\u2028', '😀', '\ufffd', '\ufeff', '\ud7ff'])),
-    () => Buffer.from(random.hex(random.integer(1, 5)).replaceAll('0a', '0b'), 'hex'),
-    () =>
-      Buffer.from(random.pick(['c3', 'e282', 'f09f98', 'eda080', 'f4908080', 'c0', 'e0']), 'hex'),
-    () => Buffer.from(random.pick(['{', '}', '{}', '{"a":1}', ' {"b":[]} ', ','])),
-    () => Buffer.alloc(random.integer(1, 900), random.pick(['long ', '"', 'Жж', '\xff'])),
-  ];
-  const lines = Array.from({ length: random.integer(1, 12) }, () => {
-    const body = Buffer.concat(
-      Array.from({ length: random.integer(0, 8) }, () => random.pick(pieces)()),
-    );
-    const [open, close] = random.pick([
-      ['', ''],
-      ['{"x":', '}'],
-      [' {', '}\r'],
-    ]);
-    return Buffer.concat([Buffer.from(open ?? ''), body, Buffer.from(`${close}\n`)]);
-  });
-  return Buffer.concat(lines);
 }
 
 await t.test('a process without WebAssembly formats all the same', async (t) => {

@@ -6,6 +6,7 @@ import {
   type TestLog,
 } from '@chukcha/plugin-api/conformance';
 import { open } from '../../src/file-input.js';
+import { plugin } from '../../src/index.js';
 
 export interface RunOptions {
   readonly paths: readonly string[];
@@ -13,16 +14,23 @@ export interface RunOptions {
   readonly readFrom?: 'beginning' | 'end';
   readonly pollIntervalMs?: number;
   readonly blockBytes?: number;
+  /** Options of the schema that have other values than their defaults. */
+  readonly more?: Readonly<Record<string, unknown>>;
 }
 
 /** Opens the input with short polls; the other options have the defaults of the schema. */
 export function openInput(options: RunOptions, context: InputContext): Promise<Input> {
+  const defaults = Object.entries(plugin.options.properties)
+    .map(([name, option]) => [name, option.default] as const)
+    .filter(([, value]) => value !== undefined);
   const rawOptions = {
+    ...Object.fromEntries(defaults),
     paths: options.paths,
     exclude: options.exclude ?? [],
     read_from: options.readFrom ?? 'beginning',
     poll_interval_ms: options.pollIntervalMs ?? 10,
     block_bytes: options.blockBytes ?? 1024 * 1024,
+    ...options.more,
   };
   return open(rawOptions, context);
 }

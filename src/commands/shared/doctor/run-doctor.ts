@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '@oclif/core';
+import type { Credentials } from '../../../client/credentials.js';
 import { PluginRegistry } from '../../../plugin-host/plugin-registry.js';
 import { UserPlugins } from '../../../plugin-host/user-plugins.js';
 import { errorMessage } from '../../../protocol/chukcha-error.js';
@@ -16,6 +17,7 @@ import { checkPlugins } from './plugin-checks.js';
 export interface DoctorOptions {
   readonly config: Config;
   readonly servers: readonly string[];
+  readonly credentials: Credentials;
   readonly etcdHosts: readonly string[];
   readonly dataDirectory: string | undefined;
   /** How long to wait between two looks at the groups. */
@@ -25,8 +27,8 @@ export interface DoctorOptions {
 
 /** Looks at everything and changes nothing; in the order in which things depend on each other. */
 export async function runDoctor(options: DoctorOptions): Promise<Finding[]> {
-  const { config, servers, etcdHosts, dataDirectory } = options;
-  const nodes = await askNodes(servers);
+  const { config, etcdHosts, dataDirectory } = options;
+  const nodes = await askNodes(options);
   const engines = (config.pjson['engines'] as { readonly node?: string } | undefined)?.node ?? '';
   const facts = await readMachineFacts(/\d+\.\d+/.exec(engines)?.[0] ?? '0.0');
   const clusters = new Set(nodes.flatMap(({ status }) => (status ? [status.cluster] : [])));
@@ -58,8 +60,9 @@ async function checkAllPlugins(config: Config): Promise<Finding[]> {
 /** Looks a second time, when a group holds enough to be worth the wait. */
 async function watchGroups(
   before: readonly AskedNode[],
-  { servers, watchMs, heldBytes }: DoctorOptions,
+  options: DoctorOptions,
 ): Promise<Finding[]> {
+  const { watchMs, heldBytes } = options;
   const looked = (nodes: readonly AskedNode[]): Finding[] =>
     before.flatMap(({ status }) => {
       const after = nodes.find((node) => node.status?.node === status?.node)?.status;
@@ -69,5 +72,5 @@ async function watchGroups(
     });
   if (looked(before).length === 0) return [];
   await sleep(watchMs);
-  return looked(await askNodes(servers));
+  return looked(await askNodes(options));
 }

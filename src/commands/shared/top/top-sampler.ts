@@ -1,3 +1,4 @@
+import type { Credentials } from '../../../client/credentials.js';
 import { errorMessage } from '../../../protocol/chukcha-error.js';
 import type { CategoryStatus, NodeStatus } from '../../../protocol/http-api.js';
 import { askNodes } from '../doctor/ask-nodes.js';
@@ -8,6 +9,7 @@ import type { TopGroup, TopNode, TopTask, TopView } from './top-view.js';
 
 export interface TopSamplerOptions {
   readonly servers: readonly string[];
+  readonly credentials: Credentials;
   /** Addresses of processes that run a file of pipelines. */
   readonly monitors: readonly string[];
 }
@@ -27,7 +29,7 @@ export class TopSampler {
   }
 
   async sample(signal?: AbortSignal): Promise<TopView> {
-    const nodes = await askNodes(this.#options.servers, signal);
+    const nodes = await askNodes(this.#options, signal);
     const statuses = nodes.flatMap(({ status }) => (status === undefined ? [] : [status]));
     const monitors = await Promise.all(this.#options.monitors.map((url) => readTasks(url)));
     const nowMs = performance.now();

@@ -1,0 +1,39 @@
+import type { PluginCounter, PluginGauge, PluginMetrics } from '@chukcha/plugin-api';
+
+/** What only this input knows. */
+export interface FileFigures {
+  readonly linesCut: PluginCounter;
+  readonly linesSkipped: PluginCounter;
+  readonly cutBytes: PluginCounter;
+  readonly truncations: PluginCounter;
+  readonly lostBytes: PluginCounter;
+  readonly files: PluginGauge;
+  readonly openFiles: PluginGauge;
+}
+
+export function createFileFigures(metrics: PluginMetrics): FileFigures {
+  return {
+    linesCut: metrics.counter(
+      'lines_cut_total',
+      'Lines that were longer than a message may be, and were cut.',
+    ),
+    linesSkipped: metrics.counter(
+      'lines_skipped_total',
+      'Lines that were longer than a message may be, and were left out.',
+    ),
+    cutBytes: metrics.counter(
+      'cut_bytes_total',
+      'Bytes of lines that were cut or left out which were not sent.',
+    ),
+    truncations: metrics.counter(
+      'truncations_total',
+      'How often the contents of a file were replaced in place.',
+    ),
+    lostBytes: metrics.counter(
+      'unread_bytes_lost_total',
+      'Bytes that were seen in a file and gone, without a copy, before they were read.',
+    ),
+    files: metrics.gauge('files', 'Files that are followed.'),
+    openFiles: metrics.gauge('open_files', 'Files that are open.'),
+  };
+}
