@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { judgeRoom } from '../../src/commands/shared/doctor/directory-checks.js';
@@ -12,7 +12,7 @@ import { RateMeter } from '../../src/commands/shared/top/rate-meter.js';
 import { drawFrame } from '../../src/commands/shared/top/top-screen.js';
 import type { TopView } from '../../src/commands/shared/top/top-view.js';
 import type { MemberStatus, NodeStatus } from '../../src/protocol/http-api.js';
-import { CliNode, runCli } from '../support/cli.js';
+import { CliNode, readUrl, runCli, startCli } from '../support/cli.js';
 import { testDirectory } from '../support/test-directory.js';
 
 function troubles(findings: readonly Finding[]): string[] {
@@ -190,6 +190,12 @@ t.test('doctor and top tell of a node, and of what is wrong here', async (t) => 
   t.match(found(ill.findings, 'group nobody'), [{ result: 'warning', fix: /groups rm nobody/ }]);
   t.match(found(ill.findings, 'etcd'), [{ result: 'failed' }]);
 
+  writeFileSync(join(directory, 'share', 'chukcha', 'package.json'), '{broken');
+  t.match(found((await doctor()).findings, 'plugins'), [
+    { result: 'failed', detail: /cannot be read/, fix: /^mend .*package\.json$/ },
+  ]);
+  rmSync(join(directory, 'share'), { recursive: true });
+
   const text = await runCli(['doctor', '--server', 'http://127.0.0.1:1', '--watch', '0'], { env });
   t.equal(text.exit, 1);
   t.match(text.stdout.toString(), /^FAILED {3}node: No chukcha node answers/m);
@@ -208,6 +214,36 @@ t.test('doctor and top tell of a node, and of what is wrong here', async (t) => 
   await node.stop();
   const gone = await runCli(['top', '--once', '--interval', '1', ...server], { env });
   t.match(gone.stdout.toString(), /no answer[\s\S]*! No chukcha node answers/);
+});
+
+t.test('top shows the tasks of a process that runs a file of pipelines', async (t) => {
+  const directory = testDirectory(t, {
+    'app.log': 'one\n',
+    'pipelines.yaml': `
+state: STATE
+server: http://127.0.0.1:1
+sinks:
+  lost:
+    to: stdout
+    category: app
+`,
+  });
+  const file = join(directory, 'pipelines.yaml');
+  writeFileSync(file, readFileSync(file, 'utf8').replace('STATE', join(directory, 'state')));
+  const run = startCli(['run', file, '--monitor', '127.0.0.1:0']);
+  t.teardown(async () => {
+    run.child.kill('SIGTERM');
+    await run.result;
+  });
+  const monitor = await readUrl(run.child.stderr);
+  const words = ['top', '--once', '--interval', '1', '--json', '--server', 'http://127.0.0.1:1'];
+  const view = await runCli([...words, '--monitor', monitor]);
+  t.match(JSON.parse(view.stdout.toString()), { tasks: [{ kind: 'sink', name: 'lost' }] });
+  const nobody = await runCli([...words, '--monitor', 'http://127.0.0.1:1']);
+  t.match(JSON.parse(nobody.stdout.toString()).problems, [
+    /No chukcha node/,
+    /monitor.*not answer/,
+  ]);
 });
 
 t.test('top gives the terminal back as it was', { skip: hasScript() }, async (t) => {
@@ -292,5 +328,8 @@ t.test('paces and times left', async (t) => {
     problems: ['Something is wrong.'],
   };
   t.match(formatTop(view).join('\n'), /logs +2 KiB +1 KiB\/s +g +2 KiB +2 KiB\/s +2 m\n/);
-  t.match(formatTop(view).join('\n'), /ship web +waiting +- +3 +1 +It failed\.\n\n! Something/);
+  t.match(
+    formatTop(view).join('\n'),
+    /ship web +waiting +- +3 +1\n\n! Something is wrong\.\n! ship web: It failed\./,
+  );
 });

@@ -34,7 +34,7 @@ t.test('wrong words end with 2 and say what is expected', async (t) => {
   });
   await checkFailure(t, ['sink', '--to', 'clickhuose'], {
     exit: 2,
-    sentence: /no output plugin "clickhuose": expected one of .*stdout/,
+    sentence: /no output plugin "clickhuose": did you mean clickhouse\?/,
   });
   await checkFailure(t, ['ship'], { exit: 2, sentence: /from/ });
   await checkFailure(t, ['ship', '--from', file, '--nope'], { exit: 2, sentence: /--nope/ });

@@ -1,5 +1,6 @@
 import type { InputDescriptor, OutputDescriptor } from '@chukcha/plugin-api';
 import t from 'tap';
+import { describeOptions } from '../../src/plugin-host/describe-options.js';
 import {
   parsePluginAddress,
   parseSettings,
@@ -141,4 +142,82 @@ t.test('an address and settings become options that the schema has checked', (t)
     message: /takes nothing behind its name/,
   });
   t.end();
+});
+
+t.test('options are described with type, default, environment, secret and examples', async (t) => {
+  const secretive: InputDescriptor = {
+    ...input,
+    name: 'two-words',
+    options: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['token'],
+      properties: {
+        token: { type: 'string', minLength: 8, writeOnly: true, description: 'who asks' },
+        hosts: {
+          type: 'array',
+          items: { type: 'string' },
+          description: 'where to ask',
+          examples: ['a,b'],
+        },
+        size: { type: 'string', quantity: 'bytes', default: '1MiB', description: 'how much' },
+      },
+    },
+  };
+  t.same(describeOptions(secretive), [
+    {
+      name: 'token',
+      description: 'who asks',
+      type: 'string',
+      required: true,
+      secret: true,
+      environment: 'CHUKCHA_INPUT_TWO_WORDS_TOKEN',
+    },
+    {
+      name: 'hosts',
+      description: 'where to ask',
+      type: 'list of string',
+      required: false,
+      secret: false,
+      environment: 'CHUKCHA_INPUT_TWO_WORDS_HOSTS',
+      examples: ['a,b'],
+    },
+    {
+      name: 'size',
+      description: 'how much',
+      type: 'bytes',
+      required: false,
+      secret: false,
+      environment: 'CHUKCHA_INPUT_TWO_WORDS_SIZE',
+      default: '1MiB',
+    },
+  ]);
+  t.same(
+    describeOptions(input).map(({ type }) => type),
+    ['string', 'integer from 1', 'one of fast, slow', 'list of string', 'boolean'],
+  );
+
+  // A secret that is not valid is not shown.
+  const error = t.throws(() =>
+    resolvePluginOptions(secretive, parsePluginAddress('two-words'), { token: 'hunter2' }),
+  );
+  t.match(String(error), /Option token is not valid: it must NOT have fewer than 8 characters/);
+  t.notMatch(String(error), /hunter2/);
+});
+
+t.test('the environment gives options, and address and settings win over it', async (t) => {
+  const variables = {
+    CHUKCHA_INPUT_GAUGE_PATH: '/environment',
+    CHUKCHA_INPUT_GAUGE_INTERVAL: '20',
+    CHUKCHA_INPUT_GAUGE_MODE: '',
+  };
+  for (const [name, value] of Object.entries(variables)) process.env[name] = value;
+  t.teardown(() => {
+    for (const name of Object.keys(variables)) delete process.env[name];
+  });
+  const resolve = (address: string, further: Record<string, unknown>) =>
+    resolvePluginOptions(input, parsePluginAddress(address), further);
+  t.match(resolve('gauge', {}), { path: '/environment', interval: 20, mode: 'fast' });
+  t.match(resolve('gauge:/address', {}), { path: '/address', interval: 20 });
+  t.match(resolve('gauge:/address', { path: '/set', interval: 5 }), { path: '/set', interval: 5 });
 });

@@ -1,5 +1,4 @@
 import { Args, Flags } from '@oclif/core';
-import { describeAdded } from '../shared/added-plugins.js';
 import { BaseCommand } from '../shared/base-command.js';
 
 export default class PluginsInstall extends BaseCommand {
@@ -30,10 +29,10 @@ export default class PluginsInstall extends BaseCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(PluginsInstall);
-    const { UserPlugins } = await import('../../plugin-host/user-plugins.js');
-    const added = await new UserPlugins(this.config.dataDir).install(args.package, {
-      runScripts: flags['run-scripts'],
-    });
+    const { changeUserPlugins, describeAdded } = await import('../shared/added-plugins.js');
+    const added = await changeUserPlugins(this.config.dataDir, (plugins) =>
+      plugins.install(args.package, { runScripts: flags['run-scripts'] }),
+    );
     for (const line of describeAdded(added)) this.log(line);
   }
 }

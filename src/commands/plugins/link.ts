@@ -1,5 +1,4 @@
 import { Args } from '@oclif/core';
-import { describeAdded } from '../shared/added-plugins.js';
 import { BaseCommand } from '../shared/base-command.js';
 
 export default class PluginsLink extends BaseCommand {
@@ -17,8 +16,10 @@ export default class PluginsLink extends BaseCommand {
 
   async run(): Promise<void> {
     const { args } = await this.parse(PluginsLink);
-    const { UserPlugins } = await import('../../plugin-host/user-plugins.js');
-    const added = await new UserPlugins(this.config.dataDir).link(args.directory);
+    const { changeUserPlugins, describeAdded } = await import('../shared/added-plugins.js');
+    const added = await changeUserPlugins(this.config.dataDir, (plugins) =>
+      plugins.link(args.directory),
+    );
     for (const line of describeAdded(added)) this.log(line);
   }
 }

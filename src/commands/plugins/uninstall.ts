@@ -18,15 +18,15 @@ export default class PluginsUninstall extends BaseCommand {
   async run(): Promise<void> {
     const { args } = await this.parse(PluginsUninstall);
     const { UserPlugins } = await import('../../plugin-host/user-plugins.js');
+    const { changeUserPlugins } = await import('../shared/added-plugins.js');
     const { findPlugins } = await import('../shared/plugins.js');
-    const added = new UserPlugins(this.config.dataDir);
-    const packages = (await added.list()).map(({ name }) => name);
+    const packages = (await new UserPlugins(this.config.dataDir).list()).map(({ name }) => name);
     // A package that cannot be loaded is a good reason to take it away, so problems are not told here.
     const { plugins } = await findPlugins(this.config, () => undefined);
     const byPlugin = plugins.find(({ descriptor }) => descriptor.name === args.name)?.packageName;
     const name = packages.find((each) => each === args.name || each === byPlugin);
     if (name === undefined) throw notAdded(args.name, packages, byPlugin !== undefined);
-    await added.remove(name);
+    await changeUserPlugins(this.config.dataDir, (added) => added.remove(name));
     this.log(`${name} is not used any more.`);
   }
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { InputBatch, InputContext } from '../input.js';
 import type { ConformanceCase } from './conformance-case.js';
 import {
   assertSameBytes,
@@ -24,42 +25,59 @@ export function reportCases(suite: InputSuite): ConformanceCase[] {
 function originCases(suite: InputSuite): ConformanceCase[] {
   return [
     inputCase('names places that do not depend on how the source is cut', suite, async (source) => {
-      const small = await readPlaces(source, smallLimits);
-      const large = await readPlaces(source, {});
-      assert.deepEqual(
-        [...small.keys()].sort(),
-        [...large.keys()].sort(),
-        'Expected the same ids of sources however they are cut.',
-      );
-      for (const [id, bytes] of small) assertSameBytes(bytes, large.get(id) ?? Buffer.alloc(0));
+      // Refused at first, so that the same messages come again, in larger batches.
+      const state = createMemoryState();
+      const small = await readPlaces(source, { ...smallLimits, state }, smallBatchCount);
+      const large = await readPlaces(source, { state }, Number.POSITIVE_INFINITY);
+      for (const { id, offset, bytes } of small) {
+        assertSameBytes(bytesAt(large, id, offset, bytes.length), bytes);
+      }
     }),
   ];
 }
 
-/** What each source has given, each batch at the place that it names. */
+/** Few enough that an input gives them although none is settled. */
+const smallBatchCount = 3;
+
+interface Place {
+  readonly id: string;
+  readonly offset: number;
+  readonly bytes: Buffer;
+}
+
+/** What some batches have, and where. They are refused when they are not all. */
 async function readPlaces(
   source: InputSource,
-  limits: Partial<typeof smallLimits>,
-): Promise<Map<string, Buffer>> {
-  const sources = new Map<string, Buffer>();
-  const byteCount = joinLines(exampleLines()).length;
-  const run = await InputRun.open(
-    source,
-    createTestContext({ ...limits, state: createMemoryState() }),
-  );
-  for (let count = 0; count < byteCount; ) {
-    const { bytes, origin, ack } = await expectBatch(run);
+  overrides: Partial<InputContext>,
+  countMax: number,
+): Promise<Place[]> {
+  const run = await InputRun.open(source, createTestContext({ ...overrides, once: true }));
+  const places: Place[] = [];
+  const batches: InputBatch[] = [];
+  while (batches.length < countMax) {
+    const batch = await run.next();
+    if (batch === undefined) break;
+    const { bytes, origin } = batch;
     assert.ok(origin !== undefined, 'Expected an origin with every batch.');
-    const known = sources.get(origin.id) ?? Buffer.alloc(0);
-    const end = origin.offset + bytes.length;
-    const longer = end > known.length ? Buffer.concat([known], end) : known;
-    longer.set(bytes, origin.offset);
-    sources.set(origin.id, longer);
-    count += bytes.length;
-    await ack();
+    places.push({ id: origin.id, offset: origin.offset, bytes: Buffer.from(bytes) });
+    if (countMax === Number.POSITIVE_INFINITY) await batch.ack();
+    else batches.push(batch);
   }
+  for (const batch of batches) await batch.nack(new Error('Refused by the suite.'));
   await run.stop();
-  return sources;
+  return places;
+}
+
+/** What batches have at a place of a source, as far as they have it. */
+function bytesAt(places: readonly Place[], id: string, offset: number, length: number): Buffer {
+  const found = places
+    .filter((place) => place.id === id)
+    .sort((left, right) => left.offset - right.offset)
+    .map((place) => {
+      const from = Math.max(0, offset - place.offset);
+      return place.bytes.subarray(from, Math.max(from, offset + length - place.offset));
+    });
+  return Buffer.concat(found);
 }
 
 function explainCases(suite: InputSuite): ConformanceCase[] {

@@ -1,8 +1,10 @@
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '@oclif/core';
 import type { Credentials } from '../../../client/credentials.js';
 import { PluginRegistry } from '../../../plugin-host/plugin-registry.js';
 import { UserPlugins } from '../../../plugin-host/user-plugins.js';
+import { errorMessage } from '../../../protocol/chukcha-error.js';
 import { stateBaseDirectory } from '../pipeline-state.js';
 import { askNodes } from './ask-nodes.js';
 import { checkEtcd } from './check-etcd.js';
@@ -31,17 +33,28 @@ export async function runDoctor(options: DoctorOptions): Promise<Finding[]> {
   const facts = await readMachineFacts(/\d+\.\d+/.exec(engines)?.[0] ?? '0.0');
   const clusters = new Set(nodes.flatMap(({ status }) => (status ? [status.cluster] : [])));
   const states = stateBaseDirectory();
-  const added = await new UserPlugins(config.dataDir).list();
   return [
     ...checkMachine(facts),
     ...(dataDirectory === undefined ? [] : await checkDirectory('data', dataDirectory)),
     ...(await checkDirectory('states', states)),
     ...(await checkStates(states, clusters)),
-    ...checkPlugins(await PluginRegistry.find(config), added),
+    ...(await checkAllPlugins(config)),
     ...(await checkEtcd(etcdHosts)),
     ...checkNodes(nodes),
     ...(await watchGroups(nodes, options)),
   ];
+}
+
+async function checkAllPlugins(config: Config): Promise<Finding[]> {
+  const registry = await PluginRegistry.find(config);
+  try {
+    return checkPlugins(registry, await new UserPlugins(config.dataDir).list());
+  } catch (error) {
+    const path = join(config.dataDir, 'package.json');
+    const detail = errorMessage(error);
+    const broken: Finding = { about: 'plugins', result: 'failed', detail, fix: `mend ${path}` };
+    return [broken, ...checkPlugins(registry, [])];
+  }
 }
 
 /** Looks a second time, when a group holds enough to be worth the wait. */

@@ -1,5 +1,6 @@
 import { formatBytes, formatDuration } from '../../../common/quantity.js';
 import { formatTable } from '../format-table.js';
+import { wrapText } from '../wrap-text.js';
 import type { TopGroup, TopNode, TopTask, TopView } from './top-view.js';
 
 const nothing = '-';
@@ -10,12 +11,24 @@ export function formatTop(view: TopView): string[] {
     ...formatNodes(view.nodes),
     ...section(formatGroups(view.groups)),
     ...section(formatTasks(view.tasks)),
-    ...section(view.problems.map((problem) => `! ${problem}`)),
+    ...section([...view.problems, ...taskProblems(view.tasks)].flatMap(formatProblem)),
   ];
 }
 
 function section(lines: readonly string[]): string[] {
   return lines.length === 0 ? [] : ['', ...lines];
+}
+
+/** The last error of a task that runs is over; that of another one is why it does not. */
+function taskProblems(tasks: readonly TopTask[]): string[] {
+  return tasks.flatMap(({ kind, name, state, lastError }) =>
+    state === 'running' || lastError === null ? [] : [`${kind} ${name}: ${lastError}`],
+  );
+}
+
+function formatProblem(problem: string): string[] {
+  const [first = '', ...rest] = wrapText(problem, '  ');
+  return [`!${first.slice(1)}`, ...rest];
 }
 
 function formatNodes(nodes: readonly TopNode[]): string[] {
@@ -55,7 +68,6 @@ function formatTasks(tasks: readonly TopTask[]): string[] {
       { title: 'RATE', value: ({ bytesPerSecond }) => rate(bytesPerSecond), align: 'right' },
       { title: 'RESTARTS', value: ({ restarts }) => String(restarts), align: 'right' },
       { title: 'LETTERS', value: ({ deadLetters }) => String(deadLetters), align: 'right' },
-      { title: 'LAST ERROR', value: ({ lastError }) => lastError ?? nothing },
     ],
     tasks,
   );
