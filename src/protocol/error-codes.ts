@@ -209,7 +209,7 @@ export const errorCodes = {
   plugin_install_failed: {
     status: 0,
     retryable: true,
-    meaning: 'npm could not do what it was asked.',
+    meaning: 'A package could not be fetched or taken away by npm.',
   },
   input_failed: { status: 0, retryable: false, meaning: 'An input could not be opened or read.' },
   output_failed: { status: 0, retryable: false, meaning: 'An output refused messages for good.' },

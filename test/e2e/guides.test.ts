@@ -54,47 +54,70 @@ t.test('a transcript is read and compared', async (t) => {
   );
 });
 
+/** What is used of the support of a plugin's own tests, which is compiled with that plugin. */
+interface SearchServers {
+  reasonWithoutServer(product: 'opensearch'): string | false;
+  readonly SearchServer: {
+    start(product: 'opensearch'): Promise<{ readonly host: string; close(): Promise<void> }>;
+  };
+}
+
+const servers = (await import(
+  String(
+    new URL(
+      '../../../plugins/output-elasticsearch/build/test/support/search-server.js',
+      import.meta.url,
+    ),
+  )
+)) as SearchServers;
+
+/** Why a guide cannot be run here; `false` when it can. */
+function reasonWithout(text: string): string | false {
+  if (text.includes('localhost:9200')) return servers.reasonWithoutServer('opensearch');
+  const needsEtcd = /^\$ .*\betcd\b/m.test(text);
+  return needsEtcd && spawnSync('etcd', ['--version']).status !== 0 ? 'etcd is not here' : false;
+}
+
 for (const name of readdirSync(guides).sort()) {
   const text = readFileSync(join(guides, name), 'utf8');
-  const needsEtcd = /^\$ .*\betcd\b/m.test(text);
-  const hasEtcd = spawnSync('etcd', ['--version']).status === 0;
   if (!text.includes('```console')) continue;
-  t.test(
-    `the commands of ${name} do what it says`,
-    { skip: needsEtcd && !hasEtcd ? 'etcd is not here' : false },
-    async (t) => {
-      const directory = testDirectory(t, { bin: {}, work: {} });
-      symlinkSync(resolve('bin/run.js'), join(directory, 'bin', 'chukcha'));
-      const home = join(directory, 'home');
-      mkdirSync(home);
-      let guide = text;
-      for (const port of ports) guide = guide.replaceAll(port, String(await findFreePort(random)));
-      const port =
-        /^.*serve .*--listen 127\.0\.0\.1:(\d+)/m.exec(guide)?.[1] ??
-        String(await findFreePort(random));
-      const results = await runTranscript(readTranscript(guide), {
-        directory: join(directory, 'work'),
-        env: {
-          PATH: `${join(directory, 'bin')}:${process.env['PATH']}`,
-          HOME: home,
-          LANG: 'C.UTF-8',
-          // The defaults of the document, on a port of this run.
-          CHUKCHA_SERVER: `http://127.0.0.1:${port}`,
-          ...(/serve .*--listen/.test(guide) ? {} : { CHUKCHA_LISTEN: `127.0.0.1:${port}` }),
-          CHUKCHA_DISK_RESERVE: '0',
-          npm_config_audit: 'false',
-          npm_config_fund: 'false',
-          npm_config_update_notifier: 'false',
-        },
+  t.test(`the commands of ${name} do what it says`, { skip: reasonWithout(text) }, async (t) => {
+    const directory = testDirectory(t, { bin: {}, work: {} });
+    symlinkSync(resolve('bin/run.js'), join(directory, 'bin', 'chukcha'));
+    const home = join(directory, 'home');
+    mkdirSync(home);
+    let guide = text;
+    if (text.includes('localhost:9200')) {
+      const server = await servers.SearchServer.start('opensearch');
+      t.teardown(() => server.close());
+      guide = guide.replaceAll('localhost:9200', server.host);
+    }
+    for (const port of ports) guide = guide.replaceAll(port, String(await findFreePort(random)));
+    const port =
+      /^.*serve .*--listen 127\.0\.0\.1:(\d+)/m.exec(guide)?.[1] ??
+      String(await findFreePort(random));
+    const results = await runTranscript(readTranscript(guide), {
+      directory: join(directory, 'work'),
+      env: {
+        PATH: `${join(directory, 'bin')}:${process.env['PATH']}`,
+        HOME: home,
+        LANG: 'C.UTF-8',
+        // The defaults of the document, on a port of this run.
+        CHUKCHA_SERVER: `http://127.0.0.1:${port}`,
+        ...(/serve .*--listen/.test(guide) ? {} : { CHUKCHA_LISTEN: `127.0.0.1:${port}` }),
+        CHUKCHA_DISK_RESERVE: '0',
+        npm_config_audit: 'false',
+        npm_config_fund: 'false',
+        npm_config_update_notifier: 'false',
+      },
+    });
+    for (const { step, exit, output } of results) {
+      t.equal(exit, step.exit, `${name}:${step.line} ${step.command}\n${output.join('\n')}`);
+      t.ok(isShown(step.expected, output), `${name}:${step.line} shows what comes out`, {
+        expected: step.expected,
+        output,
       });
-      for (const { step, exit, output } of results) {
-        t.equal(exit, step.exit, `${name}:${step.line} ${step.command}\n${output.join('\n')}`);
-        t.ok(isShown(step.expected, output), `${name}:${step.line} shows what comes out`, {
-          expected: step.expected,
-          output,
-        });
-      }
-      t.equal(results.length, readTranscript(guide).length, 'every command was run');
-    },
-  );
+    }
+    t.equal(results.length, readTranscript(guide).length, 'every command was run');
+  });
 }

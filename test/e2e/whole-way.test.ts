@@ -161,6 +161,8 @@ t.test(
         name,
         '--state',
         join(directory, name),
+        '--set',
+        'long_line=fail',
       ]);
     t.equal((await ship('fits', 'fits.log')).exit, 0);
     const refused = await ship('long', 'long.log');

@@ -3,42 +3,39 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { PluginError } from '@chukcha/plugin-api';
 import type { ClickHouseEngine, Insert, Settings } from './clickhouse-engine.js';
+import type { EngineStart } from './embedded-engine-messages.js';
+import { EngineChild } from './engine-child.js';
 import { quoteName, quoteTable, quoteText } from './quoting.js';
 import { parseServerError } from './server-error.js';
 
-type ChdbModule = typeof import('chdb');
-type Session = InstanceType<ChdbModule['Session']>;
-
-/** ClickHouse in this process, with its data in a directory that no other process has open. */
+/** ClickHouse on this machine without a server, with its data in a directory that nobody else has open. */
 export class EmbeddedEngine implements ClickHouseEngine {
   readonly label: string;
   /** The engine takes one statement after the other. */
   readonly insertsMax = 1;
-  readonly #session: Session;
-  readonly #drain: () => Promise<void>;
+  readonly #engine: EngineChild;
   readonly #spoolDirectory: string;
   /** The insert under way, also after an abort made the caller give up waiting. */
   #busy: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
-  private constructor(directory: string, session: Session, chdb: ChdbModule, spool: string) {
+  private constructor(directory: string, engine: EngineChild, spool: string) {
     this.label = `The embedded ClickHouse in ${directory}`;
-    this.#session = session;
-    this.#drain = chdb.drainPending;
+    this.#engine = engine;
     this.#spoolDirectory = spool;
   }
 
   /** Makes the directory when it is missing. Throws a `PluginError` of kind `operator`. */
   static async open(directory: string): Promise<EmbeddedEngine> {
-    const chdb = await loadChdb();
-    const session = openSession(chdb, resolve(directory));
+    const engine = await startEngine(resolve(directory));
     const spool = await mkdtemp(join(tmpdir(), 'chukcha-clickhouse-'));
-    return new EmbeddedEngine(directory, session, chdb, spool);
+    return new EmbeddedEngine(directory, engine, spool);
   }
 
   /** Throws a `PluginError` of kind `operator` when the engine is not installed; opens nothing. */
   static async load(): Promise<void> {
-    await loadChdb();
+    const found = await EngineChild.start('');
+    if (!(found instanceof EngineChild) && found.kind !== 'open') throw cannotOpen('', found);
   }
 
   async query(statement: string, signal: AbortSignal, settings: Settings = {}): Promise<string> {
@@ -55,10 +52,7 @@ export class EmbeddedEngine implements ClickHouseEngine {
   ): Promise<Uint8Array> {
     const given = toAssignments(settings);
     const text = given === '' ? statement : `${statement} SETTINGS ${given}`;
-    return this.#afterOthers(signal, async () => {
-      const result = await this.#session.queryAsync(text, { format });
-      return result.bytes();
-    });
+    return this.#afterOthers(signal, () => this.#engine.query(text, format));
   }
 
   /**
@@ -78,7 +72,7 @@ export class EmbeddedEngine implements ClickHouseEngine {
     const inserted = this.#afterOthers(signal, async () => {
       isWritten = writeFile(path, pieces);
       await isWritten;
-      await this.#session.queryAsync(statement, { format: 'TabSeparated' });
+      await this.#engine.query(statement, 'TabSeparated');
     });
     // The bytes are the caller's again when this settles, so an abort waits for the file, which takes some milliseconds.
     return inserted.catch(async (error: unknown) => {
@@ -95,8 +89,7 @@ export class EmbeddedEngine implements ClickHouseEngine {
 
   async #close(): Promise<void> {
     await this.#busy;
-    this.#session.close();
-    await this.#drain();
+    await this.#engine.close();
     await rm(this.#spoolDirectory, { recursive: true, force: true });
   }
 
@@ -117,30 +110,26 @@ export class EmbeddedEngine implements ClickHouseEngine {
   }
 }
 
-async function loadChdb(): Promise<ChdbModule> {
-  try {
-    return await import('chdb');
-  } catch (cause) {
-    throw new PluginError(
-      'operator',
-      'The embedded ClickHouse is not installed: run npm install chdb where chukcha is installed (npm install --global chdb ' +
-        `for a global one; it takes 550 MB), or give the address of a server. (${(cause as Error).message.split('\n')[0]})`,
-      { cause },
-    );
-  }
+async function startEngine(directory: string): Promise<EngineChild> {
+  const found = await EngineChild.start(directory);
+  if (found instanceof EngineChild) return found;
+  throw cannotOpen(directory, found);
 }
 
-function openSession(chdb: ChdbModule, directory: string): Session {
-  try {
-    return new chdb.Session(directory);
-  } catch (cause) {
-    throw new PluginError(
+function cannotOpen(directory: string, { kind, message = '' }: EngineStart): PluginError {
+  const reason = message.split('\n')[0];
+  if (kind === 'missing') {
+    return new PluginError(
       'operator',
-      `The embedded ClickHouse could not open ${directory} (${(cause as Error).message}): one process at a time has a directory, ` +
-        'and it has to be writable. End the sink or the query that has it, or choose another directory.',
-      { cause },
+      'The embedded ClickHouse is not installed: run npm install chdb where chukcha is installed (npm install --global chdb ' +
+        `for a global one; it takes 550 MB), or give the address of a server. (${reason})`,
     );
   }
+  return new PluginError(
+    'operator',
+    `The embedded ClickHouse could not open ${directory} (${reason}): one process at a time has a directory, ` +
+      'and it has to be writable. End the sink or the query that has it, or choose another directory.',
+  );
 }
 
 async function writeFile(path: string, pieces: readonly Uint8Array[]): Promise<void> {

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -133,13 +133,35 @@ t.test('one process at a time has a directory', { skip }, async (t) => {
   const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', program]);
   t.match(stdout, /^operator The embedded ClickHouse could not open .*one process at a time/);
   await engine.close();
-  const other = t.testdir();
-  const first = await EmbeddedEngine.open(directory);
-  await t.rejects(EmbeddedEngine.open(other), {
-    kind: 'operator',
-    message: /one process|one active/,
-  });
-  await first.close();
+  const [first, other] = await Promise.all([
+    EmbeddedEngine.open(directory),
+    EmbeddedEngine.open(t.testdir()),
+  ]);
+  t.equal(await other.query('SELECT 7', never), '7\n', 'several directories are no trouble');
+  await Promise.all([first.close(), other.close()]);
+});
+
+t.test('what stands in the standard input is not taken for rows', { skip }, async (t) => {
+  const program = `
+    import { EmbeddedEngine } from ${JSON.stringify(new URL('../src/embedded-engine.js', import.meta.url).href)};
+    const never = new AbortController().signal;
+    const engine = await EmbeddedEngine.open(${JSON.stringify(t.testdir())});
+    await engine.query('CREATE TABLE t (id String) ENGINE = MergeTree ORDER BY id', never);
+    await engine.insert({
+      target: { database: 'default', table: 't' },
+      format: 'JSONEachRow',
+      settings: {},
+      pieces: [Buffer.from('{"id":"own"}\\n')],
+    }, never);
+    console.log(await engine.query('SELECT id FROM t', never));
+    await engine.close();
+    for await (const piece of process.stdin) console.log('left:', piece.toString());
+  `;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program]);
+  child.stdin.end('{"id":"stolen"}\n');
+  let stdout = '';
+  for await (const piece of child.stdout) stdout += String(piece);
+  t.equal(stdout, 'own\n\nleft: {"id":"stolen"}\n\n');
 });
 
 t.test('without the package, the error says what to install', async (t) => {
