@@ -118,9 +118,10 @@ await t.test('the manifests fit together', (t) => {
 
 await t.test('the image has all that is published, and asks a node whether it is ready', (t) => {
   const { files } = JSON.parse(read('package.json')) as { files: string[] };
-  const needed = files.filter((file) => !/^!|^[A-Z]+(\.md)?$/.test(file));
+  // The manifest of the commands is made when the package is packed, and only saves time.
+  const needed = files.filter((file) => !/^!|^[A-Z]+(\.md)?$|^oclif\.manifest/.test(file));
   t.ok(needed.length >= 3);
-  for (const file of needed.map((file) => file.replace(/\/run\.js$/, ''))) {
+  for (const file of needed.map((file) => file.replace(/\/run\.js$|\/\*.*$/, ''))) {
     t.ok(dockerfile.includes(`COPY --from=build /app/${file} `), file);
   }
   t.ok(dockerfile.includes(`http://127.0.0.1:8080${paths.ready}`));

@@ -37,11 +37,11 @@ export default class Ship extends BaseCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(Ship);
     const { once, state: stateDirectory, set, config, explain, ...rest } = flags;
-    const { credentials, given } = splitCredentials(rest);
     relaxHeapLimit();
     const { withConfigFile } = await import('./shared/config-file.js');
     const { resolveShipSettings } = await import('../pipeline/pipeline-settings.js');
-    const settings = resolveShipSettings(await withConfigFile(config, given));
+    const { credentials, given } = splitCredentials(await withConfigFile(config, rest));
+    const settings = resolveShipSettings(given);
     const { from, category, server } = settings;
     const { chooseInput, findPlugins } = await import('./shared/plugins.js');
     const registry = await findPlugins(this.config, (sentence) => this.say(sentence));

@@ -37,11 +37,11 @@ export default class Sink extends BaseCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(Sink);
     const { once, state: stateDirectory, set, config, check, ...rest } = flags;
-    const { credentials, given } = splitCredentials(rest);
     relaxHeapLimit();
     const { withConfigFile } = await import('./shared/config-file.js');
     const { resolveSinkSettings } = await import('../pipeline/pipeline-settings.js');
-    const settings = resolveSinkSettings(await withConfigFile(config, given));
+    const { credentials, given } = splitCredentials(await withConfigFile(config, rest));
+    const settings = resolveSinkSettings(given);
     const { category, group, server, to } = settings;
     const { chooseOutput, findPlugins } = await import('./shared/plugins.js');
     const registry = await findPlugins(this.config, (sentence) => this.say(sentence));

@@ -34,7 +34,10 @@ export function optionsOf(words: readonly string[]): Record<string, string> {
   const options: Record<string, string> = {};
   for (const [index, word] of words.entries()) {
     const [name, value] = splitFlag(word);
-    if (name !== undefined) options[name] = value ?? words[index + 1] ?? '';
+    if (name === undefined) continue;
+    const next = words[index + 1] ?? '--';
+    // A word that follows is the value, unless it is a flag itself.
+    options[name] = value ?? (next.startsWith('--') ? 'true' : next);
   }
   return options;
 }
