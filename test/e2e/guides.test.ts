@@ -54,14 +54,24 @@ t.test('a transcript is read and compared', async (t) => {
   );
 });
 
+/** What a guide needs and is not here; `false` when everything is. */
+async function missingService(text: string): Promise<string | false> {
+  if (/^\$ etcd /m.test(text) && spawnSync('etcd', ['--version']).status !== 0) {
+    return 'etcd is not on the PATH';
+  }
+  if (text.includes('localhost:9200')) {
+    const answers = await fetch('http://localhost:9200').catch(() => undefined);
+    if (answers?.ok !== true) return 'no Elasticsearch or OpenSearch answers at localhost:9200';
+  }
+  return false;
+}
+
 for (const name of readdirSync(guides).sort()) {
   const text = readFileSync(join(guides, name), 'utf8');
-  const needsEtcd = /^\$ .*\betcd\b/m.test(text);
-  const hasEtcd = spawnSync('etcd', ['--version']).status === 0;
   if (!text.includes('```console')) continue;
   t.test(
     `the commands of ${name} do what it says`,
-    { skip: needsEtcd && !hasEtcd ? 'etcd is not here' : false },
+    { skip: await missingService(text) },
     async (t) => {
       const directory = testDirectory(t, { bin: {}, work: {} });
       symlinkSync(resolve('bin/run.js'), join(directory, 'bin', 'chukcha'));
