@@ -92,7 +92,7 @@ t.test('the installed plugins are listed and described', async (t) => {
   const inspect = (await runCli(['plugins', 'inspect', 'file'])).stdout.toString();
   t.match(inspect, /^input file \(@chukcha\/input-file\)/);
   t.match(inspect, /paths=.*required/);
-  t.match(inspect, /read_from=.*default beginning/);
+  t.match(inspect, /read_from=.*default "beginning"/);
   t.match((await runCli(['plugins', 'inspect', 'stdin'])).stdout.toString(), /separator=/);
 });
 

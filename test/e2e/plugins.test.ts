@@ -124,7 +124,10 @@ const nothingHook = `export default async () => ({
 });`;
 
 t.test('a package is installed by npm, used at once, and taken away again', async (t) => {
-  const directory = testDirectory(t, { 'small-package': smallPackage('small', nothingHook) });
+  const directory = testDirectory(t, {
+    'small-package': smallPackage('small', nothingHook),
+    plain: { 'package.json': '{"name":"plain","version":"1.0.0"}' },
+  });
   const env = userEnvironment(directory);
   npm(join(directory, 'small-package'), ['pack'], env);
   const archive = join(directory, 'small-package', 'small-1.0.0.tgz');
@@ -141,6 +144,17 @@ t.test('a package is installed by npm, used at once, and taken away again', asyn
   succeed(await runCli(['plugins', 'uninstall', 'small'], { env }), t);
   t.same(await addedPlugins(env), []);
   t.notOk(existsSync(join(directory, 'data', 'chukcha', 'node_modules', 'small')));
+
+  // What is no plugin does not stay.
+  npm(join(directory, 'plain'), ['pack'], env);
+  const plain = await runCli(['plugins', 'install', join(directory, 'plain', 'plain-1.0.0.tgz')], {
+    env,
+  });
+  t.equal(plain.exit, 1);
+  t.match(plain.stderr, /is no plugin of chukcha: its package\.json needs a name and "oclif"/);
+  const list = readFileSync(join(directory, 'data', 'chukcha', 'package.json'), 'utf8');
+  t.match(JSON.parse(list), { oclif: { plugins: [] } });
+  t.notMatch(list, /plain/);
 
   const missing = await runCli(['plugins', 'install', join(directory, 'none.tgz')], { env });
   t.equal(missing.exit, 1);

@@ -78,7 +78,9 @@ export async function runTranscript(
     shell.stdin.write('exec 2>&1\n');
     for (const step of steps) {
       text = '';
-      shell.stdin.write(`${step.command}\nprintf '%s %s\\n' ${mark} $?\n`);
+      // A command that reads standard input must not eat the next one.
+      const command = `{ ${step.command}\n} < /dev/null`;
+      shell.stdin.write(`${command}\nprintf '%s %s\\n' ${mark} $?\n`);
       const ended = new RegExp(`^${mark} (\\d+)\\n`, 'm');
       const deadline = AbortSignal.timeout(stepMsMax);
       while (!ended.test(text) && !deadline.aborted) {
