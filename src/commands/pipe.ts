@@ -33,8 +33,8 @@ export default class Pipe extends BaseCommand {
       env: environmentName('data'),
     }),
     once: onceFlag,
-    'set-from': settingFlag,
-    'set-to': settingFlag,
+    'set-from': settingFlag(),
+    'set-to': settingFlag(),
   };
 
   async run(): Promise<void> {

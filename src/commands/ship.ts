@@ -27,7 +27,7 @@ export default class Ship extends BaseCommand {
     ...credentialFlags,
     once: onceFlag,
     state: stateFlag,
-    set: settingFlag,
+    set: settingFlag(),
     config: configFlag,
     explain: Flags.boolean({
       description: 'say of each source why it moves or does not, ship nothing, and end',

@@ -27,7 +27,7 @@ export default class Sink extends BaseCommand {
     ...credentialFlags,
     once: onceFlag,
     state: stateFlag,
-    set: settingFlag,
+    set: settingFlag(),
     config: configFlag,
     check: Flags.boolean({
       description: 'look whether the target could take the messages, deliver nothing, and end',

@@ -29,7 +29,7 @@ export default class DlqReplay extends BaseCommand {
     all: allFlag,
     reason: reasonFlag,
     to: Flags.string({ description: 'output to send them to, as PLUGIN or PLUGIN:ADDRESS' }),
-    set: settingFlag,
+    set: settingFlag(),
     server: serverFlag,
     ...credentialFlags,
     json: jsonFlag,

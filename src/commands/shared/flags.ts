@@ -51,11 +51,13 @@ export const retryForFlag = Flags.integer({
   min: 0,
 });
 
-export const settingFlag = Flags.string({
-  description: 'option of the plugin, as NAME=VALUE; may be given several times',
-  multiple: true,
-  default: [],
-});
+/** A new one for each use: the parser writes the name of the flag into it. */
+export const settingFlag = () =>
+  Flags.string({
+    description: 'option of the plugin, as NAME=VALUE; may be given several times',
+    multiple: true,
+    default: [],
+  });
 
 export const syncFlag = Flags.boolean({
   description: 'have every write on disk (fdatasync) before it counts as accepted',
