@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { BenchOptions } from './support/bench-options.js';
 import type { ChildServer } from './support/child-server.js';
 import { makeLines } from './support/make-lines.js';
@@ -11,6 +12,8 @@ import { median } from './support/statistics.js';
 import { printTable } from './support/table.js';
 
 const MIB = 1024 * 1024;
+
+const poster = fileURLToPath(new URL('./support/post-blocks.js', import.meta.url));
 
 interface Volume {
   readonly roundCount: number;
@@ -27,13 +30,15 @@ interface Round {
   readonly nodeCpuPerGb: number;
 }
 
-/** `ship` and `sink` of a file over one node, as whole commands, in turn with `cat` through a pipe. */
+/** `ship` and `sink` of a file over one node, as whole commands, in turn with `cat` through a pipe, and into a plain program
+ * that posts it. */
 export async function benchShipAndSink({ quick }: BenchOptions): Promise<void> {
   const { roundCount, fileBytes } = quick ? volumeQuick : volumeDefault;
   const directory = mkdtempSync(join(tmpdir(), 'chukcha-bench-'));
   const source = join(directory, 'source.log');
   const results = new Map<string, Round[]>([
     ['cat through a pipe', []],
+    ['cat, and POST of 1 MiB', []],
     ['ship', []],
     ['sink', []],
   ]);
@@ -72,6 +77,9 @@ async function runRound(
   const node = await startNode(data);
   const common = `--server ${node.url.origin} --once --state '${directory}/state`;
   pretouch(fresh);
+  const url = `${node.url.origin}/write?category=plain`;
+  const post = await withNode(node, `cat '${source}' | '${process.execPath}' '${poster}' '${url}'`);
+  pretouch(fresh);
   const ship = await withNode(node, `bin/run.js ship --from 'file:${source}' ${common}-ship'`);
   pretouch(fresh);
   const sink = await withNode(node, `bin/run.js sink --to stdout ${common}-sink' > '${copy}'`);
@@ -82,6 +90,7 @@ async function runRound(
     rmSync(join(directory, name), { recursive: true });
   return [
     ['cat through a pipe', toRound(fileBytes, cat, 0)],
+    ['cat, and POST of 1 MiB', toRound(fileBytes, post.command, post.nodeCpuSeconds)],
     ['ship', toRound(fileBytes, ship.command, ship.nodeCpuSeconds)],
     ['sink', toRound(fileBytes, sink.command, sink.nodeCpuSeconds)],
   ];
