@@ -133,6 +133,11 @@ export class FileSet {
     this.#map.ready.add(member);
   }
 
+  /** Whether a file is followed still. */
+  has(member: Member): boolean {
+    return this.#map.has(member);
+  }
+
   /** True when nothing more is expected of a file: its last line will not be finished. */
   isLeaving({ unseenSinceMs }: Member): boolean {
     return unseenSinceMs !== undefined && performance.now() - unseenSinceMs >= this.#leaveAfterMs;
@@ -262,10 +267,7 @@ export class FileSet {
   }
 
   #isDone(member: Member): boolean {
-    return (
-      !this.#map.byKey.has(member.file.key) ||
-      (!member.file.hasMore && !this.#map.undecided.has(member))
-    );
+    return !this.#map.has(member) || (!member.file.hasMore && !this.#map.undecided.has(member));
   }
 
   async #forEach(

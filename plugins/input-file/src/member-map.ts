@@ -47,6 +47,14 @@ export class MemberMap {
     this.openFiles = new OpenFiles(figures.openFiles);
   }
 
+  /**
+   * Whether a member is followed still. The key alone does not tell: a file that no path led to for a moment is let go
+   * of, and comes in again as another member, and so does another file with its inode.
+   */
+  has(member: Member): boolean {
+    return this.byKey.get(member.file.key) === member;
+  }
+
   wake(member: Member): void {
     member.file.hasMore = true;
     this.ready.add(member);
@@ -101,14 +109,16 @@ export class MemberMap {
   }
 
   remove(member: Member): void {
-    this.byKey.delete(member.file.key);
+    if (this.has(member)) this.byKey.delete(member.file.key);
     this.#figures.files.set(this.byKey.size);
     this.#byStem.get(member.stem)?.delete(member);
     if (this.#byStem.get(member.stem)?.size === 0) this.#byStem.delete(member.stem);
     this.ready.delete(member);
     this.undecided.delete(member);
     this.unseen.delete(member);
-    for (const path of member.paths) this.byPath.delete(path);
+    for (const path of member.paths) {
+      if (this.byPath.get(path) === member) this.byPath.delete(path);
+    }
     this.unassigned.delete(member);
     for (const other of this.unassigned) {
       if (other.original !== member) continue;

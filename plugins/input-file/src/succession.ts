@@ -24,7 +24,7 @@ export class Succession {
   /** Finds the generation of a file that has none. */
   async identify(member: Member, readFrom: ReadFrom, isRunning: boolean): Promise<void> {
     const { file } = member;
-    if (file.generation !== undefined || !this.#map.byKey.has(file.key)) return;
+    if (file.generation !== undefined || !this.#map.has(member)) return;
     if (await this.identification.adopt(file)) {
       this.#map.ready.add(member);
       return;
