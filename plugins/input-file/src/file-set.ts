@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import type { ReadFrom } from './checkpoint.js';
 import { type FileStatus, toFileStatus } from './file-status.js';
 import { FollowedFile, type FollowedFileOptions } from './followed-file.js';
-import { type Member, MemberMap } from './member-map.js';
+import { isOtherInode, type Member, MemberMap } from './member-map.js';
 import type { OpenFiles } from './open-files.js';
 import type { PathProblem } from './path-finder.js';
 import { Succession } from './succession.js';
@@ -133,6 +133,11 @@ export class FileSet {
     this.#map.ready.add(member);
   }
 
+  /** Whether a file is followed still. */
+  has(member: Member): boolean {
+    return this.#map.has(member);
+  }
+
   /** True when nothing more is expected of a file: its last line will not be finished. */
   isLeaving({ unseenSinceMs }: Member): boolean {
     return unseenSinceMs !== undefined && performance.now() - unseenSinceMs >= this.#leaveAfterMs;
@@ -217,7 +222,7 @@ export class FileSet {
     }
     const before = this.#map.byPath.get(path);
     const known = this.#map.byKey.get(status.key);
-    if (known !== undefined && isOtherInode(known, status)) this.#release(known);
+    if (known !== undefined && isOtherInode(known, status)) this.#succession.release(known);
     else if (known !== undefined) {
       if (before !== known) {
         if (before !== undefined) this.#leavePath(path);
@@ -254,18 +259,8 @@ export class FileSet {
     if (member.file.failure !== undefined) member.file.hasMore = true;
   }
 
-  /** An inode that no path led to, and that was not open, is another file's by now. */
-  #release(member: Member): void {
-    const { generation } = member.file;
-    this.#map.remove(member);
-    if (generation !== undefined) this.#succession.identification.orphans.add(generation);
-  }
-
   #isDone(member: Member): boolean {
-    return (
-      !this.#map.byKey.has(member.file.key) ||
-      (!member.file.hasMore && !this.#map.undecided.has(member))
-    );
+    return !this.#map.has(member) || (!member.file.hasMore && !this.#map.undecided.has(member));
   }
 
   async #forEach(
@@ -297,9 +292,4 @@ export class FileSet {
     this.problems.delete(path);
     this.#map.leavePath(path);
   }
-}
-
-function isOtherInode({ file, paths }: Member, status: FileStatus): boolean {
-  const isReborn = file.status.born !== undefined && file.status.born !== status.born;
-  return file.opened === undefined && (paths.size === 0 || (isReborn && status.born !== undefined));
 }

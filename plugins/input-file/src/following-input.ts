@@ -39,7 +39,7 @@ export class FollowingInput extends FileReader {
         const batch = await this.read(member, isLeaving, signal);
         if (signal.aborted) return;
         if (batch === undefined) {
-          if (isLeaving && !member.file.hasMore && files.members.has(member.file.key)) {
+          if (isLeaving && !member.file.hasMore && files.has(member)) {
             await files.leave(member);
           }
           continue;

@@ -190,13 +190,13 @@ export class Identification {
    */
   async search(
     generation: Generation,
-    isKnown: (key: string) => boolean,
+    isKnown: (status: FileStatus) => boolean,
   ): Promise<FollowedFile | undefined> {
     for (let count = 0; count < searchCountMax; count += 1) {
       const { candidates, isComplete } = await this.#candidates(generation);
       let hasMissed = !isComplete;
       for (const { path, status } of candidates) {
-        if (isKnown(status.key)) continue;
+        if (isKnown(status)) continue;
         const file = new FollowedFile(path, status, this.#options);
         try {
           if (await this.#continues(generation, await file.open())) {

@@ -1,5 +1,7 @@
+import { statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { FileFigures } from './file-figures.js';
+import { type FileStatus, toFileStatus } from './file-status.js';
 import type { FollowedFile } from './followed-file.js';
 import { OpenFiles } from './open-files.js';
 import { namesBeforeRotation, rotationStem } from './rotated-names.js';
@@ -45,6 +47,14 @@ export class MemberMap {
   constructor(figures: FileFigures) {
     this.#figures = figures;
     this.openFiles = new OpenFiles(figures.openFiles);
+  }
+
+  /**
+   * Whether a member is followed still. The key alone does not tell: a file that no path led to for a moment is let go
+   * of, and comes in again as another member, and so does another file with its inode.
+   */
+  has(member: Member): boolean {
+    return this.byKey.get(member.file.key) === member;
   }
 
   wake(member: Member): void {
@@ -101,14 +111,16 @@ export class MemberMap {
   }
 
   remove(member: Member): void {
-    this.byKey.delete(member.file.key);
+    if (this.has(member)) this.byKey.delete(member.file.key);
     this.#figures.files.set(this.byKey.size);
     this.#byStem.get(member.stem)?.delete(member);
     if (this.#byStem.get(member.stem)?.size === 0) this.#byStem.delete(member.stem);
     this.ready.delete(member);
     this.undecided.delete(member);
     this.unseen.delete(member);
-    for (const path of member.paths) this.byPath.delete(path);
+    for (const path of member.paths) {
+      if (this.byPath.get(path) === member) this.byPath.delete(path);
+    }
     this.unassigned.delete(member);
     for (const other of this.unassigned) {
       if (other.original !== member) continue;
@@ -135,6 +147,33 @@ export class MemberMap {
         basename(other.file.path) === name && dirname(other.file.path) !== directory;
       if (isElsewhere && other.file.generation !== undefined) yield other;
     }
+  }
+}
+
+/** Whether the inode of a member is another file's by now: no path led to it, or it was born since, and it was not open. */
+export function isOtherInode({ file, paths }: Member, status: FileStatus): boolean {
+  const isReborn = file.status.born !== undefined && file.status.born !== status.born;
+  return file.opened === undefined && (paths.size === 0 || (isReborn && status.born !== undefined));
+}
+
+/**
+ * As {@link isOtherInode}, but asks the system where the time of birth does not tell, which it does not for a file that was
+ * written in one go: what was written since, and not at any path of the member, is another file.
+ */
+export function isOtherFile(member: Member, status: FileStatus): boolean {
+  if (isOtherInode(member, status)) return true;
+  const { file, paths } = member;
+  const isWritten =
+    file.status.size !== status.size || file.status.modifiedNs !== status.modifiedNs;
+  if (file.opened !== undefined || !isWritten) return false;
+  return ![...paths].some((path) => mayLeadTo(path, status.key));
+}
+
+function mayLeadTo(path: string, key: string): boolean {
+  try {
+    return toFileStatus(statSync(path, { bigint: true })).key === key;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ENOENT';
   }
 }
 

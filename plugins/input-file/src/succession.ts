@@ -1,9 +1,10 @@
 import { basename } from 'node:path';
 import type { ReadFrom } from './checkpoint.js';
+import type { FileStatus } from './file-status.js';
 import type { FollowedFile, FollowedFileOptions } from './followed-file.js';
 import type { Generation } from './generation.js';
 import { Identification } from './identification.js';
-import type { Member, MemberMap } from './member-map.js';
+import { isOtherFile, type Member, type MemberMap } from './member-map.js';
 import { areRotationsOfOne } from './rotated-names.js';
 
 /**
@@ -24,7 +25,7 @@ export class Succession {
   /** Finds the generation of a file that has none. */
   async identify(member: Member, readFrom: ReadFrom, isRunning: boolean): Promise<void> {
     const { file } = member;
-    if (file.generation !== undefined || !this.#map.byKey.has(file.key)) return;
+    if (file.generation !== undefined || !this.#map.has(member)) return;
     if (await this.identification.adopt(file)) {
       this.#map.ready.add(member);
       return;
@@ -100,9 +101,15 @@ export class Succession {
   }
 
   async search(generation: Generation): Promise<Member | undefined> {
-    const isKnown = (key: string): boolean => this.#map.byKey.has(key);
+    // A copy often gets the inode of the file that the rotation deleted, of which nobody has seen yet that it is gone.
+    const isKnown = (status: FileStatus): boolean => {
+      const member = this.#map.byKey.get(status.key);
+      return member !== undefined && !isOtherFile(member, status);
+    };
     const file = await this.identification.search(generation, isKnown);
     if (file === undefined) return undefined;
+    const deleted = this.#map.byKey.get(file.key);
+    if (deleted !== undefined) this.release(deleted);
     const member = this.#map.add(file);
     member.unseenSinceMs = performance.now();
     this.#map.unseen.add(member);
@@ -110,6 +117,13 @@ export class Succession {
     this.#map.openFiles.touch(file);
     this.#map.wake(member);
     return member;
+  }
+
+  /** Lets go of a member whose inode is another file's by now. */
+  release(member: Member): void {
+    const { generation } = member.file;
+    this.#map.remove(member);
+    if (generation !== undefined) this.identification.orphans.add(generation);
   }
 
   /**

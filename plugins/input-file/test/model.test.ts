@@ -15,7 +15,10 @@ import t from 'tap';
 import { createRandom } from './support/random.js';
 import { RangeHost } from './support/range-host.js';
 
-/** How many histories are played, and how many at a time: most of each is waiting. */
+/**
+ * How many histories are played, and how many at a time: most of each is waiting. With `SEED` the one of that seed is
+ * played, as often as `HISTORIES` says: many at a time, because much depends on what happens between two looks.
+ */
 const historyCount = Number(process.env['HISTORIES'] ?? 1000);
 const parallelCount = 24;
 
@@ -230,16 +233,16 @@ t.test('whatever happens to the files and the process, no line is lost', async (
   t.setTimeout(170_000);
   const given = process.env['SEED'];
   const firstSeed = given === undefined ? Date.now() % 1_000_000 : Number(given);
-  const count = given === undefined ? historyCount : 1;
+  const count = given === undefined ? historyCount : Number(process.env['HISTORIES'] ?? 1);
   const directory = t.testdir({});
   const failures: string[] = [];
   const repeating: string[] = [];
   let next = 0;
   const play = async (): Promise<void> => {
     while (next < count && failures.length < 10) {
-      const seed = firstSeed + next;
+      const seed = given === undefined ? firstSeed + next : firstSeed;
       next += 1;
-      const own = join(directory, `${seed}`);
+      const own = join(directory, `${next}`);
       mkdirSync(own);
       try {
         const count = await playHistory(seed, own);

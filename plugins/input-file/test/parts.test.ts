@@ -1,9 +1,12 @@
-import { createMemoryState } from '@chukcha/plugin-api/conformance';
+import { renameSync, writeFileSync } from 'node:fs';
+import { createMemoryState, createTestContext } from '@chukcha/plugin-api/conformance';
 import t from 'tap';
 import { AckLedger } from '../src/ack-ledger.js';
 import { BufferPool } from '../src/buffer-pool.js';
 import { type Checkpoint, formatCheckpoint, parseCheckpoint } from '../src/checkpoint.js';
 import { CheckpointBook } from '../src/checkpoint-book.js';
+import { createFileFigures } from '../src/file-figures.js';
+import { FileSet } from '../src/file-set.js';
 import { expandBraces, parseExclude, parseGlob } from '../src/glob.js';
 import {
   decideIdentity,
@@ -269,4 +272,47 @@ t.test('a pool lends a fixed number of buffers and takes back its own', async (t
   const fourth = pool.take(abort.signal);
   abort.abort();
   t.equal(await fourth, undefined);
+});
+
+t.test('a file does not wait for one that left its path before it could be opened', async (t) => {
+  const directory = t.testdir({});
+  const [first, path, rotated] = ['first', 'app.log.1', 'app.log.2'].map(
+    (name) => `${directory}/${name}`,
+  ) as [string, string, string];
+  const { log, metrics } = createTestContext();
+  const files = new FileSet(
+    {
+      log,
+      book: new CheckpointBook(createMemoryState()),
+      figures: createFileFigures(metrics),
+      framing: {
+        encoding: 'utf-8',
+        messageBytesMax: 1024,
+        separator: '\\n',
+        linesMax: 500,
+      },
+      batchBytesMax: 1024,
+      longLine: 'cut',
+      partialLineMs: 0,
+      multilineTimeoutMs: 1000,
+      isGrouping: false,
+    },
+    60_000,
+  );
+  t.teardown(() => files.close());
+  await files.start([], 'beginning');
+  writeFileSync(first, 'first\n');
+  writeFileSync(path, 'old\n');
+  const looking = files.look([first, path]);
+  // The files are opened one after the other, so the second is not yet: its path will lead to another file.
+  renameSync(path, rotated);
+  writeFileSync(path, 'another one\n');
+  await looking;
+  await files.look([path]);
+  const before = files.byPath.get(path)?.predecessor;
+  t.type(before, 'object', 'what had the path before is to be read first');
+  await files.look([rotated]);
+  t.not(files.byPath.get(rotated), before, 'the old file came in again as another member');
+  const ready = [...files.ready()].map(({ file }) => file.path);
+  t.same(ready.sort(), [path, rotated, first].sort());
 });

@@ -194,7 +194,8 @@ class Run {
       if (this.#failure !== undefined) throw this.#failure;
       if (await this.#settleOne()) continue;
       if (isDone()) return;
-      await this.#nextChange();
+      // What came while that was found out is not told again.
+      if (this.#taken.length === 0 && this.#failure === undefined) await this.#nextChange();
     }
   }
 
