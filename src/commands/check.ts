@@ -2,6 +2,7 @@ import type { CheckStep } from '@chukcha/plugin-api';
 import { Args } from '@oclif/core';
 import { BaseCommand } from './shared/base-command.js';
 import { jsonFlag } from './shared/flags.js';
+import { formatStep } from './shared/format-step.js';
 import type { RunEntry, RunFile } from './shared/run-file.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
 
@@ -10,12 +11,6 @@ interface EntryStep extends CheckStep {
   readonly kind: RunEntry['kind'];
   readonly entry: string;
 }
-
-const marks: Readonly<Record<CheckStep['result'], string>> = {
-  ok: 'ok     ',
-  warning: 'warning',
-  failed: 'FAILED ',
-};
 
 export default class Check extends BaseCommand {
   static override summary = 'Look whether a file of pipelines would work: nothing is sent.';
@@ -42,7 +37,8 @@ export default class Check extends BaseCommand {
     await runUntilSignal(async () => {
       for await (const step of this.#check(file)) {
         found.push(step);
-        if (!flags.json) for (const line of describe(step)) this.log(line);
+        const about = `${step.kind} ${step.entry}, ${step.name}`;
+        if (!flags.json) for (const line of formatStep({ ...step, about })) this.log(line);
       }
     });
     if (flags.json) this.log(JSON.stringify(found));
@@ -57,9 +53,4 @@ export default class Check extends BaseCommand {
       }
     }
   }
-}
-
-function describe({ kind, entry, name, result, detail, fix }: EntryStep): string[] {
-  const fixLines = fix === undefined ? [] : fix.split('\n').map((line) => `           ${line}`);
-  return [`${marks[result]}  ${kind} ${entry}, ${name}: ${detail}`, ...fixLines];
 }

@@ -6,13 +6,7 @@ import { credentialFlags, readCredentials } from './shared/credential-flags.js';
 import type { Finding } from './shared/doctor/finding.js';
 import { heldBytesDefault } from './shared/doctor/node-checks.js';
 import { environmentName, jsonFlag, serverFlag } from './shared/flags.js';
-import { wrapText } from './shared/wrap-text.js';
-
-const marks: Readonly<Record<Finding['result'], string>> = {
-  ok: 'ok     ',
-  warning: 'warning',
-  failed: 'FAILED ',
-};
+import { formatStep } from './shared/format-step.js';
 
 export default class Doctor extends BaseCommand {
   static override summary = 'Look what is wrong here and say what to do.';
@@ -69,21 +63,10 @@ export default class Doctor extends BaseCommand {
       watchMs: flags.watch * 1_000,
       heldBytes,
     });
-    this.printData(findings, findings.flatMap(describeFinding), flags.json);
+    this.printData(findings, findings.flatMap(formatStep), flags.json);
     const count = (result: Finding['result']): number =>
       findings.filter((finding) => finding.result === result).length;
     this.say(`${count('failed')} failed, ${count('warning')} warnings, ${count('ok')} in order.`);
     if (count('failed') > 0) process.exitCode = 1;
   }
-}
-
-function describeFinding({ about, result, detail, fix }: Finding): string[] {
-  const indent = ' '.repeat(marks.ok.length + 2);
-  const [first = '', ...rest] = wrapText(`${about}: ${detail}`, indent);
-  return [
-    `${marks[result]}${first.slice(marks.ok.length)}`,
-    ...rest,
-    // A command stays on one line, so that it can be copied.
-    ...(fix === undefined ? [] : [`${indent}-> ${fix}`]),
-  ];
 }

@@ -93,6 +93,7 @@ export class SinkRecord {
   /** Remembers that a range was cut once more, at an offset in it. */
   async split({ chunk, from, to }: CutRange, at: number): Promise<void> {
     const index = this.#ranges.findIndex((noted) => noted.chunk === chunk && noted.from === from);
+    if (index === -1) throw new RangeError(`Nothing was noted of ${chunk} at ${from}.`);
     const halves = [
       { chunk, from, to: at, isDone: false },
       { chunk, from: at, to, isDone: false },

@@ -22,6 +22,7 @@ import {
   soon,
 } from '@chukcha/plugin-api/conformance';
 import t from 'tap';
+import { positions } from '../src/file-input.js';
 import listPlugins from '../src/hook.js';
 import { FileRun, openInput, takeBatches } from './support/file-run.js';
 
@@ -49,6 +50,10 @@ t.test('conformance', async (t) => {
   const cases = inputConformance({
     remembers: true,
     endless: false,
+    originates: true,
+    replays: true,
+    explains: true,
+    positions,
     createSource: async (lines) => {
       count += 1;
       const path = join(t.testdir({ [`${count}`]: {} }), `${count}`, 'app.log');

@@ -38,7 +38,7 @@ export const plugin: OutputDescriptor = {
       directory: {
         type: 'string',
         description:
-          'Inserts into an engine in this process that keeps its data here; needs the package chdb. One process at a time has a directory.',
+          'Inserts into an engine on this machine that keeps its data here; needs the package chdb. One process at a time has a directory.',
       },
       database: {
         type: 'string',

@@ -11,7 +11,7 @@ export interface ServerTarget {
   readonly password: string;
 }
 
-/** An engine in this process. */
+/** An engine without a server. */
 interface DirectoryTarget {
   readonly kind: 'directory';
   readonly directory: string;
@@ -68,7 +68,7 @@ function withEnvironmentUrl(options: PluginOptions, environment: Environment): P
   if (options['directory'] !== undefined && options['host'] !== undefined) {
     throw new PluginError(
       'operator',
-      'Options host and directory are both set: expected one of them, a server or an engine in this process.',
+      'Options host and directory are both set: expected one of them, a server or the directory of an embedded engine.',
     );
   }
   const url = environment['CLICKHOUSE_URL'];

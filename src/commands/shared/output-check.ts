@@ -5,6 +5,7 @@ import { sampleMessages } from '../../pipeline/category-sample.js';
 import { MetricsBook } from '../../plugin-host/metrics-book.js';
 import { type FoundPlugin, openError } from '../../plugin-host/plugin-registry.js';
 import { errorMessage } from '../../protocol/chukcha-error.js';
+import { formatStep } from './format-step.js';
 
 export interface OutputCheck {
   readonly plugin: FoundPlugin<OutputDescriptor>;
@@ -13,12 +14,6 @@ export interface OutputCheck {
   readonly category: string;
   readonly log: Logger;
 }
-
-const marks: Readonly<Record<CheckStep['result'], string>> = {
-  ok: 'ok     ',
-  warning: 'warning',
-  failed: 'FAILED ',
-};
 
 /** Looks whether an output could deliver, step by step; yields a step for an output that has no check too. */
 export async function* checkOutput(check: OutputCheck): AsyncGenerator<CheckStep> {
@@ -51,15 +46,14 @@ export async function printCheck(
   print: (line: string) => void,
 ): Promise<boolean> {
   let isFine = true;
+  const show = (step: CheckStep): void => {
+    for (const line of formatStep({ ...step, about: step.name })) print(line);
+    if (step.result === 'failed') isFine = false;
+  };
   try {
-    for await (const { name, result, detail, fix } of checkOutput(check)) {
-      print(`${marks[result]}  ${name}: ${detail}`);
-      if (fix !== undefined) for (const line of fix.split('\n')) print(`         ${line}`);
-      if (result === 'failed') isFine = false;
-    }
+    for await (const step of checkOutput(check)) show(step);
   } catch (error) {
-    print(`${marks.failed}  check: ${errorMessage(error)}`);
-    isFine = false;
+    show({ name: 'check', result: 'failed', detail: errorMessage(error) });
   }
   return isFine;
 }

@@ -15,7 +15,7 @@ export default class Query extends Command {
   static override summary = 'Ask the ClickHouse that a sink keeps in a directory.';
 
   static override description =
-    'Runs one statement in an engine in this process, on what `sink --to clickhouse:DIRECTORY` has written. Needs ' +
+    'Runs one statement in an embedded engine, on what `sink --to clickhouse:DIRECTORY` has written. Needs ' +
     'the package chdb. One process at a time has a directory: end the sink first. Servers have a client of their own.';
 
   static override examples = [
