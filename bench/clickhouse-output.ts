@@ -7,7 +7,7 @@ import type { Output } from '@chukcha/plugin-api';
 import { createTestOutputContext } from '@chukcha/plugin-api/conformance';
 import type { BenchOptions } from './support/bench-options.js';
 import { ChildServer } from './support/child-server.js';
-import { median } from './support/statistics.js';
+import { formatRatios, median } from './support/statistics.js';
 import { printTable } from './support/table.js';
 
 const MIB = 1024 * 1024;
@@ -59,7 +59,7 @@ export async function benchClickhouseOutput({ quick, self }: BenchOptions): Prom
     ['8 MiB x 2', 'MiB/s', 'ratio (quartiles)'],
     sides.map(([name], side) => {
       const ratios = (rates[side] ?? []).map((rate, round) => rate / (rates[0]?.[round] ?? 0));
-      return [name, median(rates[side] ?? []).toFixed(0), side === 0 ? '1' : quartiles(ratios)];
+      return [name, median(rates[side] ?? []).toFixed(0), side === 0 ? '1' : formatRatios(ratios)];
     }),
   );
   const ratio = batch.length / gzipSync(batch, { level: 1 }).length;
@@ -135,13 +135,6 @@ async function showMemory(batchCount: number, none: Output, gzip: Output): Promi
     rows.push([name, (batchCount * 8).toFixed(0), (peakMib - beforeMib).toFixed(0)]);
   }
   printTable(['8 MiB, sent from one buffer', 'MiB sent', 'most memory above the start, MiB'], rows);
-}
-
-function quartiles(ratios: readonly number[]): string {
-  const sorted = ratios.toSorted((one, other) => one - other);
-  const at = (share: number): string =>
-    (sorted[Math.round(share * (sorted.length - 1))] ?? Number.NaN).toFixed(2);
-  return `${median(ratios).toFixed(2)} (${at(0.25)}-${at(0.75)})`;
 }
 
 function makeObjects(byteCount: number): Buffer {

@@ -8,19 +8,21 @@ import type { ChildServer } from './support/child-server.js';
 import { makeLines } from './support/make-lines.js';
 import { pretouch } from './support/pretouch.js';
 import { startNode } from './support/servers.js';
-import { median } from './support/statistics.js';
+import { formatRatios, median } from './support/statistics.js';
 import { printTable } from './support/table.js';
 
 const MIB = 1024 * 1024;
 
 const poster = fileURLToPath(new URL('./support/post-blocks.js', import.meta.url));
 
+const plainName = 'cat, and POST of 1 MiB';
+
 interface Volume {
   readonly roundCount: number;
   readonly fileBytes: number;
 }
 
-const volumeDefault: Volume = { roundCount: 3, fileBytes: 1_000_000_000 };
+const volumeDefault: Volume = { roundCount: 5, fileBytes: 1_000_000_000 };
 const volumeQuick: Volume = { roundCount: 1, fileBytes: 200_000_000 };
 
 interface Round {
@@ -38,7 +40,7 @@ export async function benchShipAndSink({ quick }: BenchOptions): Promise<void> {
   const source = join(directory, 'source.log');
   const results = new Map<string, Round[]>([
     ['cat through a pipe', []],
-    ['cat, and POST of 1 MiB', []],
+    [plainName, []],
     ['ship', []],
     ['sink', []],
   ]);
@@ -51,14 +53,27 @@ export async function benchShipAndSink({ quick }: BenchOptions): Promise<void> {
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+  const plain = results.get(plainName) ?? [];
   const rows = [...results].map(([name, rounds]) => [
     name,
     median(rounds.map((round) => round.megabytesPerSecond)).toFixed(0),
+    formatRatios(
+      rounds.map(
+        ({ megabytesPerSecond }, index) =>
+          megabytesPerSecond / (plain[index]?.megabytesPerSecond ?? Number.NaN),
+      ),
+    ),
     median(rounds.map((round) => round.commandCpuPerGb)).toFixed(2),
     median(rounds.map((round) => round.nodeCpuPerGb)).toFixed(2),
   ]);
   printTable(
-    [`${fileBytes / 1e9} GB`, 'MB/s', 'CPU s/GB of the command', 'CPU s/GB of the node'],
+    [
+      `${fileBytes / 1e9} GB`,
+      'MB/s',
+      'of the plain POST',
+      'CPU s/GB of the command',
+      'CPU s/GB of the node',
+    ],
     rows,
   );
 }
@@ -90,7 +105,7 @@ async function runRound(
     rmSync(join(directory, name), { recursive: true });
   return [
     ['cat through a pipe', toRound(fileBytes, cat, 0)],
-    ['cat, and POST of 1 MiB', toRound(fileBytes, post.command, post.nodeCpuSeconds)],
+    [plainName, toRound(fileBytes, post.command, post.nodeCpuSeconds)],
     ['ship', toRound(fileBytes, ship.command, ship.nodeCpuSeconds)],
     ['sink', toRound(fileBytes, sink.command, sink.nodeCpuSeconds)],
   ];

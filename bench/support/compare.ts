@@ -5,7 +5,7 @@ import type { BenchOptions } from './bench-options.js';
 import type { ChildServer } from './child-server.js';
 import { type HttpLoad, type LoadEnd, runHttpLoad } from './http-load.js';
 import { pretouch } from './pretouch.js';
-import { median, percentile } from './statistics.js';
+import { formatRatios, median, percentile } from './statistics.js';
 
 const MIB = 1024 * 1024;
 
@@ -238,8 +238,7 @@ function toRow({ name, unit }: Comparison, track: Track, base: Track): string[] 
 }
 
 function ratioText(rounds: readonly Round[], baseRounds: readonly Round[]): string {
-  const ratios = rounds.map(({ rate }, index) => rate / (baseRounds[index]?.rate ?? Number.NaN));
-  const low = percentile(ratios, 0.25).toFixed(2);
-  const high = percentile(ratios, 0.75).toFixed(2);
-  return `${median(ratios).toFixed(2)} (${low}-${high})`;
+  return formatRatios(
+    rounds.map(({ rate }, index) => rate / (baseRounds[index]?.rate ?? Number.NaN)),
+  );
 }

@@ -13,6 +13,12 @@ export function percentile(values: readonly number[], fraction: number): number 
   return ascending(values)[rank] ?? Number.NaN;
 }
 
+/** The median with its quartiles, as `0.94 (0.72-1.07)`. */
+export function formatRatios(ratios: readonly number[]): string {
+  const [low, high] = [percentile(ratios, 0.25), percentile(ratios, 0.75)];
+  return `${median(ratios).toFixed(2)} (${low.toFixed(2)}-${high.toFixed(2)})`;
+}
+
 /** As typed numbers, which are sorted without a call per comparison. */
 function ascending(values: readonly number[]): Float64Array {
   return Float64Array.from(values).sort();
