@@ -137,7 +137,7 @@ export class LostNodes {
     const waitedMs = nowMs - (this.#givenUpMs.get(owner) ?? nowMs);
     const isHeard = replication.peers().every(({ name }) => replication.isHeard(name));
     if (!isHeard && waitedMs < gatherMsMax) return;
-    const size = category.chunk(chunkName)?.size ?? 0;
+    const size = category.view.chunk(chunkName)?.size ?? 0;
     const crc = category.crcOfCopy(chunkName);
     const longest = replication
       .holders(category.name, chunkName)
@@ -160,7 +160,7 @@ export class LostNodes {
 
   async #apply({ category: categoryName, chunk, ...seal }: FinalChunk): Promise<void> {
     const category = this.#ports.store.openCategory(categoryName);
-    if (category?.chunk(chunk) === undefined) return;
+    if (category?.view.chunk(chunk) === undefined) return;
     await category.sealCopy(checkChunkName(chunk), seal);
   }
 }

@@ -38,11 +38,11 @@ export function createNodeStatus(ports: NodeStatusPorts): () => Promise<NodeStat
     lastScrub: describeScrub(store),
     categories: (await store.categories()).map((category) => ({
       name: category.name,
-      ...category.held(),
+      ...category.view.held(),
       ...category.traffic,
       expiredBytes: category.expiredBytes,
       hiddenChunks: category.hiddenChunks,
-      groups: category.groups(),
+      groups: category.view.groups(),
     })),
   });
 }

@@ -34,7 +34,7 @@ export class NewsFeed {
   begin(categories: Iterable<Category>): void {
     for (const category of categories) {
       this.#acks.add(category);
-      for (const chunk of category.chunks) this.chunkChanged(category, chunk);
+      for (const chunk of category.view.chunks) this.chunkChanged(category, chunk);
     }
     this.#endsInventory = true;
   }
@@ -116,7 +116,7 @@ export class NewsFeed {
   }
 
   #heldOf(category: Category, chunkName: string): HeldChunk | null {
-    const chunk = category.chunk(chunkName);
+    const chunk = category.view.chunk(chunkName);
     const place = `${category.name}/${chunkName}`;
     this.#toldSizes.delete(place);
     if (chunk === undefined || chunk.state === 'removed') return null;

@@ -160,7 +160,7 @@ export class OwnFeed {
   /** Goes to the next chunk of which the peer does not have all. */
   #enter(cursor: Cursor): ChunkFeed | undefined {
     for (;;) {
-      const chunk = cursor.category.nextOwnChunk(cursor.index);
+      const chunk = cursor.category.view.nextOwnChunk(cursor.index);
       if (chunk === undefined) return undefined;
       cursor.index = chunk.index;
       const known = cursor.known.get(chunk.index);

@@ -53,7 +53,7 @@ export function firstMissingIndex(
     for (const { chunk, chunkName, size } of inventory.entries(category.name)) {
       if (chunk.owner !== owner || size === 0 || chunk.index >= (first ?? Number.POSITIVE_INFINITY))
         continue;
-      if (category.chunk(chunkName) === undefined && !category.isAckedByAll(chunk)) {
+      if (category.view.chunk(chunkName) === undefined && !category.view.isAckedByAll(chunk)) {
         first = chunk.index;
       }
     }
@@ -64,8 +64,8 @@ export function firstMissingIndex(
 /** Where the copy here ends; `undefined` when nothing is missing in it. */
 function missingFrom(category: Category, entry: InventoryEntry): number | undefined {
   const { chunk: name, chunkName, size, sealed } = entry;
-  if (size === 0 || category.isAckedByAll(name)) return undefined;
-  const chunk = category.chunk(chunkName);
+  if (size === 0 || category.view.isAckedByAll(name)) return undefined;
+  const chunk = category.view.chunk(chunkName);
   if (chunk === undefined) return 0;
   const isCopy = category.crcOfCopy(chunkName) !== undefined;
   if (chunk.state !== 'open' || !isCopy) return undefined;

@@ -163,7 +163,7 @@ export class ReplicaIntake implements ChannelSink {
     // The sizes are those before the sync, so that all of them are durable.
     const said: HaveMessage[] = [];
     for (const category of this.#ports.store.openCategories) {
-      const chunks = category.chunks
+      const chunks = category.view.chunks
         .filter((chunk) => chunk.owner === this.peer)
         .map((chunk) => [chunk.index, chunk.size, chunk.state === 'sealed'] as const);
       for (let at = 0; at < chunks.length; at += listedCountMax) {

@@ -323,9 +323,9 @@ function bytesBehind(
 ): number {
   let bytes = 0;
   for (
-    let chunk = category.nextOwnChunk(0);
+    let chunk = category.view.nextOwnChunk(0);
     chunk !== undefined;
-    chunk = category.nextOwnChunk(chunk.index + 1)
+    chunk = category.view.nextOwnChunk(chunk.index + 1)
   ) {
     if (chunk.owner !== nodeName) continue;
     const { index, size } = chunk;

@@ -223,7 +223,9 @@ export class SourceFeed implements ChannelSink {
 
   #want(name: string, offset: number): void {
     const { category, chunk } = parsePlace(name);
-    const found = this.#ports.store.openCategory(category)?.chunk(name.slice(category.length + 1));
+    const found = this.#ports.store
+      .openCategory(category)
+      ?.view.chunk(name.slice(category.length + 1));
     if (found === undefined || this.#wanted.length > 64) {
       this.#send([
         encodeFrame(frameKinds.served, {

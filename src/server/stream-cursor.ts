@@ -87,12 +87,12 @@ export class StreamCursor {
       return this.#category === undefined ? changed : undefined;
     }
     const open = this.#places.flatMap(({ chunk }) => (chunk?.state === 'open' ? [chunk] : []));
-    const changes = [this.#category.listChanged, ...open.map((chunk) => chunk.changed)];
+    const changes = [this.#category.view.changed, ...open.map((chunk) => chunk.changed)];
     return ChangeSignal.waitForAny(changes, limits);
   }
 
   #addNewOwners(): void {
-    for (const owner of this.#category?.owners() ?? []) {
+    for (const owner of this.#category?.view.owners() ?? []) {
       if (owner !== (this.#options.owner ?? owner)) continue;
       if (this.#places.some((place) => place.owner === owner)) continue;
       this.#places.push({ owner, chunk: undefined, index: -1, offset: 0 });
@@ -102,7 +102,7 @@ export class StreamCursor {
   #skipWhatIsThere(): void {
     this.#addNewOwners();
     for (const place of this.#places) {
-      place.chunk = this.#category?.lastChunk(place.owner);
+      place.chunk = this.#category?.view.lastChunk(place.owner);
       place.index = place.chunk?.index ?? -1;
       place.offset = place.chunk?.size ?? 0;
     }
@@ -114,7 +114,7 @@ export class StreamCursor {
       const { chunk } = place;
       if (chunk?.state === 'open') return chunk;
       if (chunk?.state === 'sealed' && place.offset < chunk.size) return chunk;
-      const next = this.#category?.nextChunk(place.owner, place.index, this.#options.group);
+      const next = this.#category?.view.nextChunk(place.owner, place.index, this.#options.group);
       if (next === undefined) return undefined;
       place.chunk = next;
       place.index = next.index;

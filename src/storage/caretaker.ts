@@ -70,7 +70,7 @@ export class Caretaker {
       await sleep(clock, (byteCount / scrubBytesPerSecond) * 1_000, this.#stop.signal);
     };
     for (const category of await this.#ports.categories()) {
-      for (const chunk of category.sealedChunks) {
+      for (const chunk of category.view.sealedChunks) {
         const fields = { category: category.name, chunk: chunk.name };
         await this.#attempt(
           'A chunk could not be checked; the next check tries again.',

@@ -1,14 +1,14 @@
 import type { LogFields } from '../common/logger.js';
-import { ChangeSignal } from '../common/wait.js';
 import { errorMessage } from '../protocol/chukcha-error.js';
-import type { ChunkState, GroupBacklog, HeldChunks, ListedChunk } from '../protocol/http-api.js';
-import { type ChunkName, formatChunkName } from '../protocol/names.js';
+import type { HeldChunks } from '../protocol/http-api.js';
+import type { ChunkName } from '../protocol/names.js';
 import { removeIfThere } from './atomic-file.js';
 import type { Appended, Batch, Submission } from './batch.js';
 import type { SealRecord } from './batch-index.js';
 import { chunkFiles, type OpenedCategory, openCategory } from './category-opening.js';
 import type { CategoryOptions, CategoryPorts } from './category-options.js';
 import type { CategoryTraffic } from './category-traffic.js';
+import { CategoryView } from './category-view.js';
 import { CategoryWriter } from './category-writer.js';
 import { Chunk } from './chunk.js';
 import type { Pace } from './chunk-check.js';
@@ -23,12 +23,11 @@ import { ChunkWriter } from './chunk-writer.js';
 import { DamagedChunks } from './damaged-chunks.js';
 import { writeError } from './disk-error.js';
 import { DuplicateFilter } from './duplicate-filter.js';
-import { GroupAcks, sumOf } from './group-acks.js';
+import { GroupAcks } from './group-acks.js';
 import type { ForeignAcks, GroupBook } from './group-book.js';
 import type { IndexAllocator } from './index-allocator.js';
 import type { ProducerBook } from './producer-book.js';
 import { findExpired, type RetentionLimits } from './retention.js';
-import { VisibleChunks } from './visible-chunks.js';
 
 /**
  * One category on this node: the list of its chunks, which lives in memory, the writer of this node's
@@ -36,14 +35,13 @@ import { VisibleChunks } from './visible-chunks.js';
  */
 export class Category {
   readonly name: string;
-  /** Notified when a chunk appears, is sealed or goes; growth of a chunk is told by the chunk itself. */
-  readonly listChanged = new ChangeSignal();
+  /** What readers and peers see of it. */
+  readonly view: CategoryView;
   /** What went in and out since this start; whoever sends messages to readers adds to `readBytes`. */
   readonly traffic: CategoryTraffic = { writtenBytes: 0, copiedBytes: 0, readBytes: 0 };
   readonly #options: CategoryOptions;
   readonly #ports: CategoryPorts;
   readonly #chunks: ChunkList;
-  readonly #visible: VisibleChunks;
   readonly #groups: GroupBook;
   readonly #indexes: IndexAllocator;
   readonly #producers: ProducerBook;
@@ -52,7 +50,6 @@ export class Category {
   readonly #filter: DuplicateFilter;
   readonly #acks: GroupAcks;
   readonly #damaged: DamagedChunks;
-  #listVersion = 0;
   #expiredBytes = 0;
   /** Every chunk of this node with a lower index is in the list, or gone. */
   #listedBefore: number;
@@ -68,9 +65,12 @@ export class Category {
     this.#indexes = opened.indexes;
     this.#listedBefore = opened.indexes.next;
     this.#directoryExists = opened.directoryExists;
-    this.#visible = new VisibleChunks(opened.chunks, (owner) =>
-      ports.listener().firstMissing(options.name, owner),
-    );
+    this.view = new CategoryView({
+      nodeName: options.nodeName,
+      chunks: opened.chunks,
+      groups: opened.groups,
+      firstMissing: (owner) => ports.listener().firstMissing(options.name, owner),
+    });
     const onDurable = (chunk: string): Promise<boolean> => this.#archiveProducers(chunk);
     this.#writer = new CategoryWriter(options, {
       ...ports,
@@ -96,7 +96,7 @@ export class Category {
       syncRemovals: () => this.#makeRemovalsDurable(),
       remove: (chunk) => this.#removeChunk(chunk),
       onChanged: () => {
-        this.#bumpList();
+        this.view.noteChange();
         ports.listener().acksChanged(this);
       },
     });
@@ -118,7 +118,7 @@ export class Category {
       category: options.name,
       home: options.home,
       chunks: opened.chunks,
-      isAckedByAll: ({ owner, index }) => this.#groups.states.isAckedByAll(owner, index),
+      isAckedByAll: (chunk) => this.view.isAckedByAll(chunk),
       ackedSize: ({ owner, index }) => this.#groups.sizes.find(owner, index),
       makeDirectory: () => this.#makeDirectory(),
       onStored: (chunk, record) => {
@@ -152,11 +152,6 @@ export class Category {
     return this.#directoryExists;
   }
 
-  /** Counts the changes of the list since this start. */
-  get listVersion(): number {
-    return this.#listVersion;
-  }
-
   /**
    * Appends a batch. It is answered when the write call has returned, or with `sync` when the bytes and the
    * chunk's name are durable. Fails with `disk_full`, `storage_failed` or `draining`.
@@ -168,60 +163,6 @@ export class Category {
   /** As `submit`, for callers to whom a promise costs nothing. */
   append(batch: Batch): Promise<Appended> {
     return new Promise((stored, failed) => this.submit({ ...batch, stored, failed }));
-  }
-
-  chunk(name: string): Chunk | undefined {
-    return this.#chunks.get(name);
-  }
-
-  /** The nodes that wrote the chunks that are here, sorted. */
-  owners(): string[] {
-    return this.#chunks.owners();
-  }
-
-  /** All chunks that are here, by owner and then by index; also those that readers do not see yet. */
-  get chunks(): readonly Chunk[] {
-    return this.#chunks.sorted();
-  }
-
-  /** The newest chunk of an owner that readers see. */
-  lastChunk(owner: string): Chunk | undefined {
-    return this.#visible.ownedBy(owner).at(-1);
-  }
-
-  /** The first chunk of an owner behind an index that the group has not acknowledged, as readers see them. */
-  nextChunk(owner: string, index: number, group: string): Chunk | undefined {
-    const isWanted = (chunk: Chunk): boolean =>
-      !this.#groups.states.has(group, chunk.owner, chunk.index);
-    return this.#visible.only(this.#chunks.firstAfter(owner, index, isWanted));
-  }
-
-  /** This node's first chunk with an index or a higher one that some group has not acknowledged. */
-  nextOwnChunk(index: number): Chunk | undefined {
-    return this.#chunks.firstAfter(
-      this.#options.nodeName,
-      index - 1,
-      (chunk) => !this.isAckedByAll(chunk),
-    );
-  }
-
-  /** What a reader is told about a chunk, also when this node does not hold it: not yet, or no longer. */
-  chunkState(name: ChunkName): ChunkState {
-    const chunk = this.#chunks.get(formatChunkName(name));
-    if (chunk !== undefined) return chunk.state === 'open' ? 'open' : 'sealed';
-    return this.isAckedByAll(name) ? 'acked' : 'pending';
-  }
-
-  isAckedByAll({ owner, index }: ChunkName): boolean {
-    return this.#groups.states.isAckedByAll(owner, index);
-  }
-
-  /** The chunks that the group has not acknowledged, by owner and then by index. */
-  list(group: string): ListedChunk[] {
-    return this.#visible
-      .sorted()
-      .filter((chunk) => !this.#groups.states.has(group, chunk.owner, chunk.index))
-      .map((chunk) => ({ name: chunk.name, complete: chunk.state === 'sealed', size: chunk.size }));
   }
 
   /**
@@ -251,11 +192,6 @@ export class Category {
     return this.#acks.removeGroup(group, generation);
   }
 
-  /** The registered groups, sorted by name, with what each has still to acknowledge. */
-  groups(): GroupBacklog[] {
-    return this.#groups.states.names.map((group) => ({ group, ...sumOf(this.list(group)) }));
-  }
-
   /** The groups and what they have acknowledged, to be looked at. */
   get acks(): Pick<GroupBook, 'states' | 'sizes'> {
     return this.#groups;
@@ -274,11 +210,6 @@ export class Category {
     this.#groups.forgetSizesBefore(beforeNumber, (owner, index) =>
       this.#acks.needsSize(owner, index),
     );
-  }
-
-  /** What this node holds of the category. */
-  held(): HeldChunks {
-    return sumOf(this.#chunks.sorted());
   }
 
   /**
@@ -348,7 +279,7 @@ export class Category {
 
   /** To be called when other chunks are missing than before. */
   noteMissing(): void {
-    this.#bumpList();
+    this.view.noteChange();
   }
 
   /** Gives up sealed chunks of an owner beyond the limits, for all groups; durable when it resolves. */
@@ -367,11 +298,6 @@ export class Category {
       });
       for (const chunk of expired) await this.#removeChunk(chunk);
     });
-  }
-
-  /** The chunks that do not change any more, by owner and then by index. */
-  get sealedChunks(): readonly Chunk[] {
-    return this.#chunks.sorted().filter((chunk) => chunk.state === 'sealed');
   }
 
   /** As `DamagedChunks.check`. */
@@ -479,7 +405,7 @@ export class Category {
   }
 
   #noteChanged(chunk: Chunk): void {
-    this.#bumpList();
+    this.view.noteChange();
     this.#ports.listener().chunkChanged(this, chunk);
   }
 
@@ -489,11 +415,5 @@ export class Category {
       ...fields,
       error: errorMessage(error),
     });
-  }
-
-  #bumpList(): void {
-    this.#visible.forget();
-    this.#listVersion += 1;
-    this.listChanged.notify();
   }
 }

@@ -186,7 +186,7 @@ export class Store {
    * node was started again in between.
    */
   listVersion(category: Category | undefined): string {
-    return `${this.#startId}.${category?.listVersion ?? 'none'}`;
+    return `${this.#startId}.${category?.view.version ?? 'none'}`;
   }
 
   /** The names of the categories that were ever written to, sorted. */

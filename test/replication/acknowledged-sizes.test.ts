@@ -34,7 +34,7 @@ async function withHalfChunk(t: Test): Promise<{ b: TestReplica; category: Categ
   if (a === undefined || b === undefined) throw new Error('two were started');
   t.teardown(() => b.close());
   await append(await a.store.category('logs'), 'read and acknowledged\n');
-  await until(() => (b.store.openCategory('logs')?.held().bytes ?? 0) > 0);
+  await until(() => (b.store.openCategory('logs')?.view.held().bytes ?? 0) > 0);
   await a.kill();
   return { b, category: await b.store.category('logs') };
 }
@@ -49,7 +49,7 @@ await t.test(
       acksChanged: (changed) => changed.forgetAckedSizes(Number.MAX_SAFE_INTEGER),
     });
     await category.mergeAcks(acksOf('readers', 0, [['a', 0, 22]]));
-    t.same(category.chunks, [], 'the copy is gone, and nothing of it was stored again');
+    t.same(category.view.chunks, [], 'the copy is gone, and nothing of it was stored again');
     category.forgetAckedSizes(Number.MAX_SAFE_INTEGER);
     t.equal(category.acks.sizes.find('a', 0), undefined, 'nobody needs the size any more');
     let changeCount = 0;
@@ -71,7 +71,7 @@ await t.test('a size stays known until the last group has acknowledged', async (
   category.forgetAckedSizes(Number.MAX_SAFE_INTEGER);
   // Who tells of the second one takes the size for known.
   await category.mergeAcks(acksOf('slow', 0, []));
-  t.same(category.chunks, [], 'the copy is gone, and nothing of it was stored again');
+  t.same(category.view.chunks, [], 'the copy is gone, and nothing of it was stored again');
 });
 
 await t.test(

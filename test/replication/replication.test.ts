@@ -59,7 +59,7 @@ class Nodes {
       Promise.all(
         [...this.#running.values()].map(async (node) => {
           const found = await contents(this.directory(node.name), node, category);
-          const states = node.store.openCategory(category)?.chunks.map(({ state }) => state);
+          const states = node.store.openCategory(category)?.view.chunks.map(({ state }) => state);
           return JSON.stringify([Object.entries(found).sort(), states]);
         }),
       );
@@ -146,9 +146,9 @@ await t.test('an acknowledgement frees the space everywhere, also at who was awa
   await nodes.same('logs');
   await nodes.kill('c');
   const ofB = await b.store.category('logs');
-  const [chunk] = ofB.list('default');
+  const [chunk] = ofB.view.list('default');
   await ofB.ack(chunk?.name ?? '', chunk?.size ?? 0, 'default');
-  await until(() => category.chunks.length === 0);
+  await until(() => category.view.chunks.length === 0);
   await nodes.start('c');
   t.same(await nodes.same('logs'), {});
   await until(() => [...category.acks.sizes.since(0)].length === 0);
@@ -190,9 +190,9 @@ await t.test('an owner that lost the end of a chunk gets it back', async (t) => 
     'a-chunk000000016': lines(20, 25),
   });
   const category = await again.store.category('logs');
-  await until(() => category.chunk('a-chunk000000000')?.state === 'sealed');
+  await until(() => category.view.chunk('a-chunk000000000')?.state === 'sealed');
   const ofB = await b.store.category('logs');
-  await until(() => ofB.chunk('a-chunk000000000')?.state === 'sealed');
+  await until(() => ofB.view.chunk('a-chunk000000000')?.state === 'sealed');
 });
 
 await t.test(
@@ -240,17 +240,17 @@ await t.test(
     const ofB = await b.store.category('logs');
     const ofC = await c.store.category('logs');
     const chunk = 'a-chunk000000000';
-    await until(() => ofB.chunk(chunk)?.state === 'sealed');
-    const size = ofB.chunk(chunk)?.size ?? 0;
+    await until(() => ofB.view.chunk(chunk)?.state === 'sealed');
+    const size = ofB.view.chunk(chunk)?.size ?? 0;
     await ofB.ack(chunk, size, 'one');
     nodes.network.heal();
     nodes.network.cut('memory:c', 'memory:a');
     nodes.network.cut('memory:a', 'memory:b');
     await until(() => ofC.acks.states.has('one', 'a', 0));
     t.equal(ofC.acks.sizes.find('a', 0), size, 'known as long as half of it is here');
-    t.equal(ofC.chunk(chunk)?.state, 'open');
+    t.equal(ofC.view.chunk(chunk)?.state, 'open');
     await ofB.ack(chunk, size, 'two');
-    await until(() => ofC.chunk(chunk) === undefined);
-    t.same(ofC.chunks, [], 'nothing of it was taken for lost');
+    await until(() => ofC.view.chunk(chunk) === undefined);
+    t.same(ofC.view.chunks, [], 'nothing of it was taken for lost');
   },
 );

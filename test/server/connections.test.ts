@@ -311,7 +311,7 @@ await t.test('a killed node has lost nothing that it answered, and tore no line'
   running = false;
   await Promise.all(writers);
   const store = await openStore({ directory });
-  const chunks = (await store.category('logs')).list('default').map(({ name }) => name);
+  const chunks = (await store.category('logs')).view.list('default').map(({ name }) => name);
   const contents = new Map<string, Buffer>();
   for (const name of chunks) contents.set(name, await readChunk(directory, 'logs', name));
   const lost = answered.filter(({ text, chunk, offset }) => {

@@ -100,7 +100,7 @@ await t.test(
     t.equal(await inside.bytes(11), 'after\nlast\n');
     const category = await server.store.category('logs');
     t.same(
-      category.list('x').map(({ complete }) => complete),
+      category.view.list('x').map(({ complete }) => complete),
       [true, false],
       'nothing was sealed for it',
     );
@@ -140,7 +140,7 @@ await t.test(
     await other.ended;
     t.equal(other.text, 'a\nb\nc\n');
     t.same(
-      category.groups().map(({ group }) => group),
+      category.view.groups().map(({ group }) => group),
       ['holding', 'reader'],
     );
     await server.close();

@@ -31,7 +31,7 @@ await t.test('what was appended is in the file, where the answer says', async (t
   t.equal((await readChunk(directory, 'logs', first)).toString(), 'a\nbc\nd\n');
   t.ok(category.exists);
   t.same(await store.listCategories(), ['logs']);
-  t.same(category.list('default'), [{ name: first, complete: false, size: 7 }]);
+  t.same(category.view.list('default'), [{ name: first, complete: false, size: 7 }]);
   await store.close();
 });
 
@@ -100,7 +100,7 @@ await t.test('a chunk that has reached its size is sealed by the next append', a
   t.equal((await append(category, '12345678\n')).chunk, first, 'below the size');
   t.equal((await append(category, 'a batch never straddles chunks\n')).chunk, first);
   t.same(await append(category, 'next\n'), { chunk: second, offset: 0, size: 5, duplicate: false });
-  t.same(category.list('default'), [
+  t.same(category.view.list('default'), [
     { name: first, complete: true, size: 40 },
     { name: second, complete: false, size: 5 },
   ]);
@@ -118,7 +118,7 @@ await t.test('appends at once rotate as appends one by one do', async (t) => {
   );
   t.equal(new Set(answers.map((answer) => answer.chunk)).size, 8, '5 of 20 bytes fit into each');
   t.same(
-    category.list('default').map(({ size }) => size),
+    category.view.list('default').map(({ size }) => size),
     [100, 100, 100, 100, 100, 100, 100, 100],
   );
   await store.close();
@@ -154,7 +154,7 @@ await t.test('every answer matches the files for any mix of sizes and moments', 
       assert.ok(content.subarray(offset, offset + size).equals(bytes));
     }
     assert.deepEqual(
-      category.list('default').map(({ name, size }) => [name, size]),
+      category.view.list('default').map(({ name, size }) => [name, size]),
       [...sizes],
     );
     await store.close();
@@ -172,7 +172,7 @@ await t.test('a chunk of tiny batches is sealed before its index grows without e
     );
     await Promise.all(sends);
   }
-  const [sealed, open] = category.list('default');
+  const [sealed, open] = category.view.list('default');
   t.match(sealed, { complete: true });
   t.match(open, { complete: false, size: batchCount - (sealed?.size ?? 0) });
   await store.close();
@@ -254,7 +254,7 @@ await t.test('a store that closes writes what waits and refuses what comes later
   t.match(await waiting, { chunk: first, offset: 0 });
   t.equal(await append(category, 'too late\n').catch(errorCode), 'draining');
   t.equal((await readChunk(directory, 'logs', first)).toString(), 'in time\n');
-  t.same(category.list('default'), [{ name: first, complete: true, size: 8 }]);
+  t.same(category.view.list('default'), [{ name: first, complete: true, size: 8 }]);
   t.ok(disk.count('sync', /chunk000000000$/) >= 1);
   await t.resolves(store.close(), 'closing again does nothing');
 });

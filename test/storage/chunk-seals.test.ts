@@ -55,7 +55,7 @@ await t.test('an empty chunk that a failed write left is gone with the next star
   await t.rejects(append(await store.category('logs'), 'a\n'), { code: 'disk_full' });
   await store.close();
   const again = await openStore({ directory });
-  t.same((await again.category('logs')).list('default'), []);
+  t.same((await again.category('logs')).view.list('default'), []);
   t.same(await chunkFiles(directory, 'logs'), []);
   await again.close();
 });

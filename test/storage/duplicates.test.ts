@@ -41,7 +41,8 @@ async function open(t: Test, directory: string = t.testdir()): Promise<Opened> {
 
 async function ackAll(category: Category): Promise<void> {
   await category.seal();
-  for (const { name, size } of category.list('default')) await category.ack(name, size, 'default');
+  for (const { name, size } of category.view.list('default'))
+    await category.ack(name, size, 'default');
 }
 
 await t.test('a repetition is answered with the place of the first, and not stored', async (t) => {

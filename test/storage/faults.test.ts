@@ -38,7 +38,7 @@ async function refusedWrite(t: Test, kind: string, batch: string, faults: Fault[
   await t.rejects(append(category, `${batch}\n`), { code: 'disk_full' }, `${kind}: is refused`);
   const left = (await readChunk(directory, 'logs', first)).toString();
   t.equal(left, 'before\n', `${kind}: the file is as before`);
-  t.same(category.list('default'), [{ name: first, complete: false, size: 7 }]);
+  t.same(category.view.list('default'), [{ name: first, complete: false, size: 7 }]);
   disk.heal();
   const later = await append(category, 'after\n');
   t.same(
@@ -111,7 +111,7 @@ await t.test('a torn end that cannot be mended ends its chunk, and writes go on'
   disk.inject({ operation: 'write', path: chunkFile, code: 'EIO' });
   disk.inject({ operation: 'truncate', path: chunkFile, code: 'EIO' });
   await t.rejects(append(category, 'refused\n'), { code: 'storage_failed' });
-  t.same(category.list('default'), [{ name: first, complete: true, size: 7 }]);
+  t.same(category.view.list('default'), [{ name: first, complete: true, size: 7 }]);
   t.same(await append(category, 'after\n'), {
     chunk: second,
     offset: 0,
@@ -120,7 +120,7 @@ await t.test('a torn end that cannot be mended ends its chunk, and writes go on'
   });
   await store.close();
   const again = await openStore({ directory });
-  t.same((await again.category('logs')).list('default'), [
+  t.same((await again.category('logs')).view.list('default'), [
     { name: first, complete: true, size: 7 },
     { name: second, complete: true, size: 6 },
   ]);
@@ -137,7 +137,7 @@ await t.test('a disk without room for a new chunk refuses, and recovers by itsel
     const { disk, store, category } = await openFaulty(t.testdir());
     disk.inject(fault);
     await t.rejects(append(category, 'a\n'), { code: 'disk_full' }, fault.operation);
-    t.same(category.list('default'), []);
+    t.same(category.view.list('default'), []);
     t.match(await append(category, 'b\n'), { offset: 0, size: 2 });
     await store.close();
   }
@@ -210,7 +210,7 @@ await t.test('a chunk that cannot be removed counts as acknowledged all the same
   disk.inject({ operation: 'removeFile', path: chunkFile, code: 'EIO' });
   await category.ack(first, 2, 'default').catch(() => undefined);
   await category.ack(first, 2, 'default');
-  t.same(category.list('default'), []);
+  t.same(category.view.list('default'), []);
   await store.close();
   const again = await openStore({ directory });
   t.same(await chunkFiles(directory, 'logs'), [], 'the next start removes it');
@@ -225,7 +225,7 @@ await t.test('a store on a full disk closes all the same', async (t) => {
   await t.resolves(store.close());
   t.equal(disk.count('close', chunkFile), 2, 'every chunk is durable and closed');
   const again = await openStore({ directory });
-  t.same((await again.category('logs')).list('default'), [
+  t.same((await again.category('logs')).view.list('default'), [
     { name: first, complete: true, size: 2 },
   ]);
   await again.close();
@@ -283,7 +283,7 @@ await t.test('a stop that could not make all durable is no clean one', async (t)
   const next = new FaultDisk();
   const again = await openStore({ directory, disk: next });
   t.equal(next.count('syncDirectory', ownDirectory), 1, 'the next start does it');
-  t.match((await again.category('logs')).list('default'), [{ name: first, size: 2 }]);
+  t.match((await again.category('logs')).view.list('default'), [{ name: first, size: 2 }]);
   await again.close();
 });
 

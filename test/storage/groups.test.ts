@@ -18,7 +18,7 @@ async function sealedChunk(category: Category, text: string): Promise<string> {
 }
 
 function names(category: Category, group: string): string[] {
-  return category.list(group).map(({ name }) => name);
+  return category.view.list(group).map(({ name }) => name);
 }
 
 await t.test('without named groups one ack deletes', async (t) => {
@@ -26,12 +26,12 @@ await t.test('without named groups one ack deletes', async (t) => {
   const store = await openStore({ directory });
   const category = await store.category('logs');
   const chunk = await sealedChunk(category, 'a\n');
-  t.equal(category.chunkState({ owner: 'node1', index: 0 }), 'sealed');
+  t.equal(category.view.chunkState({ owner: 'node1', index: 0 }), 'sealed');
   await category.ack(chunk, 2, 'default');
   t.same(await chunkFiles(directory, 'logs'), []);
   t.same(names(category, 'default'), []);
-  t.equal(category.chunkState({ owner: 'node1', index: 0 }), 'acked');
-  t.equal(category.chunkState({ owner: 'node1', index: 1 }), 'pending');
+  t.equal(category.view.chunkState({ owner: 'node1', index: 0 }), 'acked');
+  t.equal(category.view.chunkState({ owner: 'node1', index: 1 }), 'pending');
   await store.close();
 });
 

@@ -26,7 +26,7 @@ await t.test('many chunks in many categories are listed without a look at the di
   callCount = 0;
   let listed = 0;
   for (const name of await store.listCategories()) {
-    listed += (await store.category(name)).list('default').length;
+    listed += (await store.category(name)).view.list('default').length;
   }
   t.equal(listed, categoryCount * chunkCount);
   t.equal(callCount, 0);

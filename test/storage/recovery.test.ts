@@ -31,7 +31,7 @@ await t.test('a start never appends to a chunk of an earlier start', async (t) =
   await before.close();
   const after = await openStore({ directory });
   const category = await after.category('logs');
-  t.same(category.list('default'), [{ name: earlier.chunk, complete: true, size: 2 }]);
+  t.same(category.view.list('default'), [{ name: earlier.chunk, complete: true, size: 2 }]);
   const later = await append(category, 'b\n');
   t.same(later, { chunk: chunkName(1), offset: 0, size: 2, duplicate: false });
   t.equal((await readChunk(directory, 'logs', earlier.chunk)).toString(), 'a\n');
@@ -45,7 +45,7 @@ await t.test('a killed process leaves all that was answered, and its names unuse
   const answers = [await append(category, 'a\n'), await append(category, 'b\n')];
   const next = await openStore({ directory });
   const reopened = await next.category('logs');
-  t.same(reopened.list('default'), [{ name: chunkName(0), complete: true, size: 4 }]);
+  t.same(reopened.view.list('default'), [{ name: chunkName(0), complete: true, size: 4 }]);
   t.equal((await readChunk(directory, 'logs', chunkName(0))).toString(), 'a\nb\n');
   const later = await append(reopened, 'c\n');
   t.ok(indexOf(later.chunk) > indexOf(answers[0]?.chunk ?? ''), later.chunk);
@@ -99,7 +99,7 @@ await t.test('no name is used twice over any series of kills, stops and acks', a
       const category = await store.category('logs');
       for (let step = random.integer(0, 12); step > 0; step -= 1) {
         if (random.fraction() < 0.4) {
-          const ackable = category.list('default').filter(({ complete }) => complete);
+          const ackable = category.view.list('default').filter(({ complete }) => complete);
           if (ackable.length === 0) continue;
           const { name, size } = random.pick(ackable);
           await category.ack(name, size, 'default');
@@ -139,7 +139,7 @@ await t.test('a torn end is cut off behind the last newline, and the log says so
   });
   const store = await openStore({ directory, log });
   const category = await store.category('logs');
-  t.same(category.list('default'), [
+  t.same(category.view.list('default'), [
     { name: chunkName(0), complete: true, size: 6 },
     { name: chunkName(1), complete: true, size: 6 },
     { name: chunkName(2), complete: true, size: 10 },
@@ -160,7 +160,7 @@ await t.test('a chunk without a whole message is removed, and its name stays use
   await leave(directory, { [`logs/${chunkName(7)}`]: '', [`logs/${chunkName(9)}`]: 'torn' });
   const store = await openStore({ directory });
   const category = await store.category('logs');
-  t.same(category.list('default'), []);
+  t.same(category.view.list('default'), []);
   t.same(await chunkFiles(directory, 'logs'), []);
   t.equal((await append(category, 'a\n')).chunk, chunkName(10));
   await store.close();
@@ -179,7 +179,7 @@ await t.test(
     const store = await openStore({ directory });
     const category = await store.category('logs');
     t.same(
-      category.list('default').map(({ name }) => name),
+      category.view.list('default').map(({ name }) => name),
       [chunkName(3, 'a-chunk000000009'), chunkName(2), chunkName(4), chunkName(500, 'other')],
     );
     t.equal((await append(category, 'd\n')).chunk, chunkName(5));
@@ -195,7 +195,7 @@ await t.test('what is not a chunk is left alone and logged', async (t) => {
   await mkdir(`${directory}/not.a.category`);
   await writeFile(`${directory}/file`, 'mine');
   const store = await openStore({ directory, log });
-  t.same((await store.category('logs')).list('default'), []);
+  t.same((await store.category('logs')).view.list('default'), []);
   t.same(
     log.entries.map(({ fields }) => fields['name']).sort(),
     [`${chunkName(0)}.bak`, chunkName(1), 'notes.txt'].sort(),
@@ -219,8 +219,8 @@ await t.test('a crash between the ack and the removal is finished by the next st
   const next = await openStore({ directory });
   const reopened = await next.category('logs');
   t.same(await chunkFiles(directory, 'logs'), []);
-  t.same(reopened.list('default'), []);
-  t.equal(reopened.chunkState({ owner: 'node1', index: 0 }), 'acked');
+  t.same(reopened.view.list('default'), []);
+  t.equal(reopened.view.chunkState({ owner: 'node1', index: 0 }), 'acked');
   await next.close();
 });
 
@@ -236,7 +236,7 @@ await t.test('a crash while an ack is recorded leaves the ack or none', async (t
     void category.ack(chunk, 2, 'default');
     await renaming.reached;
     const next = await openStore({ directory });
-    const names = (await next.category('logs')).list('default').map(({ name }) => name);
+    const names = (await next.category('logs')).view.list('default').map(({ name }) => name);
     t.same(names, phase === 'before' ? [chunk] : [], phase);
     await next.close();
   }
@@ -321,7 +321,7 @@ await t.test('a file of groups of the first version is taken over', async (t) =>
   });
   const store = await openStore({ directory });
   const category = await store.category('logs');
-  const listed = (group: string): string[] => category.list(group).map(({ name }) => name);
+  const listed = (group: string): string[] => category.view.list(group).map(({ name }) => name);
   t.same(listed('default'), [chunkName(1)]);
   t.same(listed('slow'), [chunkName(0), chunkName(1)]);
   await category.ack(chunkName(0), 2, 'slow');

@@ -63,7 +63,7 @@ function indexPath(directory: string, name: string): string {
 /** Everything that a group that is new is shown. */
 async function readAll({ directory, category }: Opened): Promise<string> {
   let content = '';
-  for (const { name, size } of category.list('new')) {
+  for (const { name, size } of category.view.list('new')) {
     const file = await readFile(chunkPath(directory, 'logs', name), 'latin1');
     content += file.slice(0, size);
   }
@@ -81,7 +81,7 @@ await t.test('a check of intact chunks changes nothing and is told', async (t) =
   await scrub(opened);
   t.same(opened.log.entries, []);
   t.match(opened.store.lastScrub, { checkedBytes: 54 }, 'an open chunk is not looked at');
-  t.equal(opened.category.held().chunks, 3);
+  t.equal(opened.category.view.held().chunks, 3);
   await opened.store.close();
 });
 
@@ -90,7 +90,7 @@ await t.test('a flipped bit moves the chunk aside, and the rest is stored again'
   const { directory, log, store, category } = opened;
   await flip(chunkPath(directory, 'logs', nameOf(0)), 12);
   const found = await readFile(chunkPath(directory, 'logs', nameOf(0)));
-  const chunk = category.chunk(nameOf(0));
+  const chunk = category.view.chunk(nameOf(0));
   await scrub(opened);
   t.equal(await readAll(opened), 'batch b1\nbatch b2\nbatch b3\nbatch a1\nbatch a3\n');
   t.equal(chunk?.state, 'removed', 'who reads it is told');
@@ -166,7 +166,7 @@ await t.test('a damaged index of an intact chunk is made again', async (t) => {
     await flip(indexPath(directory, nameOf(1)), place);
     await scrub(opened);
     t.match(log.entries, [{ level: 'warn', fields: { chunk: nameOf(1) } }], `byte ${place}`);
-    t.equal(category.held().chunks, 2);
+    t.equal(category.view.held().chunks, 2);
     t.same(await quarantined(directory), []);
     await scrub(opened);
     t.equal(log.entries.length, 1, 'once');
@@ -193,7 +193,7 @@ await t.test('a missing file is told, and comes back when it is put back', async
   t.match(log.entries, [
     { level: 'error', sentence: /is missing: put it back/, fields: { chunk: nameOf(0) } },
   ]);
-  t.equal(category.list('default').length, 2, 'nobody has acknowledged it');
+  t.equal(category.view.list('default').length, 2, 'nobody has acknowledged it');
   await rename(`${directory}/elsewhere`, path);
   await scrub(opened);
   t.equal(log.entries.length, 1);
@@ -247,7 +247,7 @@ await t.test(
     // Acknowledging what follows must not let the hidden chunk count as acknowledged.
     await category.ack(nameOf(1), 27, 'default');
     await append(category, 'later\n');
-    t.equal(category.chunkState({ owner: 'node1', index: 0 }), 'pending');
+    t.equal(category.view.chunkState({ owner: 'node1', index: 0 }), 'pending');
     await store.close();
     t.ok((await chunkFiles(directory, 'logs')).includes(nameOf(0)));
     const next = await open(t, directory);

@@ -50,7 +50,7 @@ async function appendChunk(category: Category): Promise<void> {
 }
 
 function shown(category: Category, group = 'default'): string[] {
-  return category.list(group).map(({ name, complete }) => `${name}${complete ? '' : ' open'}`);
+  return category.view.list(group).map(({ name, complete }) => `${name}${complete ? '' : ' open'}`);
 }
 
 /** Lets the time pass at which limits are looked at, and waits until chunks have gone. */
@@ -59,7 +59,7 @@ async function expire({ clock, category }: Opened, chunkCount: number): Promise<
   await until(() => {
     // The timer may have been set only now, by a round that had not ended.
     clock.advance(100);
-    return category.held().chunks === chunkCount;
+    return category.view.held().chunks === chunkCount;
   });
 }
 
@@ -72,8 +72,8 @@ await t.test('a chunk is sealed when its time is over, however few bytes it has'
   await new Promise(setImmediate);
   t.same(shown(category), [`${nameOf(0)} open`], 'its age counts from its first batch');
   clock.advance(1);
-  await until(() => category.list('default')[0]?.complete === true);
-  t.same(category.list('default'), [{ name: nameOf(0), complete: true, size: 4 }]);
+  await until(() => category.view.list('default')[0]?.complete === true);
+  t.same(category.view.list('default'), [{ name: nameOf(0), complete: true, size: 4 }]);
   t.match(await append(category, 'c\n'), { chunk: nameOf(1), offset: 0 });
   await store.close();
 });
@@ -86,7 +86,7 @@ await t.test('the age of a chunk does not follow the wall clock', async (t) => {
   t.same(shown(category), [`${nameOf(0)} open`]);
   clock.jumpWall(-24 * HOUR_MS);
   clock.advance(MINUTE_MS);
-  await until(() => category.list('default')[0]?.complete === true);
+  await until(() => category.view.list('default')[0]?.complete === true);
   await store.close();
 });
 
@@ -101,7 +101,7 @@ await t.test('an empty chunk that a failed write left is not sealed by time', as
   t.same(shown(category), [`${nameOf(0)} open`]);
   t.match(await append(category, 'a\n'), { chunk: nameOf(0), offset: 0 });
   clock.advance(MINUTE_MS);
-  await until(() => category.list('default')[0]?.complete === true);
+  await until(() => category.view.list('default')[0]?.complete === true);
   await store.close();
   t.equal(clock.timerCount, 0);
 });
@@ -130,15 +130,15 @@ await t.test('chunks that are too old are given up for every group', async (t) =
   await append(category, 'open\n');
   clock.advance(HOUR_MS / 2 - 20_000);
   await new Promise(setImmediate);
-  t.equal(category.held().chunks, 3);
+  t.equal(category.view.held().chunks, 3);
   clock.advance(20_000);
   await expire(opened, 2);
   for (const group of ['slow', 'default', 'new']) {
     t.same(shown(category, group), [nameOf(1), `${nameOf(2)} open`], group);
   }
-  t.equal(category.chunkState({ owner: 'node1', index: 0 }), 'acked');
-  t.same(category.groups(), [{ group: 'slow', chunks: 2, bytes: 15 }]);
-  t.same(category.held(), { chunks: 2, bytes: 15 });
+  t.equal(category.view.chunkState({ owner: 'node1', index: 0 }), 'acked');
+  t.same(category.view.groups(), [{ group: 'slow', chunks: 2, bytes: 15 }]);
+  t.same(category.view.held(), { chunks: 2, bytes: 15 });
   t.equal(category.expiredBytes, 10);
   t.match(log.entries, [{ level: 'info', fields: { category: 'logs', chunks: 1, bytes: 10 } }]);
   t.same(await chunkFiles(directory, 'logs'), [nameOf(1), nameOf(2)]);
@@ -161,7 +161,7 @@ await t.test('what is too much is given up from the oldest on, never an open chu
   t.same(shown(category), [`${nameOf(4)} open`], 'although it is too much by itself');
   clock.advance(20_000);
   await new Promise(setImmediate);
-  t.equal(category.held().chunks, 1);
+  t.equal(category.view.held().chunks, 1);
   await category.seal();
   await expire(opened, 0);
   t.match(await append(category, 'a\n'), { chunk: nameOf(5) });
@@ -183,7 +183,7 @@ await t.test(
     const opened = await open(t, { retention: { bytesMax: 1 } });
     const { store, category } = opened;
     await appendChunk(category);
-    const chunk = category.chunk(nameOf(0));
+    const chunk = category.view.chunk(nameOf(0));
     const file = await store.disk.openFile(chunk?.path ?? '', 'read');
     const woken = chunk?.changed.wait({ clock: opened.clock });
     await expire(opened, 0);
@@ -211,7 +211,7 @@ await t.test('the age of a chunk counts on over a restart', async (t) => {
   await expire(opened, 0);
   await opened.store.close();
   const after = await open(t, { directory, clock });
-  t.equal(after.category.chunkState({ owner: 'node1', index: 0 }), 'acked');
+  t.equal(after.category.view.chunkState({ owner: 'node1', index: 0 }), 'acked');
   await after.store.close();
 });
 

@@ -159,7 +159,7 @@ export class CrashTrial {
   ): Promise<void> {
     const opened = await this.#category(category);
     if (opened === undefined) return;
-    const acked = from === 'latest' ? opened.list(group).map(({ name }) => name) : [];
+    const acked = from === 'latest' ? opened.view.list(group).map(({ name }) => name) : [];
     this.ledger.registering(category, group, acked);
     const isNew = await this.#answer(opened.registerGroup(group, from));
     if (isNew !== undefined) this.ledger.registered(category, group, isNew ? acked : []);
@@ -175,7 +175,7 @@ export class CrashTrial {
 
   /** The sealed chunks that the group has still to acknowledge. */
   async ackable(category: string, group: string): Promise<readonly string[]> {
-    const chunks = (await this.#category(category))?.list(group) ?? [];
+    const chunks = (await this.#category(category))?.view.list(group) ?? [];
     return chunks.filter(({ complete }) => complete).map(({ name }) => name);
   }
 
@@ -183,7 +183,7 @@ export class CrashTrial {
   async ack(category: string, group: string, chunk: string): Promise<boolean> {
     const opened = await this.#category(category);
     if (opened === undefined) return false;
-    const size = opened.chunk(chunk)?.size ?? 0;
+    const size = opened.view.chunk(chunk)?.size ?? 0;
     this.ledger.acking(category, group, chunk);
     const acked = await this.#answer(opened.ack(chunk, size, group).then(() => true));
     if (acked) this.ledger.acked(category, group, chunk);
@@ -231,13 +231,13 @@ export class CrashTrial {
     if (category === undefined)
       return { category: name, chunks: [], hidden: [], groups: new Map() };
     // A group that does not exist is shown every chunk.
-    const chunks = category.list('nobody').map(async ({ name: chunk, complete, size }) => {
+    const chunks = category.view.list('nobody').map(async ({ name: chunk, complete, size }) => {
       const content = await this.#disk.readFile(`${directory}/${name}/${chunk}`);
       return { name: chunk, isSealed: complete, content, size };
     });
-    const groups = category
+    const groups = category.view
       .groups()
-      .map(({ group }) => [group, category.list(group).map((chunk) => chunk.name)] as const);
+      .map(({ group }) => [group, category.view.list(group).map((chunk) => chunk.name)] as const);
     return {
       category: name,
       chunks: await Promise.all(chunks),

@@ -52,7 +52,7 @@ export async function startAgain(t: Test, { directory }: Left, disk?: FaultDisk)
   const store = await openStore({ directory, log, clock: new FakeClock(), ...(disk && { disk }) });
   const category = await store.category('logs');
   const shown: Record<string, string> = {};
-  for (const { name, size } of category.list('default')) {
+  for (const { name, size } of category.view.list('default')) {
     const content = await readFile(chunkPath(directory, 'logs', name), 'latin1');
     shown[name] = content.slice(0, size);
   }

@@ -197,7 +197,7 @@ export class ReplicaTrial {
   async ack(name: string, share: number): Promise<void> {
     const { store, disk } = this.#life(name);
     const category = await store.category(categoryName);
-    for (const { name: chunk, complete, size } of category.list('default')) {
+    for (const { name: chunk, complete, size } of category.view.list('default')) {
       if (!complete || this.#random.fraction() > share) continue;
       const content = (await disk.readFile(`${directory}/${categoryName}/${chunk}`))
         .toString('latin1')
@@ -268,7 +268,7 @@ export class ReplicaTrial {
     const { store, disk } = this.#life(name);
     const category: Category = await store.category(categoryName);
     return Promise.all(
-      category.chunks
+      category.view.chunks
         .filter(({ size }) => size > 0)
         .map(async (chunk) => {
           const bytes = await disk.readFile(chunk.path);

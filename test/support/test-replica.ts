@@ -149,7 +149,7 @@ export async function contents(
 ): Promise<Record<string, string>> {
   const category = await store.knownCategory(categoryName);
   const found: Record<string, string> = {};
-  for (const { name, size } of category?.chunks ?? []) {
+  for (const { name, size } of category?.view.chunks ?? []) {
     const bytes = await readFile(join(directory, categoryName, name), 'latin1');
     found[name] = bytes.slice(0, size);
   }

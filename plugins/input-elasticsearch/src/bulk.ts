@@ -11,7 +11,7 @@ import {
   type Verdict,
 } from '@chukcha/http-door';
 import { type BulkItem, parseBulk } from './bulk-body.js';
-import type { ElasticsearchOptions } from './elasticsearch-protocol.js';
+import type { ElasticsearchOptions } from './elasticsearch-options.js';
 
 /** Marks the ids that are made up for documents without one; a client may show them, and nobody stores them. */
 const idPrefix = randomBytes(6).toString('base64url');

@@ -1,6 +1,7 @@
 import { HttpDoor } from '@chukcha/http-door';
 import type { InputContext, PluginOptions } from '@chukcha/plugin-api';
-import { type CategoryFrom, createElasticsearchProtocol } from './elasticsearch-protocol.js';
+import type { CategoryFrom } from './elasticsearch-options.js';
+import { createElasticsearchProtocol } from './elasticsearch-protocol.js';
 
 /** Listens. The options are those of the plugin's schema. */
 export function open(options: PluginOptions, context: InputContext): Promise<HttpDoor> {

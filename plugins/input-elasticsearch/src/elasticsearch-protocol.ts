@@ -4,19 +4,9 @@ import {
   type DoorRequest,
   RequestError,
 } from '@chukcha/http-door';
-import type { PluginLog } from '@chukcha/plugin-api';
 import { answerBulk, answerDocument } from './bulk.js';
+import type { ElasticsearchOptions } from './elasticsearch-options.js';
 import { answerProbe } from './probes.js';
-
-/** Which part of the name of an index names the category. */
-export type CategoryFrom = 'none' | 'index' | 'index_without_date';
-
-export interface ElasticsearchOptions {
-  readonly categoryFrom: CategoryFrom;
-  readonly keepAction: boolean;
-  readonly version: string;
-  readonly log: PluginLog;
-}
 
 /** Clients of Elasticsearch go on only when the answer says that it is one. */
 const productHeaders = { 'X-elastic-product': 'Elasticsearch' };

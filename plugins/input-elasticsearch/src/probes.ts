@@ -1,5 +1,5 @@
 import type { DoorAnswer, DoorRequest } from '@chukcha/http-door';
-import type { ElasticsearchOptions } from './elasticsearch-protocol.js';
+import type { ElasticsearchOptions } from './elasticsearch-options.js';
 
 /** Looks like the id of a cluster; clients only compare it with itself. */
 const clusterUuid = 'chukchaInputElasticsear';

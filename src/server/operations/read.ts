@@ -129,9 +129,9 @@ async function findChunk(
 ): Promise<{ readonly chunk: Chunk; readonly traffic: CategoryTraffic }> {
   const category = await store.knownCategory(categoryName);
   const name = checkChunkName(chunkName);
-  const chunk = category?.chunk(chunkName);
+  const chunk = category?.view.chunk(chunkName);
   if (category !== undefined && chunk !== undefined) return { chunk, traffic: category.traffic };
-  throw chunkNotFound(categoryName, chunkName, category?.chunkState(name) ?? 'pending');
+  throw chunkNotFound(categoryName, chunkName, category?.view.chunkState(name) ?? 'pending');
 }
 
 /** Holds the call until the chunk has enough bytes or cannot grow, or the time is over. */

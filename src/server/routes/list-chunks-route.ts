@@ -26,7 +26,7 @@ export const listChunksRoute: Route = {
       while (seenVersion === store.listVersion(category) && !end.signal.aborted) {
         const timeoutMs = deadlineMs - clock.monotonicMs();
         if (timeoutMs <= 0) break;
-        const changed = category?.listChanged ?? store.categoriesChanged;
+        const changed = category?.view.changed ?? store.categoriesChanged;
         await changed.wait({ clock, timeoutMs, signal: end.signal });
         category = await store.knownCategory(categoryName);
       }
@@ -34,7 +34,7 @@ export const listChunksRoute: Route = {
       end.release();
     }
     refuseWhenStopping(ports, waitMs > 0 && seenVersion === store.listVersion(category));
-    sendJson(context, 200, category?.list(group) ?? [], {
+    sendJson(context, 200, category?.view.list(group) ?? [], {
       [headers.listVersion]: store.listVersion(category),
       [headers.clusterId]: ports.clusterId,
     });

@@ -9,6 +9,6 @@ export const listGroupsRoute: Route = {
   queryNames: ['category'],
   async handle(context, query, { store }) {
     const category = await store.knownCategory(query.required('category'));
-    sendJson(context, 200, category?.groups() ?? []);
+    sendJson(context, 200, category?.view.groups() ?? []);
   },
 };

@@ -132,9 +132,9 @@ export class ConsumeConnection extends StreamConnection {
 
   #nextChange(category: Category | undefined, signal: AbortSignal): Promise<void> {
     const { clock, store } = this.context.ports;
-    const changes = [this.#changed, category?.listChanged ?? store.categoriesChanged];
+    const changes = [this.#changed, category?.view.changed ?? store.categoriesChanged];
     for (const [owner, { index }] of this.#cursors) {
-      const chunk = category?.chunk(formatChunkName({ owner, index }));
+      const chunk = category?.view.chunk(formatChunkName({ owner, index }));
       if (chunk !== undefined) changes.push(chunk.changed);
     }
     return Promise.race(changes.map((change) => change.wait({ clock, signal })));
@@ -153,7 +153,7 @@ export class ConsumeConnection extends StreamConnection {
   }
 
   #unackedIndexes(category: Category): Listed['indexes'] {
-    if (this.#listed?.version !== category.listVersion) {
+    if (this.#listed?.version !== category.view.version) {
       this.#listed = listUnacked(category, this.#call.group);
     }
     return this.#listed.indexes;
@@ -165,14 +165,14 @@ export class ConsumeConnection extends StreamConnection {
     const index = indexes.find((listed) => listed >= cursor.index);
     const name = formatChunkName({ owner, index: cursor.index });
     if (index !== cursor.index) {
-      const isHere = category.chunkState({ owner, index: cursor.index }) !== 'pending';
+      const isHere = category.view.chunkState({ owner, index: cursor.index }) !== 'pending';
       // A chunk that is neither here nor acknowledged is still to come, unless a later one is here.
       if (index === undefined && !isHere) return false;
       if (cursor.isKnown) this.send(encodeFrame(frameKinds.gone, { name }));
       this.#moveTo(cursor, index ?? cursor.index + 1);
       return true;
     }
-    const chunk = category.chunk(name);
+    const chunk = category.view.chunk(name);
     if (chunk === undefined) return false;
     const { size, state } = chunk;
     // A sealed chunk may be shorter than what its reader has had: a power failure took its end.
@@ -254,14 +254,14 @@ interface Listed {
 
 function listUnacked(category: Category, group: string): Listed {
   const indexes = new Map<string, number[]>();
-  for (const { name } of category.list(group)) {
+  for (const { name } of category.view.list(group)) {
     const chunk = parseChunkName(name);
     if (chunk === undefined) continue;
     const ofOwner = indexes.get(chunk.owner);
     if (ofOwner === undefined) indexes.set(chunk.owner, [chunk.index]);
     else ofOwner.push(chunk.index);
   }
-  return { version: category.listVersion, indexes };
+  return { version: category.view.version, indexes };
 }
 
 function parseOwners(payload: string): OwnerPositions {
