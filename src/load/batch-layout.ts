@@ -17,8 +17,7 @@ export interface BatchLayoutOptions {
 /** The shortest line that a head fits into. */
 export const lineBytesMin = 64;
 
-/** What a head may count up to; three digits of writers are more than a machine can feed. */
-export const writerCountMax = 999;
+/** What a head may count up to; a thousand writers are more than a machine can feed. */
 const writerDigits = 3;
 const sequenceDigits = 12;
 const dueDigits = 15;

@@ -2,7 +2,7 @@ import type { LatencySummary } from './latency-histogram.js';
 import type { TargetFacts } from './load-target.js';
 
 /** What a process has used during a phase or a soak. */
-export interface ProcessUse {
+interface ProcessUse {
   readonly cpuSeconds: number;
   readonly peakResidentBytes: number;
   readonly descriptorCount: number;

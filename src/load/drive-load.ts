@@ -68,8 +68,8 @@ export class LiveReader {
   }
 
   /**
-   * Reads until everything that was accepted was found, nothing has come for a while, or the signal aborts. Throws what no
-   * try will change.
+   * Reads until everything that was accepted was found, nothing has come for a while, or the signal aborts: also what was
+   * ended early is checked. Throws what no try will change.
    */
   async finish(signal: AbortSignal): Promise<void> {
     const { ledger, meter } = this.#run;

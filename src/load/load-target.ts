@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Client } from '../client/client.js';
 import type { Credentials } from '../client/credentials.js';
 import { callEachNode } from '../client/retry-on-nodes.js';
+import { systemClock } from '../common/clock.js';
 import { systemRandom } from '../common/random.js';
 import { type DiskFacts, readDiskFacts } from '../processes/describe-disk.js';
 import { NodeProcess } from '../processes/node-process.js';
@@ -148,6 +149,11 @@ export class LoadTarget {
     return status?.disk.freeBytes;
   }
 
+  /** Aborts when an own node ends by itself; never for others, which may come back. */
+  get ended(): AbortSignal {
+    return this.#node?.ended ?? new AbortController().signal;
+  }
+
   /** What an own node has said that should not have been, as sentences. */
   get nodeProblems(): string[] {
     return this.#node?.problems ?? [];
@@ -193,12 +199,18 @@ class OwnNode {
   readonly disk: DiskFacts;
   readonly #process: NodeProcess;
   readonly #directory: string;
+  readonly #ended = new AbortController();
 
   private constructor(process: NodeProcess, directory: string, disk: DiskFacts) {
     this.#process = process;
     this.#directory = directory;
     this.disk = disk;
     this.url = `http://127.0.0.1:${process.port}`;
+    void process.changed.wait({ clock: systemClock }).then(() => this.#ended.abort());
+  }
+
+  get ended(): AbortSignal {
+    return this.#ended.signal;
   }
 
   static async start({ dataDirectory, cliPath }: LoadTargetOptions): Promise<OwnNode> {

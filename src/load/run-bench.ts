@@ -1,7 +1,7 @@
 import { systemClock } from '../common/clock.js';
 import { formatBytes } from '../common/quantity.js';
 import { describeMachine } from '../processes/describe-machine.js';
-import { ChukchaError } from '../protocol/chukcha-error.js';
+import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import type { BenchOptions } from './bench-options.js';
 import type { BenchReport, CheckFigures } from './bench-report.js';
 import { formatRate } from './load-rate.js';
@@ -32,12 +32,20 @@ export async function runBench(options: BenchOptions, signal: AbortSignal): Prom
     checkBatch(options, target);
     tell(`category ${target.facts.category} of ${target.facts.servers.join(', ')}`);
     await target.begin();
-    outcome = await runOn(target, timed, signal);
+    outcome = await runOn(target, timed, AbortSignal.any([signal, target.ended]));
+  } catch (error) {
+    const [problem] = target.nodeProblems;
+    if (problem === undefined) throw error;
+    throw new Error(`${errorMessage(error)} ${problem}`, { cause: error });
   } finally {
     left = await target.close();
   }
   const check = checkFigures(outcome.checkedRuns);
-  const problems = [...problemsOf(outcome, check), ...target.nodeProblems];
+  const problems = [
+    ...problemsOf(outcome, check),
+    ...(signal.aborted ? [] : silentLoads(outcome)),
+    ...target.nodeProblems,
+  ];
   return {
     kind: options.isSoak ? 'soak' : 'phases',
     passed: problems.length === 0,
@@ -58,6 +66,7 @@ export async function runBench(options: BenchOptions, signal: AbortSignal): Prom
 
 interface Outcome extends PhasesOutcome {
   readonly soak: SoakOutcome['soak'] | null;
+  readonly failure: string | undefined;
 }
 
 async function runOn(
@@ -66,7 +75,7 @@ async function runOn(
   signal: AbortSignal,
 ): Promise<Outcome> {
   if (options.isSoak) return { phases: [], ...(await runSoak(options, target, signal)) };
-  return { soak: null, ...(await new PhasesRun(options, target).run(signal)) };
+  return { soak: null, failure: undefined, ...(await new PhasesRun(options, target).run(signal)) };
 }
 
 function checkBatch({ batchBytes }: BenchOptions, { batchBytesMax }: LoadTarget): void {
@@ -89,11 +98,17 @@ function checkFigures(runs: readonly LoadRun[]): CheckFigures {
   };
 }
 
-function problemsOf({ phases, soak }: Outcome, { lost, corrupt }: CheckFigures): string[] {
-  const silent = phases.filter(({ bytes }) => bytes === 0).map(({ name }) => name);
+function problemsOf({ failure }: Outcome, { lost, corrupt }: CheckFigures): string[] {
   return [
+    ...(failure === undefined ? [] : [`It could not go on: ${failure}`]),
     ...(lost === 0 ? [] : [`${lost} batches were accepted and never read.`]),
     ...(corrupt === 0 ? [] : [`${corrupt} places were not read as they were written.`]),
+  ];
+}
+
+function silentLoads({ phases, soak }: Outcome): string[] {
+  const silent = phases.filter(({ bytes }) => bytes === 0).map(({ name }) => name);
+  return [
     ...silent.map((name) => `Nothing came through in "${name}": see its errors.`),
     ...(soak?.total.bytes === 0 ? ['Nothing was accepted in the soak: see its errors.'] : []),
   ];

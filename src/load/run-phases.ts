@@ -40,23 +40,16 @@ export class PhasesRun {
     const warmUpSeconds = Math.min(warmUpSecondsMax, seconds * warmUpShare);
     const limits = { seconds: warmUpSeconds, bytesMax: this.#target.heldBytesMax };
     await writeLoad(new LoadRun(shape, this.#target.heldPlace), limits, signal);
-    await this.#target.discard();
     let written = await this.#write('write, 1 writer', { ...shape, writerCount: 1 }, signal);
-    if (writerCount > 1) {
-      await this.#target.discard();
+    if (writerCount > 1)
       written = await this.#write(`write, ${writerCount} writers`, shape, signal);
-    }
     const bytesPerSecond = this.#moderateRate();
     await this.#read(written, signal);
-    await this.#target.discard();
     await this.#write('write, single lines', { ...shape, lineCount: 1 }, signal);
-    await this.#target.discard();
     await this.#write('write, sync_each_write', { ...shape, sync: true }, signal);
-    await this.#target.discard();
     if (minSyncReplicas > 0) {
       const name = `write, min_sync_replicas ${minSyncReplicas}`;
       await this.#write(name, { ...shape, minSyncReplicas }, signal);
-      await this.#target.discard();
     }
     await this.#endToEnd(bytesPerSecond, signal);
     return { phases: this.#phases, checkedRuns: this.#checkedRuns };
@@ -66,6 +59,7 @@ export class PhasesRun {
     const { tell, seconds } = this.#options;
     const run = new LoadRun(shape, this.#target.heldPlace);
     if (signal.aborted) return run;
+    await this.#target.discard();
     tell(`${name}: batches of ${formatBytes(run.layout.byteCount)}`);
     const watch = await LoadWatch.start(this.#target);
     await writeLoad(run, { seconds, bytesMax: this.#target.heldBytesMax }, signal);
@@ -80,14 +74,15 @@ export class PhasesRun {
     this.#options.tell(`${name}: ${formatBytes(run.meter.writtenBytes)}`);
     const watch = await LoadWatch.start(this.#target);
     const live = new LiveReader(run);
-    await live.finish(signal);
+    await live.finish(this.#target.ended);
     const figures = await watch.end(run, 'read', live.reader.waits.summary());
     this.#phases.push({ name, ...figures });
-    if (!signal.aborted) this.#checkedRuns.push(run);
+    if (!this.#target.ended.aborted) this.#checkedRuns.push(run);
   }
 
   async #endToEnd(bytesPerSecond: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
+    await this.#target.discard();
     const { tell, seconds } = this.#options;
     const shape = this.#shape;
     const name = `write and read, ${formatRate(bytesPerSecond)}`;
@@ -101,11 +96,11 @@ export class PhasesRun {
       writerCount: shape.writerCount,
     });
     await writeLoad(run, { seconds, schedule }, AbortSignal.any([signal, live.ended]));
-    await live.finish(signal);
+    await live.finish(this.#target.ended);
     const { meter } = run;
     const figures = await watch.end(run, 'written', meter.writeLatency.summary());
     this.#phases.push({ name, ...figures, endToEndMs: meter.endToEndLatency.summary() });
-    if (!signal.aborted) this.#checkedRuns.push(run);
+    if (!this.#target.ended.aborted) this.#checkedRuns.push(run);
   }
 
   /** A share is one of what was measured last. */

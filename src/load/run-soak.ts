@@ -1,5 +1,6 @@
 import { systemClock } from '../common/clock.js';
 import { sleep } from '../common/wait.js';
+import { errorMessage } from '../protocol/chukcha-error.js';
 import type { BenchOptions } from './bench-options.js';
 import type { SoakFigures } from './bench-report.js';
 import { LiveReader, writeLoad } from './drive-load.js';
@@ -26,9 +27,14 @@ const summaryCountMax = 12;
 export interface SoakOutcome {
   readonly soak: SoakFigures;
   readonly checkedRuns: readonly LoadRun[];
+  /** What ended it before its time, as a sentence. */
+  readonly failure: string | undefined;
 }
 
-/** Holds a rate for long while one group reads, compares and acknowledges everything. The signal ends it early. */
+/**
+ * Holds a rate for long while one group reads, compares and acknowledges everything. The signal ends it early, and so
+ * does what no try will change: what was measured for hours is told all the same.
+ */
 export async function runSoak(
   options: BenchOptions,
   target: LoadTarget,
@@ -51,19 +57,26 @@ export async function runSoak(
     batchesPerSecond: Math.max(bytesPerSecond / run.layout.byteCount, 1 / seconds),
     writerCount: shape.writerCount,
   });
-  try {
-    await writeLoad(run, { seconds, schedule }, ending);
-  } finally {
-    // The last row may not be over yet.
-    end.abort();
-    await sampling;
-  }
+  const writing = await failureOf(writeLoad(run, { seconds, schedule }, ending));
+  // The last row may not be over yet.
+  end.abort();
+  await sampling;
   const figures = await watch.end(run, 'written', null);
-  await live.finish(signal);
+  const reading = await failureOf(live.finish(target.ended));
   return {
     soak: soakFigures({ maximal, bytesPerSecond, figures, sampler }),
-    checkedRuns: signal.aborted ? [] : [run],
+    checkedRuns: target.ended.aborted ? [] : [run],
+    failure: writing ?? reading,
   };
+}
+
+async function failureOf(work: Promise<void>): Promise<string | undefined> {
+  try {
+    await work;
+    return undefined;
+  } catch (error) {
+    return errorMessage(error);
+  }
 }
 
 function soakFigures(parts: {
@@ -121,7 +134,7 @@ async function measureMaximum(
   // The slower one of the two: what was only written, or only read of what had gathered, cannot be held.
   const bytes = Math.min(meter.readBytes - startRead, meter.writtenBytes - startWritten);
   const bytesPerSecond = (bytes * 1_000) / (systemClock.monotonicMs() - startMs);
-  await live.finish(signal);
+  await live.finish(target.ended);
   await target.discard();
   options.tell(`the maximal rate is ${formatRate(bytesPerSecond)}`);
   return Math.round(bytesPerSecond);

@@ -1,8 +1,9 @@
 import type { Growth, SoakPeriod } from './bench-report.js';
 import { median } from './median.js';
 
-/** Fewer periods have no thirds that tell anything. */
+/** What is shorter has no thirds that tell anything: a young heap still grows in the first minutes. */
 const periodCountMin = 6;
+const secondsMin = 300;
 
 /** What is more than this, and more than what is of no account, has grown. */
 const growthRatioMax = 1.1;
@@ -59,7 +60,8 @@ const measures: readonly Measure[] = [
 
 /** Compares the first third of a soak with its last one. Nothing for a soak that is too short. */
 export function findGrowth(periods: readonly SoakPeriod[]): Growth[] {
-  if (periods.length < periodCountMin) return [];
+  const seconds = periods.at(-1)?.endSeconds ?? 0;
+  if (periods.length < periodCountMin || seconds < secondsMin) return [];
   const third = Math.floor(periods.length / 3);
   return measures.flatMap(({ what, unit, differenceMax, of }) => {
     const [first, last] = [periods.slice(0, third), periods.slice(-third)].map((part) =>

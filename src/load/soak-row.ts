@@ -18,6 +18,8 @@ export class SoakRow {
   readonly write = new LatencyHistogram();
   readonly endToEnd = new LatencyHistogram();
   readonly samples: SoakSample[] = [];
+  /** The last one of the row before. */
+  sampleBefore: SoakSample | undefined;
   writtenBytes = 0;
   errorCount = 0;
   startSeconds = 0;
@@ -26,6 +28,7 @@ export class SoakRow {
   /** Several rows that follow each other, as one. */
   static join(rows: readonly SoakRow[]): SoakRow {
     const joined = new SoakRow();
+    joined.sampleBefore = rows[0]?.sampleBefore;
     joined.startSeconds = rows[0]?.startSeconds ?? 0;
     joined.endSeconds = rows.at(-1)?.endSeconds ?? 0;
     for (const row of rows) {
@@ -49,29 +52,21 @@ export class SoakRow {
       errorCount: this.errorCount,
       backlogBytes: Math.max(0, ...samples.map(({ backlogBytes }) => backlogBytes)),
       freeDiskBytes: samples.at(-1)?.freeDiskBytes ?? null,
-      node: sampled(
-        samples.map(({ node }) => node),
-        seconds,
-      ),
-      loader: sampled(
-        samples.map(({ loader }) => loader),
-        seconds,
-      ),
+      node: this.#sampled(({ node }) => node),
+      loader: this.#sampled(({ loader }) => loader),
     };
   }
-}
 
-function sampled(
-  samples: readonly (ProcessFigures | undefined)[],
-  seconds: number,
-): SampledProcess | null {
-  const known = samples.filter((sample) => sample !== undefined);
-  const [first, last] = [known[0], known.at(-1)];
-  if (first === undefined || last === undefined) return null;
-  return {
-    residentBytes: median(known.map(({ residentBytes }) => residentBytes)),
-    descriptorCount: median(known.map(({ descriptorCount }) => descriptorCount)),
-    // Of n samples, the first one stands at the beginning.
-    busy: Math.round(((last.cpuSeconds - first.cpuSeconds) / Math.max(seconds, 0.001)) * 100) / 100,
-  };
+  #sampled(of: (sample: SoakSample) => ProcessFigures | undefined): SampledProcess | null {
+    const known = this.samples.map(of).filter((figures) => figures !== undefined);
+    const last = known.at(-1);
+    const before = this.sampleBefore === undefined ? undefined : of(this.sampleBefore);
+    if (last === undefined || before === undefined) return null;
+    const seconds = Math.max(this.endSeconds - this.startSeconds, 0.001);
+    return {
+      residentBytes: median(known.map(({ residentBytes }) => residentBytes)),
+      descriptorCount: median(known.map(({ descriptorCount }) => descriptorCount)),
+      busy: Math.round(((last.cpuSeconds - before.cpuSeconds) / seconds) * 100) / 100,
+    };
+  }
 }

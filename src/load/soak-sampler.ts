@@ -4,7 +4,7 @@ import { sleep } from '../common/wait.js';
 import { readProcessFigures } from '../processes/process-figures.js';
 import type { LoadRun } from './load-run.js';
 import type { LoadTarget } from './load-target.js';
-import { SoakRow } from './soak-row.js';
+import { SoakRow, type SoakSample } from './soak-row.js';
 
 /** A report has at most so many rows, however long the soak is. */
 const rowCountMax = 60;
@@ -23,6 +23,7 @@ export class SoakSampler {
   readonly #target: LoadTarget;
   readonly #tell: (sentence: string) => void;
   #startMs = 0;
+  #lastSample: SoakSample | undefined;
   #rowIndex = 0;
   #rowWrittenBytes = 0;
   #rowErrorCount = 0;
@@ -49,13 +50,15 @@ export class SoakSampler {
 
   /** Samples until the last row is full or the signal aborts; a row that was begun is closed then. */
   async run(signal: AbortSignal): Promise<void> {
+    this.#lastSample = await this.#look();
     this.#startMs = systemClock.monotonicMs();
     this.#openRow();
     for (let sample = 1; this.#rowIndex < this.#rows.length; sample += 1) {
       const dueMs = this.#startMs + sample * this.sampleMs;
       const waitMs = Math.max(0, dueMs - systemClock.monotonicMs());
       await sleep(systemClock, waitMs, signal).catch(() => undefined);
-      await this.#takeSample();
+      this.#lastSample = await this.#look();
+      this.#rows[this.#rowIndex]?.samples.push(this.#lastSample);
       const isRowOver = dueMs >= this.#startMs + (this.#rowIndex + 1) * this.#rowMs;
       if (isRowOver || signal.aborted) this.#closeRow();
       if (signal.aborted) return;
@@ -69,18 +72,18 @@ export class SoakSampler {
     this.#rowErrorCount = this.#errorCount;
     if (row === undefined) return;
     row.startSeconds = this.#seconds;
+    row.sampleBefore = this.#lastSample;
     meter.writeLatency = row.write;
     meter.endToEndLatency = row.endToEnd;
   }
 
-  async #takeSample(): Promise<void> {
+  async #look(): Promise<SoakSample> {
     const [node, loader, freeDiskBytes] = await Promise.all([
       this.#target.nodeFigures(),
       readProcessFigures(process.pid),
       this.#target.freeBytes(),
     ]);
-    const { backlogBytes } = this.#run.meter;
-    this.#rows[this.#rowIndex]?.samples.push({ backlogBytes, freeDiskBytes, node, loader });
+    return { backlogBytes: this.#run.meter.backlogBytes, freeDiskBytes, node, loader };
   }
 
   #closeRow(): void {

@@ -97,7 +97,8 @@ function formatSoak(soak: SoakFigures): string[] {
 }
 
 function formatGrowth(growth: readonly Growth[]): string[] {
-  if (growth.length === 0) return ['It was too short to tell whether anything grows.'];
+  if (growth.length === 0)
+    return ['It was too short to tell whether anything grows: that takes five minutes.'];
   const grown = growth.filter(({ hasGrown }) => hasGrown).map(({ what }) => what);
   return [
     'From the first third to the last one (medians):',
