@@ -3,6 +3,7 @@ import { BaseCommand } from './shared/base-command.js';
 import { credentialFlags, readCredentials } from './shared/credential-flags.js';
 import { jsonFlag } from './shared/flags.js';
 import { relaxHeapLimit } from './shared/heap-limit.js';
+import { openReportFile } from './shared/report-file.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
 
 const phaseSecondsDefault = 5;
@@ -102,12 +103,10 @@ export default class Bench extends BaseCommand {
       version: this.config.version,
       tell: (sentence: string) => this.say(sentence),
     };
+    const reportFile = await openReportFile(flags.report);
     await runUntilSignal(async (signal) => {
       const report = await runBench(options, signal);
-      if (flags.report !== undefined) {
-        const { writeFile } = await import('node:fs/promises');
-        await writeFile(flags.report, `${JSON.stringify(report, undefined, 2)}\n`);
-      }
+      await reportFile.write(report);
       this.printData(report, formatBench(report), flags.json);
       if (!report.passed) process.exitCode = 1;
     });

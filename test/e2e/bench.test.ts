@@ -190,6 +190,7 @@ t.test('mistakes are told in a sentence', async (t) => {
     ['--data /nonexistent', 2, /No directory can be made in \/nonexistent .* expected --data/],
     ['--server http://127.0.0.1:1 --data /tmp', 2, /--data/],
     ['--sync-each-write', 2, /--soak/],
+    ['--report /nonexistent/r.json', 2, /--report is \/nonexistent\/r\.json, which cannot be/],
     ['--server http://127.0.0.1:1', 1, /No chukcha node answers at http:\/\/127\.0\.0\.1:1/],
   ] as const) {
     const { exit, stdout, stderr } = await runCli(['bench', '--seconds', '1', ...words.split(' ')]);
