@@ -1,6 +1,7 @@
 import { Flags } from '@oclif/core';
 import { BaseCommand } from './shared/base-command.js';
 import { environmentName, jsonFlag } from './shared/flags.js';
+import { openReportFile } from './shared/report-file.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
 
 /** Seeds are told and typed by people. */
@@ -67,13 +68,11 @@ export default class Torture extends BaseCommand {
       cliPath: join(this.config.root, 'bin', 'run.js'),
       tell: (sentence: string) => this.say(sentence),
     };
+    const reportFile = await openReportFile(flags.report);
     this.say(`Seed ${options.seed}.`);
     await runUntilSignal(async (signal) => {
       const report = await runTorture(options, signal);
-      if (flags.report !== undefined) {
-        const { writeFile } = await import('node:fs/promises');
-        await writeFile(flags.report, `${JSON.stringify(report, undefined, 2)}\n`);
-      }
+      await reportFile.write(report);
       this.printData(report, formatReport(report), flags.json);
       if (!report.passed) process.exitCode = 1;
     });

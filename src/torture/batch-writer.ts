@@ -1,10 +1,10 @@
 import { systemClock } from '../common/clock.js';
 import { SeededRandom } from '../common/seeded-random.js';
 import { sleep } from '../common/wait.js';
+import type { NodeProcess } from '../processes/node-process.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import type { BatchLedger, LedgerBatch, WriteKind } from './batch-ledger.js';
 import { makeBatch } from './batch-lines.js';
-import type { NodeProcess } from './node-process.js';
 
 export interface WriterOptions {
   readonly name: string;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { NodeProcess } from './node-process.js';
+import type { NodeProcess } from '../processes/node-process.js';
 
 /** The files of chunks that one node has: by category and name, their sizes and hashes. */
 export type ChunkFiles = ReadonlyMap<string, { readonly size: number; readonly hash: string }>;

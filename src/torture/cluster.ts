@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { logFileOf, NodeProcess } from '../processes/node-process.js';
 import { EtcdProcess } from './etcd-process.js';
 import { Network } from './network.js';
-import { logFileOf, NodeProcess, replicationTimeoutMs } from './node-process.js';
 import { SmallDisk } from './small-disk.js';
 
 export interface ClusterOptions {
@@ -11,6 +11,13 @@ export interface ClusterOptions {
   readonly etcdProgram: string;
   readonly nodeCount: number;
 }
+
+/**
+ * How long a node may be silent before a writer or a reader goes on at the next one: longer than a write waits for
+ * its peers, so that its answer is heard.
+ */
+const answerMsMax = 4_000;
+const replicationTimeoutMs = 3_000;
 
 /** Small, and sealed soon, so that everything that happens to a chunk happens often. */
 const commonWords = [
@@ -71,6 +78,7 @@ export class Cluster {
           dataDirectory: join(disk?.directory ?? directory, disk === undefined ? name : 'data'),
           logFile: logFileOf(directory, name),
           words,
+          answerMsMax,
         }),
       );
     }

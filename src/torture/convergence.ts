@@ -1,11 +1,11 @@
 import { systemClock } from '../common/clock.js';
 import { sleep } from '../common/wait.js';
+import type { NodeProcess } from '../processes/node-process.js';
 import { errorMessage } from '../protocol/chukcha-error.js';
 import type { BatchWriter } from './batch-writer.js';
 import { findDifference, listChunkFiles, readChunkFiles } from './chunk-files.js';
 import type { Cluster } from './cluster.js';
 import type { GroupReader } from './group-reader.js';
-import type { NodeProcess } from './node-process.js';
 
 /** A cluster that is left alone does each of these in a few seconds; the rest is for a machine that is busy. */
 const limitMs = 90_000;

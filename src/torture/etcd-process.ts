@@ -2,8 +2,8 @@ import { systemClock } from '../common/clock.js';
 import { systemRandom } from '../common/random.js';
 import { SeededRandom } from '../common/seeded-random.js';
 import { sleep } from '../common/wait.js';
+import { ChildProgram, firstLineOf } from '../processes/child-program.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
-import { ChildProgram, firstLineOf } from './child-program.js';
 import { findFreePort } from './free-port.js';
 
 export interface EtcdOptions {

@@ -3,10 +3,10 @@ import type { ChunkListing, ReadAnswer } from '../client/client-calls.js';
 import { systemClock } from '../common/clock.js';
 import type { SeededRandom } from '../common/seeded-random.js';
 import { sleep } from '../common/wait.js';
+import type { NodeProcess } from '../processes/node-process.js';
 import { ChukchaError, errorCode, errorMessage } from '../protocol/chukcha-error.js';
 import type { BatchLedger } from './batch-ledger.js';
 import { ChunkParser } from './chunk-parser.js';
-import type { NodeProcess } from './node-process.js';
 
 export interface ReaderOptions {
   readonly group: string;

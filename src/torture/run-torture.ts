@@ -1,10 +1,11 @@
 import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
-import { availableParallelism, cpus, release, tmpdir, totalmem, type } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../common/clock.js';
-import { formatBytes } from '../common/quantity.js';
 import { SeededRandom } from '../common/seeded-random.js';
 import { sleep } from '../common/wait.js';
+import { describeMachine } from '../processes/describe-machine.js';
+import type { NodeProcess } from '../processes/node-process.js';
 import { errorMessage } from '../protocol/chukcha-error.js';
 import { BatchLedger, type Findings } from './batch-ledger.js';
 import { BatchWriter } from './batch-writer.js';
@@ -13,7 +14,6 @@ import { Cluster } from './cluster.js';
 import { converge } from './convergence.js';
 import { type FaultKind, planFaults } from './fault-plan.js';
 import { GroupReader } from './group-reader.js';
-import type { NodeProcess } from './node-process.js';
 import { Tormentor } from './tormentor.js';
 import type { Finding, KindFigures, TortureReport } from './torture-report.js';
 import { writeKinds } from './write-kinds.js';
@@ -298,9 +298,4 @@ class TortureRun {
 
 function findingOf({ count, sentences }: Findings): Finding {
   return { count, sentences };
-}
-
-function describeMachine(): string {
-  const [processor] = cpus();
-  return `${availableParallelism()} x ${processor?.model.trim() ?? 'unknown processor'}, ${formatBytes(totalmem())}, ${type()} ${release()}`;
 }

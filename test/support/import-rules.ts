@@ -26,7 +26,9 @@ const everyFolder = [
   'pipeline',
   'plugin-host',
   'node',
+  'processes',
   'torture',
+  'load',
   'commands',
 ] as const;
 
@@ -44,7 +46,9 @@ const allowedFolders: Readonly<Record<Folder, readonly Folder[]>> = {
   pipeline: ['client', 'storage', 'protocol', 'common'],
   'plugin-host': ['protocol', 'common'],
   node: ['storage', 'server', 'coordination', 'replication', 'protocol', 'common'],
-  torture: ['client', 'node', 'protocol', 'common'],
+  processes: ['client', 'protocol', 'common'],
+  torture: ['processes', 'client', 'protocol', 'common'],
+  load: ['processes', 'client', 'protocol', 'common'],
   commands: everyFolder,
 };
 

@@ -14,6 +14,9 @@ export interface ProgramOptions {
   readonly onLine: (line: string) => void;
 }
 
+/** Variables that stand for options of this package: they are for the command that was typed, and not for its children. */
+const optionVariablePrefix = 'CHUKCHA_';
+
 /** Those that run, so that none is left behind when this process ends in the middle of its work. */
 const running = new Set<ChildProcess>();
 process.once('exit', () => {
@@ -34,7 +37,7 @@ export class ChildProgram {
     this.#child = spawn(program, words, {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
-      env: { ...process.env, ...environment },
+      env: { ...ownEnvironment(), ...environment },
     });
     running.add(this.#child);
     const log = createWriteStream(logFile, { flags: 'a' });
@@ -50,6 +53,11 @@ export class ChildProgram {
       log.end();
       this.#end(`it ended with ${code ?? signal}`);
     });
+  }
+
+  /** `undefined` when the program cannot be run. */
+  get processId(): number | undefined {
+    return this.#child.pid;
   }
 
   get hasEnded(): boolean {
@@ -71,6 +79,11 @@ export class ChildProgram {
     this.#hasEnded = true;
     this.#ended.resolve(how);
   }
+}
+
+function ownEnvironment(): NodeJS.ProcessEnv {
+  const entries = Object.entries(process.env);
+  return Object.fromEntries(entries.filter(([name]) => !name.startsWith(optionVariablePrefix)));
 }
 
 /** The first line that a program prints; `undefined` when it cannot be run. */

@@ -13,19 +13,14 @@ export interface NodeProcessOptions {
   readonly logFile: string;
   /** Of `serve`, apart from name, directory and address. */
   readonly words: readonly string[];
+  /** How long the node may be silent in the middle of a call of its client, in milliseconds. */
+  readonly answerMsMax: number;
 }
-
-/**
- * How long a node may be silent before a writer or a reader goes on at the next one: longer than a write waits for
- * its peers, so that its answer is heard.
- */
-const answerMsMax = 4_000;
-export const replicationTimeoutMs = 3_000;
 
 /** How long a process may take to stop before it is killed: as long as a drain and its last requests may take. */
 const stopMsMax = 30_000;
 
-/** A node of the cluster: one data directory, and one process after the other. */
+/** A node as its users run it: one data directory, and one process after the other. */
 export class NodeProcess {
   readonly name: string;
   readonly dataDirectory: string;
@@ -53,6 +48,11 @@ export class NodeProcess {
 
   get port(): number | undefined {
     return this.#port;
+  }
+
+  /** `undefined` while none runs. */
+  get processId(): number | undefined {
+    return this.#child?.processId;
   }
 
   get isRunning(): boolean {
@@ -142,7 +142,7 @@ export class NodeProcess {
     const url = /Node is ready\..* url=(\S+)/.exec(rest)?.[1];
     if (url === undefined || this.#child !== child) return;
     this.#port = Number(new URL(url).port);
-    this.#client = new Client({ server: url, timeoutMs: answerMsMax });
+    this.#client = new Client({ server: url, timeoutMs: this.#options.answerMsMax });
     this.changed.notify();
   }
 }
