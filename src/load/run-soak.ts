@@ -49,6 +49,7 @@ export async function runSoak(
   const sampler = new SoakSampler(run, target, { seconds, tell });
   tell(`holding ${formatRate(bytesPerSecond)} for ${seconds} s`);
   const watch = await LoadWatch.start(target);
+  await sampler.start();
   const live = new LiveReader(run);
   const end = new AbortController();
   const ending = AbortSignal.any([signal, live.ended, end.signal]);

@@ -49,11 +49,15 @@ export class SoakSampler {
     return this.#rows.slice(0, this.#rowIndex);
   }
 
-  /** Samples until the last row is full or the signal aborts; a row that was begun is closed then. */
-  async run(signal: AbortSignal): Promise<void> {
+  /** Looks for the first time, and has everything that is measured from now on counted. */
+  async start(): Promise<void> {
     this.#lastSample = await this.#look();
     this.#startMs = systemClock.monotonicMs();
     this.#openRow();
+  }
+
+  /** Samples until the last row is full or the signal aborts; a row that was begun is closed then. */
+  async run(signal: AbortSignal): Promise<void> {
     for (let sample = 1; this.#rowIndex < this.#rows.length; sample += 1) {
       const dueMs = this.#startMs + sample * this.sampleMs;
       const waitMs = Math.max(0, dueMs - systemClock.monotonicMs());
