@@ -19,7 +19,8 @@ export interface TargetFacts {
   /** Whether the node was started for the load. */
   readonly isOwn: boolean;
   readonly servers: readonly string[];
-  readonly version: string;
+  /** `null` where only who may observe is told. */
+  readonly version: string | null;
   /** The disk of a node that was started, as `ext4 on /dev/vda1`; `null` for others. */
   readonly disk: string | null;
   readonly category: string;
@@ -49,6 +50,7 @@ export class LoadTarget {
   readonly #place: LoadPlace;
   readonly #client: Client;
   readonly #node: OwnNode | undefined;
+  #hasBegun = false;
 
   private constructor(parts: {
     readonly facts: TargetFacts;
@@ -88,7 +90,7 @@ export class LoadTarget {
         facts: {
           isOwn: node !== undefined,
           servers,
-          version: status?.version ?? 'unknown',
+          version: status?.version ?? null,
           disk: node?.disk.fileSystem ?? null,
           category,
         },
@@ -117,6 +119,7 @@ export class LoadTarget {
   async begin(): Promise<void> {
     const { category } = this.facts;
     await callEachNode(this.#client, () => this.#client.registerGroup(category, group));
+    this.#hasBegun = true;
   }
 
   /** Acknowledges everything that was written, whether it was read or not. */
@@ -151,7 +154,7 @@ export class LoadTarget {
   /** Removes what the load has left; tells what stays all the same, as sentences. */
   async close(): Promise<string[]> {
     try {
-      return this.#node === undefined ? await this.#leave() : [];
+      return this.#node === undefined && this.#hasBegun ? await this.#leave() : [];
     } finally {
       this.#client.close();
       await this.#node?.remove();

@@ -23,7 +23,7 @@ export function formatBench(report: BenchReport): string[] {
     `chukcha ${versions.chukcha}, node ${versions.node}; ${machine}; ${report.startedAt}`,
     target.isOwn
       ? `a node of its own on ${target.disk}`
-      : `${target.servers.join(', ')} (chukcha ${target.version}), category ${target.category}`,
+      : `${target.servers.join(', ')}${target.version === null ? '' : ` (chukcha ${target.version})`}, category ${target.category}`,
     `lines of ${options.lineBytes} bytes, batches of ${formatBytes(options.batchBytes)}, ${options.writers} writers, ${options.seconds} s`,
     '',
     ...(soak === null ? formatFilled(phaseColumns, report.phases) : formatSoak(soak)),
