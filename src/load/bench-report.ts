@@ -28,6 +28,11 @@ export interface LoadFigures {
   readonly node: ProcessUse | null;
   /** Processor time of this process, which writes and reads, in seconds. */
   readonly loaderCpuSeconds: number;
+  /**
+   * Processors that everything else on this machine kept busy, also nodes that were named; `null` where the system does
+   * not tell.
+   */
+  readonly othersBusy: number | null;
 }
 
 export interface PhaseFigures extends LoadFigures {
@@ -58,6 +63,8 @@ export interface SoakPeriod {
   readonly freeDiskBytes: number | null;
   readonly node: SampledProcess | null;
   readonly loader: SampledProcess | null;
+  /** As in {@link LoadFigures}. */
+  readonly othersBusy: number | null;
 }
 
 export interface SampledProcess {

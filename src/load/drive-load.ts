@@ -58,7 +58,7 @@ export class LiveReader {
     this.#reading = this.reader.run(this.#stop.signal).finally(() => {
       this.#ended.abort();
     });
-    // `finish` tells of it.
+    // `stop` tells of it.
     this.#reading.catch(() => undefined);
   }
 
@@ -68,10 +68,10 @@ export class LiveReader {
   }
 
   /**
-   * Reads until everything that was accepted was found, nothing has come for a while, or the signal aborts: also what was
-   * ended early is checked. Throws what no try will change.
+   * Resolves when everything that was accepted was found, nothing has come for a while, or the signal aborts: also what
+   * was ended early is checked.
    */
-  async finish(signal: AbortSignal): Promise<void> {
+  async findAll(signal: AbortSignal): Promise<void> {
     const { ledger, meter } = this.#run;
     const ending = AbortSignal.any([signal, this.ended]);
     let lastReadBytes = meter.readBytes;
@@ -84,6 +84,10 @@ export class LiveReader {
       if (timeoutMs <= 0) break;
       await meter.read.wait({ clock: systemClock, timeoutMs, signal: ending });
     }
+  }
+
+  /** Reads no more. Throws what had ended it before, if no try would have changed that. */
+  async stop(): Promise<void> {
     this.#stop.abort();
     await this.#reading;
   }

@@ -23,3 +23,9 @@ export function parseLoadRate(text: string): LoadRate {
 export function formatRate(bytesPerSecond: number): string {
   return `${formatBytes(Math.round(bytesPerSecond))}/s`;
 }
+
+/** What was asked for, for people: `50%` or `100 MiB/s`. */
+export function describeLoadRate(rate: LoadRate): string {
+  if ('bytesPerSecond' in rate) return formatRate(rate.bytesPerSecond);
+  return `${Number((rate.share * 100).toFixed(3))}%`;
+}

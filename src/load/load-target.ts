@@ -1,26 +1,17 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Client } from '../client/client.js';
 import type { Credentials } from '../client/credentials.js';
 import { callEachNode } from '../client/retry-on-nodes.js';
-import { systemClock } from '../common/clock.js';
 import { systemRandom } from '../common/random.js';
-import { type DiskFacts, readDiskFacts } from '../processes/describe-disk.js';
-import { NodeProcess } from '../processes/node-process.js';
 import { type ProcessFigures, readProcessFigures } from '../processes/process-figures.js';
-import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
+import { errorMessage } from '../protocol/chukcha-error.js';
 import { discardChunks } from './discard-chunks.js';
 import type { LoadPlace } from './load-run.js';
+import { OwnNode, type OwnNodeOptions } from './own-node.js';
 
-export interface LoadTargetOptions {
+export interface LoadTargetOptions extends OwnNodeOptions {
   /** Nodes that run already; `undefined` starts one. */
   readonly server: string | undefined;
   readonly credentials: Credentials;
-  /** Where a node that is started has its temporary directory; `undefined` takes that of the system. */
-  readonly dataDirectory: string | undefined;
-  /** The built command line of this package. */
-  readonly cliPath: string;
 }
 
 /** The node or the cluster that is loaded, as a report names it. */
@@ -28,17 +19,15 @@ export interface TargetFacts {
   /** Whether the node was started for the load. */
   readonly isOwn: boolean;
   readonly servers: readonly string[];
-  readonly version: string;
+  /** `null` where only who may observe is told. */
+  readonly version: string | null;
   /** The disk of a node that was started, as `ext4 on /dev/vda1`; `null` for others. */
   readonly disk: string | null;
   readonly category: string;
 }
 
-/** A start takes a second where nothing else runs. */
-const startMsMax = 60_000;
-
-/** As long as the client library waits for an answer. */
-const answerMsMax = 30_000;
+/** How long somebody who looks now and then waits for a node. */
+const lookMsMax = 2_000;
 
 const group = 'bench';
 const categoryBytes = 4;
@@ -61,6 +50,7 @@ export class LoadTarget {
   readonly #place: LoadPlace;
   readonly #client: Client;
   readonly #node: OwnNode | undefined;
+  #hasBegun = false;
 
   private constructor(parts: {
     readonly facts: TargetFacts;
@@ -100,7 +90,7 @@ export class LoadTarget {
         facts: {
           isOwn: node !== undefined,
           servers,
-          version: status?.version ?? 'unknown',
+          version: status?.version ?? null,
           disk: node?.disk.fileSystem ?? null,
           category,
         },
@@ -129,6 +119,7 @@ export class LoadTarget {
   async begin(): Promise<void> {
     const { category } = this.facts;
     await callEachNode(this.#client, () => this.#client.registerGroup(category, group));
+    this.#hasBegun = true;
   }
 
   /** Acknowledges everything that was written, whether it was read or not. */
@@ -145,7 +136,8 @@ export class LoadTarget {
   /** The free space of the disk of an own node, or of the first node as far as it tells; `undefined` if not. */
   async freeBytes(): Promise<number | undefined> {
     if (this.#node !== undefined) return await this.#node.freeBytes();
-    const status = await this.#client.status().catch(() => undefined);
+    const signal = AbortSignal.timeout(lookMsMax);
+    const status = await this.#client.status({ signal }).catch(() => undefined);
     return status?.disk.freeBytes;
   }
 
@@ -162,7 +154,7 @@ export class LoadTarget {
   /** Removes what the load has left; tells what stays all the same, as sentences. */
   async close(): Promise<string[]> {
     try {
-      return this.#node === undefined ? await this.#leave() : [];
+      return this.#node === undefined && this.#hasBegun ? await this.#leave() : [];
     } finally {
       this.#client.close();
       await this.#node?.remove();
@@ -191,76 +183,4 @@ function connectTo(server: string, credentials: Credentials, index: number): Cli
   const nodeCount = server.split(',').length;
   const fraction = (): number => ((index % nodeCount) + 0.5) / nodeCount;
   return new Client({ server, ...credentials, random: { ...systemRandom, fraction } });
-}
-
-/** A node in a directory that is removed with it. */
-class OwnNode {
-  readonly url: string;
-  readonly disk: DiskFacts;
-  readonly #process: NodeProcess;
-  readonly #directory: string;
-  readonly #ended = new AbortController();
-
-  private constructor(process: NodeProcess, directory: string, disk: DiskFacts) {
-    this.#process = process;
-    this.#directory = directory;
-    this.disk = disk;
-    this.url = `http://127.0.0.1:${process.port}`;
-    void process.changed.wait({ clock: systemClock }).then(() => this.#ended.abort());
-  }
-
-  get ended(): AbortSignal {
-    return this.#ended.signal;
-  }
-
-  static async start({ dataDirectory, cliPath }: LoadTargetOptions): Promise<OwnNode> {
-    const parent = dataDirectory ?? tmpdir();
-    const directory = await mkdtemp(join(parent, 'chukcha-bench-')).catch((cause: unknown) => {
-      throw new ChukchaError(
-        'invalid_option',
-        `No directory can be made in ${parent} (${errorMessage(cause)}): expected --data with a directory that is there and may be written to.`,
-        { cause },
-      );
-    });
-    const process = new NodeProcess({
-      name: 'bench',
-      cliPath,
-      dataDirectory: join(directory, 'data'),
-      logFile: join(directory, 'node.log'),
-      // How much may be written is limited here.
-      words: ['--disk-reserve', '0'],
-      answerMsMax,
-    });
-    try {
-      await process.begin();
-      if (!(await process.waitUntilReady(startMsMax))) {
-        throw new Error(`The node did not start: ${process.lastLine}`);
-      }
-      return new OwnNode(process, directory, await readDiskFacts(directory));
-    } catch (error) {
-      await process.kill();
-      await rm(directory, { recursive: true, force: true });
-      throw error;
-    }
-  }
-
-  get processId(): number | undefined {
-    return this.#process.processId;
-  }
-
-  get problems(): string[] {
-    const errors = [...this.#process.errors].map(
-      ([sentence, count]) => `The node said ${count} times: ${sentence}`,
-    );
-    return [...errors, ...this.#process.unexpectedEnds];
-  }
-
-  async freeBytes(): Promise<number> {
-    return (await readDiskFacts(this.#directory)).freeBytes;
-  }
-
-  async remove(): Promise<void> {
-    await this.#process.stop();
-    await rm(this.#directory, { recursive: true, force: true });
-  }
 }

@@ -1,6 +1,6 @@
 import { cpuUsage } from 'node:process';
 import { systemClock } from '../common/clock.js';
-import type { ProcessFigures } from '../processes/process-figures.js';
+import { type ProcessFigures, readMachineCpuSeconds } from '../processes/process-figures.js';
 import type { LoadFigures } from './bench-report.js';
 import type { LoadRun } from './load-run.js';
 import type { LoadTarget } from './load-target.js';
@@ -13,16 +13,22 @@ export class LoadWatch {
   readonly #startMs: number;
   readonly #startCpu: NodeJS.CpuUsage;
   readonly #startNode: ProcessFigures | undefined;
+  readonly #startMachineSeconds: number | undefined;
 
-  private constructor(target: LoadTarget, startNode: ProcessFigures | undefined) {
+  private constructor(
+    target: LoadTarget,
+    startNode: ProcessFigures | undefined,
+    startMachineSeconds: number | undefined,
+  ) {
     this.#target = target;
     this.#startNode = startNode;
+    this.#startMachineSeconds = startMachineSeconds;
     this.#startCpu = cpuUsage();
     this.#startMs = systemClock.monotonicMs();
   }
 
   static async start(target: LoadTarget): Promise<LoadWatch> {
-    return new LoadWatch(target, await target.nodeFigures());
+    return new LoadWatch(target, await target.nodeFigures(), await readMachineCpuSeconds());
   }
 
   /** @param measured what was read, where that is what was measured */
@@ -33,6 +39,9 @@ export class LoadWatch {
   ): Promise<LoadFigures> {
     const seconds = (systemClock.monotonicMs() - this.#startMs) / 1_000;
     const { user, system } = cpuUsage(this.#startCpu);
+    const loaderCpuSeconds = (user + system) / 1e6;
+    const node = await this.#nodeUse();
+    const ownSeconds = loaderCpuSeconds + (node?.cpuSeconds ?? 0);
     const { meter, shape, layout } = run;
     const bytes = measured === 'read' ? meter.readBytes : meter.writtenBytes;
     const messages = measured === 'read' ? meter.readMessages : meter.writtenMessages;
@@ -47,9 +56,16 @@ export class LoadWatch {
       latencyMs,
       endToEndMs: null,
       errors: meter.errors,
-      node: await this.#nodeUse(),
-      loaderCpuSeconds: (user + system) / 1e6,
+      node,
+      loaderCpuSeconds,
+      othersBusy: await this.#othersBusy(ownSeconds, seconds),
     };
+  }
+
+  async #othersBusy(ownSeconds: number, seconds: number): Promise<number | null> {
+    const machineSeconds = await readMachineCpuSeconds();
+    if (machineSeconds === undefined || this.#startMachineSeconds === undefined) return null;
+    return busyOthers(machineSeconds - this.#startMachineSeconds - ownSeconds, seconds);
   }
 
   async #nodeUse(): Promise<LoadFigures['node']> {
@@ -62,4 +78,9 @@ export class LoadWatch {
       descriptorCount,
     };
   }
+}
+
+/** Processor time is counted in ticks, so that it can come out a little below nothing. */
+export function busyOthers(cpuSeconds: number, seconds: number): number {
+  return Math.max(0, Math.round((cpuSeconds / Math.max(seconds, 0.001)) * 100) / 100);
 }

@@ -4,7 +4,7 @@ import { describeMachine } from '../processes/describe-machine.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import type { BenchOptions } from './bench-options.js';
 import type { BenchReport, CheckFigures } from './bench-report.js';
-import { formatRate } from './load-rate.js';
+import { describeLoadRate } from './load-rate.js';
 import type { LoadRun } from './load-run.js';
 import { LoadTarget } from './load-target.js';
 import { type PhasesOutcome, PhasesRun } from './run-phases.js';
@@ -26,7 +26,7 @@ export async function runBench(options: BenchOptions, signal: AbortSignal): Prom
   const timed = { ...options, tell };
   if (options.target.server === undefined) tell('a node starts');
   const target = await LoadTarget.open(options.target);
-  let outcome: Outcome;
+  let outcome: Outcome | undefined;
   let left: string[] = [];
   try {
     checkBatch(options, target);
@@ -39,6 +39,8 @@ export async function runBench(options: BenchOptions, signal: AbortSignal): Prom
     throw new Error(`${errorMessage(error)} ${problem}`, { cause: error });
   } finally {
     left = await target.close();
+    // There is no report that tells it.
+    if (outcome === undefined) for (const sentence of left) options.tell(sentence);
   }
   const check = checkFigures(outcome.checkedRuns);
   const problems = [
@@ -123,6 +125,6 @@ function reportedOptions(options: BenchOptions): BenchReport['options'] {
     lineBytes,
     syncEachWrite: sync,
     minSyncReplicas,
-    rate: 'share' in rate ? `${rate.share * 100}%` : formatRate(rate.bytesPerSecond),
+    rate: describeLoadRate(rate),
   };
 }

@@ -74,9 +74,13 @@ export class PhasesRun {
     this.#options.tell(`${name}: ${formatBytes(run.meter.writtenBytes)}`);
     const watch = await LoadWatch.start(this.#target);
     const live = new LiveReader(run);
-    await live.finish(this.#target.ended);
-    const figures = await watch.end(run, 'read', live.reader.waits.summary());
-    this.#phases.push({ name, ...figures });
+    try {
+      await live.findAll(this.#target.ended);
+      const figures = await watch.end(run, 'read', live.reader.waits.summary());
+      this.#phases.push({ name, ...figures });
+    } finally {
+      await live.stop();
+    }
     if (!this.#target.ended.aborted) this.#checkedRuns.push(run);
   }
 
@@ -95,11 +99,15 @@ export class PhasesRun {
       batchesPerSecond: bytesPerSecond / run.layout.byteCount,
       writerCount: shape.writerCount,
     });
-    await writeLoad(run, { seconds, schedule }, AbortSignal.any([signal, live.ended]));
-    await live.finish(this.#target.ended);
     const { meter } = run;
-    const figures = await watch.end(run, 'written', meter.writeLatency.summary());
-    this.#phases.push({ name, ...figures, endToEndMs: meter.endToEndLatency.summary() });
+    try {
+      await writeLoad(run, { seconds, schedule }, AbortSignal.any([signal, live.ended]));
+      const figures = await watch.end(run, 'written', meter.writeLatency.summary());
+      await live.findAll(this.#target.ended);
+      this.#phases.push({ name, ...figures, endToEndMs: meter.endToEndLatency.summary() });
+    } finally {
+      await live.stop();
+    }
     if (!this.#target.ended.aborted) this.#checkedRuns.push(run);
   }
 

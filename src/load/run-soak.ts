@@ -42,12 +42,14 @@ export async function runSoak(
 ): Promise<SoakOutcome> {
   const { rate, seconds, sync, minSyncReplicas, tell } = options;
   const shape: LoadShape = { ...shapeOf(options), sync, minSyncReplicas };
-  const maximal = 'share' in rate ? await measureMaximum(options, target, shape, signal) : null;
+  const measuring = new LoadRun(shape, target.livePlace);
+  const maximal = 'share' in rate ? await measureMaximum(options, target, measuring, signal) : null;
   const bytesPerSecond = 'share' in rate ? (maximal ?? 0) * rate.share : rate.bytesPerSecond;
   const run = new LoadRun(shape, target.livePlace);
   const sampler = new SoakSampler(run, target, { seconds, tell });
   tell(`holding ${formatRate(bytesPerSecond)} for ${seconds} s`);
   const watch = await LoadWatch.start(target);
+  await sampler.start();
   const live = new LiveReader(run);
   const end = new AbortController();
   const ending = AbortSignal.any([signal, live.ended, end.signal]);
@@ -62,10 +64,11 @@ export async function runSoak(
   end.abort();
   await sampling;
   const figures = await watch.end(run, 'written', null);
-  const reading = await failureOf(live.finish(target.ended));
+  await live.findAll(target.ended);
+  const reading = await failureOf(live.stop());
   return {
     soak: soakFigures({ maximal, bytesPerSecond, figures, sampler }),
-    checkedRuns: target.ended.aborted ? [] : [run],
+    checkedRuns: target.ended.aborted ? [] : [measuring, run],
     failure: writing ?? reading,
   };
 }
@@ -113,29 +116,35 @@ function soakFigures(parts: {
 async function measureMaximum(
   options: BenchOptions,
   target: LoadTarget,
-  shape: LoadShape,
+  run: LoadRun,
   signal: AbortSignal,
 ): Promise<number> {
   const wanted = options.seconds * measureShare;
   const seconds = Math.min(Math.max(wanted, measureSecondsMin), measureSecondsMax);
   options.tell(`measuring the maximal rate for ${seconds} s`);
-  const run = new LoadRun(shape, target.livePlace);
-  const { meter } = run;
   const live = new LiveReader(run);
-  const ending = AbortSignal.any([signal, live.ended]);
-  const writing = writeLoad(run, { seconds }, ending);
-  await sleep(systemClock, seconds * warmUpShare * 1_000, ending).catch(() => undefined);
-  const [startMs, startRead, startWritten] = [
-    systemClock.monotonicMs(),
-    meter.readBytes,
-    meter.writtenBytes,
-  ];
+  try {
+    const bytesPerSecond = await measureRate(run, seconds, AbortSignal.any([signal, live.ended]));
+    options.tell(`the maximal rate is ${formatRate(bytesPerSecond)}`);
+    await live.findAll(target.ended);
+    return Math.round(bytesPerSecond);
+  } finally {
+    await live.stop();
+    await target.discard();
+  }
+}
+
+/** Writes as fast as that goes, and tells what the writers and the reader have both done after the first third. */
+async function measureRate(run: LoadRun, seconds: number, signal: AbortSignal): Promise<number> {
+  const { meter } = run;
+  const writing = writeLoad(run, { seconds }, signal);
+  // It is waited for below.
+  writing.catch(() => undefined);
+  await sleep(systemClock, seconds * warmUpShare * 1_000, signal).catch(() => undefined);
+  const startMs = systemClock.monotonicMs();
+  const { readBytes, writtenBytes } = meter;
   await writing;
   // The slower one of the two: what was only written, or only read of what had gathered, cannot be held.
-  const bytes = Math.min(meter.readBytes - startRead, meter.writtenBytes - startWritten);
-  const bytesPerSecond = (bytes * 1_000) / (systemClock.monotonicMs() - startMs);
-  await live.finish(target.ended);
-  await target.discard();
-  options.tell(`the maximal rate is ${formatRate(bytesPerSecond)}`);
-  return Math.round(bytesPerSecond);
+  const bytes = Math.min(meter.readBytes - readBytes, meter.writtenBytes - writtenBytes);
+  return (bytes * 1_000) / (systemClock.monotonicMs() - startMs);
 }

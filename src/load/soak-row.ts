@@ -1,6 +1,7 @@
 import type { ProcessFigures } from '../processes/process-figures.js';
 import type { SampledProcess, SoakPeriod } from './bench-report.js';
 import { LatencyHistogram } from './latency-histogram.js';
+import { busyOthers } from './load-watch.js';
 import { median } from './median.js';
 
 const MIB = 1024 ** 2;
@@ -11,6 +12,7 @@ export interface SoakSample {
   readonly freeDiskBytes: number | undefined;
   readonly node: ProcessFigures | undefined;
   readonly loader: ProcessFigures | undefined;
+  readonly machineCpuSeconds: number | undefined;
 }
 
 /** The part of a soak between two moments; its histograms are made with it, before the soak begins. */
@@ -54,7 +56,19 @@ export class SoakRow {
       freeDiskBytes: samples.at(-1)?.freeDiskBytes ?? null,
       node: this.#sampled(({ node }) => node),
       loader: this.#sampled(({ loader }) => loader),
+      othersBusy: this.#othersBusy(seconds),
     };
+  }
+
+  #othersBusy(seconds: number): number | null {
+    const [before, last] = [this.sampleBefore, this.samples.at(-1)].map((sample) =>
+      sample?.machineCpuSeconds === undefined
+        ? undefined
+        : sample.machineCpuSeconds -
+          (sample.node?.cpuSeconds ?? 0) -
+          (sample.loader?.cpuSeconds ?? 0),
+    );
+    return before === undefined || last === undefined ? null : busyOthers(last - before, seconds);
   }
 
   #sampled(of: (sample: SoakSample) => ProcessFigures | undefined): SampledProcess | null {

@@ -1,7 +1,8 @@
 import { systemClock } from '../common/clock.js';
 import { formatBytes } from '../common/quantity.js';
 import { sleep } from '../common/wait.js';
-import { readProcessFigures } from '../processes/process-figures.js';
+import { readMachineCpuSeconds, readProcessFigures } from '../processes/process-figures.js';
+import type { LatencySummary } from './latency-histogram.js';
 import type { LoadRun } from './load-run.js';
 import type { LoadTarget } from './load-target.js';
 import { SoakRow, type SoakSample } from './soak-row.js';
@@ -48,11 +49,15 @@ export class SoakSampler {
     return this.#rows.slice(0, this.#rowIndex);
   }
 
-  /** Samples until the last row is full or the signal aborts; a row that was begun is closed then. */
-  async run(signal: AbortSignal): Promise<void> {
+  /** Looks for the first time, and has everything that is measured from now on counted. */
+  async start(): Promise<void> {
     this.#lastSample = await this.#look();
     this.#startMs = systemClock.monotonicMs();
     this.#openRow();
+  }
+
+  /** Samples until the last row is full or the signal aborts; a row that was begun is closed then. */
+  async run(signal: AbortSignal): Promise<void> {
     for (let sample = 1; this.#rowIndex < this.#rows.length; sample += 1) {
       const dueMs = this.#startMs + sample * this.sampleMs;
       const waitMs = Math.max(0, dueMs - systemClock.monotonicMs());
@@ -78,12 +83,14 @@ export class SoakSampler {
   }
 
   async #look(): Promise<SoakSample> {
-    const [node, loader, freeDiskBytes] = await Promise.all([
+    const [node, loader, machineCpuSeconds, freeDiskBytes] = await Promise.all([
       this.#target.nodeFigures(),
       readProcessFigures(process.pid),
+      readMachineCpuSeconds(),
       this.#target.freeBytes(),
     ]);
-    return { backlogBytes: this.#run.meter.backlogBytes, freeDiskBytes, node, loader };
+    const { backlogBytes } = this.#run.meter;
+    return { backlogBytes, freeDiskBytes, node, loader, machineCpuSeconds };
   }
 
   #closeRow(): void {
@@ -97,8 +104,7 @@ export class SoakSampler {
     const { mibPerSecond, writeMs, endToEndMs, node } = row.period();
     const memory = node === null ? '' : `, node holds ${formatBytes(node.residentBytes)}`;
     this.#tell(
-      `${mibPerSecond} MiB/s, write p50 ${writeMs?.p50 ?? '-'} p99 ${writeMs?.p99 ?? '-'} ms, ` +
-        `end to end p50 ${endToEndMs?.p50 ?? '-'} p99 ${endToEndMs?.p99 ?? '-'} ms${memory}`,
+      `${mibPerSecond} MiB/s, write ${describeLatency(writeMs)}, end to end ${describeLatency(endToEndMs)}${memory}`,
     );
   }
 
@@ -109,4 +115,9 @@ export class SoakSampler {
   get #errorCount(): number {
     return Object.values(this.#run.meter.errors).reduce((sum, count) => sum + count, 0);
   }
+}
+
+function describeLatency(latency: LatencySummary | null): string {
+  if (latency === null) return 'nothing';
+  return `p50 ${latency.p50.toFixed(1)} p99 ${latency.p99.toFixed(1)} ms`;
 }

@@ -40,6 +40,19 @@ export async function readProcessFigures(processId: number): Promise<ProcessFigu
   }
 }
 
+/** Processor time of everything that runs on this machine since its start, in seconds; `undefined` where there is no `/proc`. */
+export async function readMachineCpuSeconds(): Promise<number | undefined> {
+  const text = await readFile('/proc/stat', 'latin1').catch(() => undefined);
+  if (text === undefined) return undefined;
+  // cpu user nice system idle iowait irq softirq ...
+  const [, user, nice, system, , , irq, softirq] = text.split(/\s+/, 8).map(Number);
+  return sum([user, nice, system, irq, softirq]) / ticksPerSecond;
+}
+
+function sum(values: readonly (number | undefined)[]): number {
+  return values.reduce<number>((total, value) => total + (value ?? 0), 0);
+}
+
 function statusBytes(status: string, field: string): number {
   const kib = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1];
   return Number(kib ?? 0) * 1024;

@@ -13,7 +13,13 @@ function sampleAt(seconds: number, residentMib: number): SoakSample {
     descriptorCount: 20,
     cpuSeconds: seconds / 2,
   };
-  return { backlogBytes: residentMib, freeDiskBytes: 7, node: figures, loader: undefined };
+  return {
+    backlogBytes: residentMib,
+    freeDiskBytes: 7,
+    node: figures,
+    loader: undefined,
+    machineCpuSeconds: 1_000 + seconds * 0.75,
+  };
 }
 
 function makeRow(startSeconds: number, writeMs: number, residentMib = 100): SoakRow {
@@ -37,6 +43,7 @@ t.test('a row tells rate, latencies, and what the processes took', (t) => {
     freeDiskBytes: 7,
     node: { residentBytes: 110 * MIB, descriptorCount: 20, busy: 0.5 },
     loader: null,
+    othersBusy: 0.25,
   });
   t.equal(period.writeMs?.count, 1);
   t.end();

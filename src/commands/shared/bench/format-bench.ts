@@ -13,6 +13,9 @@ import { formatTable, type TableColumn } from '../format-table.js';
 
 const GB = 1e9;
 
+/** Stands for what is not known. */
+const unknown = '-';
+
 /** The report of `chukcha bench` for people. */
 export function formatBench(report: BenchReport): string[] {
   const { versions, machine, target, options, check, soak } = report;
@@ -20,10 +23,10 @@ export function formatBench(report: BenchReport): string[] {
     `chukcha ${versions.chukcha}, node ${versions.node}; ${machine}; ${report.startedAt}`,
     target.isOwn
       ? `a node of its own on ${target.disk}`
-      : `${target.servers.join(', ')} (chukcha ${target.version}), category ${target.category}`,
+      : `${target.servers.join(', ')}${target.version === null ? '' : ` (chukcha ${target.version})`}, category ${target.category}`,
     `lines of ${options.lineBytes} bytes, batches of ${formatBytes(options.batchBytes)}, ${options.writers} writers, ${options.seconds} s`,
     '',
-    ...(soak === null ? formatTable(phaseColumns, report.phases) : formatSoak(soak)),
+    ...(soak === null ? formatFilled(phaseColumns, report.phases) : formatSoak(soak)),
     '',
     ...errorLines(soak === null ? report.phases : [{ name: 'soak', ...soak.total }]),
     `Checked ${check.checkedBatches} batches, byte for byte: ${check.lost} lost, ${check.duplicate} read twice, ${check.corrupt} corrupt.`,
@@ -35,6 +38,12 @@ export function formatBench(report: BenchReport): string[] {
   ];
 }
 
+/** What is known of no row is left out. */
+function formatFilled<Row>(columns: readonly TableColumn<Row>[], rows: readonly Row[]): string[] {
+  const filled = columns.filter(({ value }) => rows.some((row) => value(row) !== unknown));
+  return formatTable(filled, rows);
+}
+
 function right<Row>(title: string, value: (row: Row) => string): TableColumn<Row> {
   return { title, value, align: 'right' };
 }
@@ -42,7 +51,7 @@ function right<Row>(title: string, value: (row: Row) => string): TableColumn<Row
 const phaseColumns: readonly TableColumn<PhaseFigures>[] = [
   { title: 'PHASE', value: ({ name }) => name },
   right('BATCH', ({ batchBytes }) => formatBytes(batchBytes)),
-  right('SECONDS', ({ seconds }) => seconds.toFixed(1)),
+  right('S', ({ seconds }) => seconds.toFixed(1)),
   right('MIB/S', ({ mibPerSecond }) => mibPerSecond.toFixed(1)),
   right('MESSAGES/S', ({ messagesPerSecond }) => String(messagesPerSecond)),
   right('P50 MS', ({ latencyMs }) => milliseconds(latencyMs?.p50)),
@@ -51,13 +60,14 @@ const phaseColumns: readonly TableColumn<PhaseFigures>[] = [
   right('END TO END P50', ({ endToEndMs }) => milliseconds(endToEndMs?.p50)),
   right('P99', ({ endToEndMs }) => milliseconds(endToEndMs?.p99)),
   right('NODE CPU S/GB', ({ node, bytes }) =>
-    node === null || bytes === 0 ? '-' : ((node.cpuSeconds * GB) / bytes).toFixed(2),
+    node === null || bytes === 0 ? unknown : cpuPerGb(node.cpuSeconds, bytes),
   ),
-  right('NODE PEAK MIB', ({ node }) => (node === null ? '-' : mib(node.peakResidentBytes))),
-  right('FILES', ({ node }) => (node === null ? '-' : String(node.descriptorCount))),
+  right('NODE PEAK MIB', ({ node }) => (node === null ? unknown : mib(node.peakResidentBytes))),
+  right('FILES', ({ node }) => (node === null ? unknown : String(node.descriptorCount))),
   right('LOADER BUSY', ({ loaderCpuSeconds, seconds }) =>
     (loaderCpuSeconds / Math.max(seconds, 0.001)).toFixed(2),
   ),
+  right('OTHERS BUSY', ({ othersBusy }) => othersBusy?.toFixed(2) ?? unknown),
 ];
 
 const soakColumns: readonly TableColumn<SoakPeriod>[] = [
@@ -76,8 +86,9 @@ const soakColumns: readonly TableColumn<SoakPeriod>[] = [
   right('LOADER MIB', ({ loader }) => resident(loader)),
   right('FILES', ({ loader }) => descriptors(loader)),
   right('BUSY', ({ loader }) => busy(loader)),
+  right('OTHERS', ({ othersBusy }) => othersBusy?.toFixed(2) ?? unknown),
   right('DISK FREE', ({ freeDiskBytes }) =>
-    freeDiskBytes === null ? '-' : formatBytes(freeDiskBytes),
+    freeDiskBytes === null ? unknown : formatBytes(freeDiskBytes),
   ),
 ];
 
@@ -89,8 +100,13 @@ function formatSoak(soak: SoakFigures): string[] {
       : ` of ${formatRate(maximalBytesPerSecond)}, the most that was written and read at once`;
   return [
     `${formatRate(bytesPerSecond)} were to be held${maximum}; ${total.mibPerSecond} MiB/s were, for ${total.seconds.toFixed(0)} s.`,
+    ...(total.node === null || total.bytes === 0
+      ? []
+      : [
+          `The node took ${cpuPerGb(total.node.cpuSeconds, total.bytes)} s of processor time for each GB, and ${formatBytes(total.node.peakResidentBytes)} of memory at the most.`,
+        ]),
     '',
-    ...formatTable(soakColumns, soak.summary),
+    ...formatFilled(soakColumns, soak.summary),
     '',
     ...formatGrowth(growth),
   ];
@@ -123,7 +139,11 @@ function errorLines(loads: readonly (LoadFigures & { readonly name: string })[])
 }
 
 function milliseconds(value: number | undefined): string {
-  return value === undefined ? '-' : value.toFixed(2);
+  return value === undefined ? unknown : value.toFixed(2);
+}
+
+function cpuPerGb(cpuSeconds: number, bytes: number): string {
+  return ((cpuSeconds * GB) / bytes).toFixed(2);
 }
 
 function mib(byteCount: number): string {
@@ -131,13 +151,13 @@ function mib(byteCount: number): string {
 }
 
 function resident(sample: SampledProcess | null): string {
-  return sample === null ? '-' : mib(sample.residentBytes);
+  return sample === null ? unknown : mib(sample.residentBytes);
 }
 
 function descriptors(sample: SampledProcess | null): string {
-  return sample === null ? '-' : String(sample.descriptorCount);
+  return sample === null ? unknown : String(sample.descriptorCount);
 }
 
 function busy(sample: SampledProcess | null): string {
-  return sample === null ? '-' : sample.busy.toFixed(2);
+  return sample === null ? unknown : sample.busy.toFixed(2);
 }
