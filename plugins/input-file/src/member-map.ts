@@ -150,10 +150,15 @@ export class MemberMap {
   }
 }
 
-/** Whether the inode of a member is another file's by now: no path led to it, or it was born since, and it was not open. */
+/**
+ * Whether the inode of a member is another file's by now: it was born since, or no path led to it and it was written, and it
+ * was not open. One that was found in its directory, read, and closed has no path either until that is listed.
+ */
 export function isOtherInode({ file, paths }: Member, status: FileStatus): boolean {
-  const isReborn = file.status.born !== undefined && file.status.born !== status.born;
-  return file.opened === undefined && (paths.size === 0 || (isReborn && status.born !== undefined));
+  if (file.opened !== undefined) return false;
+  const { born } = file.status;
+  if (born !== undefined && status.born !== undefined && born !== status.born) return true;
+  return paths.size === 0 && isWritten(file.status, status);
 }
 
 /**
@@ -163,10 +168,12 @@ export function isOtherInode({ file, paths }: Member, status: FileStatus): boole
 export function isOtherFile(member: Member, status: FileStatus): boolean {
   if (isOtherInode(member, status)) return true;
   const { file, paths } = member;
-  const isWritten =
-    file.status.size !== status.size || file.status.modifiedNs !== status.modifiedNs;
-  if (file.opened !== undefined || !isWritten) return false;
+  if (file.opened !== undefined || !isWritten(file.status, status)) return false;
   return ![...paths].some((path) => mayLeadTo(path, status.key));
+}
+
+function isWritten(before: FileStatus, now: FileStatus): boolean {
+  return before.size !== now.size || before.modifiedNs !== now.modifiedNs;
 }
 
 function mayLeadTo(path: string, key: string): boolean {

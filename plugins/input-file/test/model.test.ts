@@ -232,7 +232,7 @@ async function playHistory(seed: number, directory: string): Promise<number> {
 t.test('whatever happens to the files and the process, no line is lost', async (t) => {
   t.setTimeout(170_000);
   const given = process.env['SEED'];
-  const firstSeed = given === undefined ? Date.now() % 1_000_000 : Number(given);
+  const firstSeed = given === undefined ? Number(process.env['FROM'] ?? Date.now() % 1_000_000) : Number(given);
   const count = given === undefined ? historyCount : Number(process.env['HISTORIES'] ?? 1);
   const directory = t.testdir({});
   const failures: string[] = [];
