@@ -83,6 +83,10 @@ export class FileSet {
 
   /** Decides about files that are not read yet. */
   async settle(): Promise<void> {
+    for (const path of this.#map.stalePaths) {
+      this.#map.stalePaths.delete(path);
+      this.#lookAt(path);
+    }
     for (const member of [...this.#map.undecided]) {
       this.#map.undecided.delete(member);
       await this.#attempt(member, () => this.#succession.identify(member, 'beginning', true));
@@ -150,17 +154,7 @@ export class FileSet {
 
   /** A file could not be opened by its path: it has another one, or it is gone. */
   async relocate(member: Member): Promise<void> {
-    const { file } = member;
-    const old = file.generation;
-    this.#map.remove(member);
-    await file.close();
-    if (old === undefined) return;
-    const place = await this.#succession.place(old);
-    if (place === undefined) {
-      const unreadBytes = file.status.size - old.readOffset;
-      if (unreadBytes > 0) this.#succession.logLost(file, unreadBytes);
-    }
-    for (const path of member.paths) this.#lookAt(path);
+    await this.#succession.relocate(member);
     await this.settle();
   }
 

@@ -37,6 +37,8 @@ export class MemberMap {
   readonly undecided = new Set<Member>();
   /** They were not read when that was looked at last: what waits and what is new. */
   readonly unassigned = new Set<Member>();
+  /** What led to a file that is gone, to be looked at again. */
+  readonly stalePaths = new Set<string>();
   /** They may have something to read. */
   readonly ready = new Set<Member>();
   readonly openFiles: OpenFiles;

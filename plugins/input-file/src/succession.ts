@@ -26,6 +26,7 @@ export class Succession {
   async identify(member: Member, readFrom: ReadFrom, isRunning: boolean): Promise<void> {
     const { file } = member;
     if (file.generation !== undefined || !this.#map.has(member)) return;
+    await this.identification.open(file);
     if (await this.identification.adopt(file)) {
       this.#map.ready.add(member);
       return;
@@ -39,6 +40,7 @@ export class Succession {
       // Its contents may be others by now, and this file the copy of those before.
       await this.#refresh(original);
       if (file.generation !== undefined) return;
+      if (!this.#map.has(original)) continue;
       member.copiedBytes = mayBecomeCopy ? 0 : await this.#copiedBytes(file, original.file);
       if (!mayBecomeCopy && member.copiedBytes === 0) continue;
       member.original = original;
@@ -82,7 +84,7 @@ export class Succession {
       const { file } = member;
       const isRelated = areRotationsOfOne(basename(file.path), basename(generation.path));
       if (file.generation !== undefined || !isRelated) continue;
-      const continues = await this.identification.continues(generation, file).catch(() => false);
+      const continues = await this.#continues(generation, file);
       if (continues) {
         member.original = undefined;
         file.assign(generation);
@@ -98,6 +100,18 @@ export class Succession {
       member.original = undefined;
     }
     return undefined;
+  }
+
+  async #continues(generation: Generation, file: FollowedFile): Promise<boolean> {
+    try {
+      await this.identification.open(file);
+      return await this.identification.continues(generation, file);
+    } catch {
+      // One that is gone or cannot be read has nothing; if a path leads to it, that is logged there.
+      return false;
+    } finally {
+      this.#map.openFiles.touch(file);
+    }
   }
 
   async search(generation: Generation): Promise<Member | undefined> {
@@ -138,6 +152,7 @@ export class Succession {
     if (file.generation !== undefined) return true;
     const { generation } = unseen.file;
     if (generation === undefined) return false;
+    await this.identification.open(file);
     // One that cannot be opened any more has nothing to compare.
     const size = await this.identification.sizeWithin(file, unseen.file).catch(() => undefined);
     if (size === undefined) return false;
@@ -152,23 +167,41 @@ export class Succession {
     return true;
   }
 
-  /** Finds out whether the contents of a file were replaced since they were read. */
+  /**
+   * A file could not be opened by its path: it has another one, or it is gone. What of it was not read yet goes on where the
+   * contents are; the paths that led to it are looked at again.
+   */
+  async relocate(member: Member): Promise<void> {
+    const { file } = member;
+    this.#map.remove(member);
+    await file.close();
+    for (const path of member.paths) this.#map.stalePaths.add(path);
+    const old = file.generation;
+    if (old === undefined || (await this.place(old)) !== undefined) return;
+    const unreadBytes = file.status.size - old.readOffset;
+    if (unreadBytes > 0) this.logLost(file, unreadBytes);
+  }
+
+  /** Finds out whether the contents of a file were replaced since they were read, or are gone with it. */
   async #refresh(member: Member): Promise<void> {
     try {
+      await this.identification.open(member.file);
       const change = await this.identification.changeOf(member.file);
       if (change !== undefined) await this.restart(member, change);
-    } catch {
-      // Its own turn of reading finds out, and says so.
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') await this.relocate(member);
+      // Of what else is wrong its own turn of reading finds out, and says so.
     } finally {
       this.#map.openFiles.touch(member.file);
     }
   }
 
   async #copiedBytes(file: FollowedFile, original: FollowedFile): Promise<number> {
+    await this.identification.open(file);
     try {
       return await this.identification.copiedBytes(file, original);
     } catch {
-      // Whichever cannot be read, what follows finds out and says so.
+      // The original cannot be read: its own turn of reading finds out, and says so.
       return 0;
     } finally {
       this.#map.openFiles.touch(original);

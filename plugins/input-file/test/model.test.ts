@@ -212,7 +212,7 @@ async function playHistory(seed: number, directory: string): Promise<number> {
     for (let count = 0; count < stepCount; count += 1) {
       const name = names[random(names.length)] as string;
       steps.push(name);
-      if (process.env['TRACE'] !== undefined) console.error(`step ${name}`);
+      host.note(`step ${name}`);
       await actions[name]?.();
     }
     steps.push('the end');
@@ -220,7 +220,22 @@ async function playHistory(seed: number, directory: string): Promise<number> {
     for (const line of host.bus.lines.keys()) {
       if (!writer.lines.has(line)) throw new Error(`Never written: ${line}`);
     }
-    return host.bus.duplicates.length;
+    const { duplicates } = host.bus;
+    if (duplicates.length > 0)
+      process.stderr.write(
+        host.trace
+          .map((x) =>
+            x
+              .replaceAll(`${directory}/`, '')
+              .replace(',"limit":1048576', '')
+              .replace(/\.{6,}/, '…'),
+          )
+          .join('\n') +
+          '\n' +
+          duplicates.map((line) => line.slice(0, 10)).join('|') +
+          '\n\n',
+      );
+    return duplicates.length;
   } catch (cause) {
     const { message } = cause as Error;
     throw new Error(`SEED=${seed}: ${message}\n${steps.join(' ')}`, { cause });
@@ -232,7 +247,8 @@ async function playHistory(seed: number, directory: string): Promise<number> {
 t.test('whatever happens to the files and the process, no line is lost', async (t) => {
   t.setTimeout(170_000);
   const given = process.env['SEED'];
-  const firstSeed = given === undefined ? Number(process.env['FROM'] ?? Date.now() % 1_000_000) : Number(given);
+  const firstSeed =
+    given === undefined ? Number(process.env['FROM'] ?? Date.now() % 1_000_000) : Number(given);
   const count = given === undefined ? historyCount : Number(process.env['HISTORIES'] ?? 1);
   const directory = t.testdir({});
   const failures: string[] = [];

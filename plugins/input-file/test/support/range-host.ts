@@ -68,6 +68,8 @@ export class RangeHost {
   readonly #options: RunOptions;
   readonly #random: (below: number) => number;
   readonly #memory: Memory = { state: createMemoryState(), ranges: [] };
+  /** What happened, in its order, to look into a history that failed. */
+  readonly trace: string[] = [];
   #run: Run | undefined;
   /** Inputs of killed runs, which have to be closed for the sake of the test's process alone. */
   readonly #killed: Killed[] = [];
@@ -81,13 +83,17 @@ export class RangeHost {
     return this.#memory.state;
   }
 
+  note(text: string): void {
+    this.trace.push(`${performance.now().toFixed(1)} ${text}`);
+  }
+
   async start(): Promise<void> {
     const { state } = this.#memory;
     const input = await openInput(
       this.#options,
       createTestContext({
         state,
-        ...(process.env['TRACE'] === undefined ? {} : { log: traceLog() }),
+        log: this.#createLog(),
       }),
     );
     this.#run = new Run(this, input, this.#memory, this.#random);
@@ -136,14 +142,13 @@ export class RangeHost {
       await input.close();
     }
   }
-}
 
-/** A log that shows what happens, to look into a history that failed: `TRACE=1 SEED=...`. */
-function traceLog(): PluginLog {
-  const write = (sentence: string, fields = {}): void => {
-    console.error(performance.now().toFixed(0), sentence, JSON.stringify(fields));
-  };
-  return { debug: write, info: write, warn: write, error: write };
+  #createLog(): PluginLog {
+    const write = (sentence: string, fields = {}): void => {
+      this.note(`${sentence} ${JSON.stringify(fields)}`);
+    };
+    return { debug: write, info: write, warn: write, error: write };
+  }
 }
 
 class Run {
@@ -235,9 +240,8 @@ class Run {
     const range = JSON.stringify(batch.range);
     if (Buffer.byteLength(range) > 4096) throw new Error(`A range of ${range.length} bytes.`);
     this.#memory.ranges.push(range);
-    if (process.env['TRACE'] !== undefined) {
-      console.error('batch', batch.origin?.source, range, batch.bytes.toString().slice(0, 20));
-    }
+    const [firstLine = ''] = batch.bytes.toString().split('\n', 1);
+    this.#host.note(`batch ${batch.origin?.source} ${range} ${firstLine.slice(0, 10)}`);
     this.#taken.push({ range, batch, isSent: false });
     this.#onChange();
   }
