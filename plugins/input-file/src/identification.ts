@@ -45,7 +45,7 @@ export class Identification {
       const { lostMs } = checkpoint;
       if (lostMs !== undefined && Date.now() - lostMs > lostKeptMs)
         await book.remove(generation.id);
-      else if (lostMs !== undefined) this.orphans.add(generation);
+      else if (lostMs !== undefined || generation.key === '') this.orphans.add(generation);
       else {
         const other = this.#saved.get(generation.key);
         if (other !== undefined) this.orphans.add(other);
@@ -74,7 +74,10 @@ export class Identification {
       return 'unknown';
     }
     if (verdict === 'same') file.assign(saved);
-    else this.orphans.add(saved);
+    else {
+      await saved.detach();
+      this.orphans.add(saved);
+    }
     return verdict === 'continued' || verdict === 'other' ? 'unknown' : verdict;
   }
 

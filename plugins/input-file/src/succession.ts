@@ -61,8 +61,7 @@ export class Succession {
     this.#options.figures.truncations.add();
     this.logRestart(file, reason);
     // At once: the checkpoint of the old contents could fit the new ones once they have grown.
-    old.lostMs = Date.now();
-    await old.save();
+    await old.detach();
     file.generation = undefined;
     await this.identification.begin(file, 'beginning');
     const copy = await this.place(old);

@@ -27,7 +27,7 @@ const stepCount = 14;
 /** In how many histories lines may come twice; none may be lost. */
 const repeatingShareMax = 0.01;
 
-t.setTimeout(180_000);
+t.setTimeout(60_000 + historyCount * 300);
 
 /** A program that writes lines to `app.log` and rotates it in every way; each line is unique. */
 class Writer {
@@ -245,7 +245,7 @@ async function playHistory(seed: number, directory: string): Promise<number> {
 }
 
 t.test('whatever happens to the files and the process, no line is lost', async (t) => {
-  t.setTimeout(170_000);
+  t.setTimeout(50_000 + historyCount * 300);
   const given = process.env['SEED'];
   const firstSeed =
     given === undefined ? Number(process.env['FROM'] ?? Date.now() % 1_000_000) : Number(given);
