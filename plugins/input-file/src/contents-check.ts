@@ -1,10 +1,5 @@
 import type { Generation } from './generation.js';
-import {
-  decideIdentity,
-  fingerprintOf,
-  isFingerprintOf,
-  markerBytesMax,
-} from './identity.js';
+import { decideIdentity, fingerprintOf, isFingerprintOf, markerBytesMax } from './identity.js';
 import type { OpenedFile } from './opened-file.js';
 
 /** How the contents of a file differ from those that were read. */

@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { type FileStatus, toFileStatus } from './file-status.js';
+import { type FileStatus, isSameInode, toFileStatus } from './file-status.js';
 import { areRotationsOfOne } from './rotated-names.js';
 
 /** How many names of a directory are looked at in search of one file. */
@@ -56,9 +56,9 @@ function areSame(before: readonly DirectoryEntry[], now: readonly DirectoryEntry
   const statuses = new Map(before.map(({ path, status }) => [path, status]));
   return (
     before.length === now.length &&
-    now.every(({ path, status: { key, born } }) => {
-      const status = statuses.get(path);
-      return status?.key === key && status.born === born;
+    now.every(({ path, status }) => {
+      const then = statuses.get(path);
+      return then !== undefined && isSameInode(then, status);
     })
   );
 }

@@ -214,10 +214,12 @@ export class FileSet {
       else this.noteFailure(path, error);
       return [];
     }
-    const before = this.#map.byPath.get(path);
     const known = this.#map.byKey.get(status.key);
-    if (known !== undefined && isOtherInode(known, status)) this.#succession.release(known);
-    else if (known !== undefined) {
+    const isOther = known !== undefined && isOtherInode(known, status);
+    if (isOther) this.#succession.release(known);
+    // Not the one that was let go of a moment ago: it has no file any more.
+    const before = this.#map.byPath.get(path);
+    if (known !== undefined && !isOther) {
       if (before !== known) {
         if (before !== undefined) this.#leavePath(path);
         this.#map.joinPath(known, path);

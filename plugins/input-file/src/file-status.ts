@@ -13,6 +13,13 @@ export interface FileStatus {
   readonly isDeleted: boolean;
 }
 
+/** Whether two looks showed the same inode in the same life of it, as far as is told. */
+export function isSameInode(left: FileStatus, right: FileStatus): boolean {
+  const isBornThen =
+    left.born === undefined || right.born === undefined || left.born === right.born;
+  return left.key === right.key && isBornThen;
+}
+
 /**
  * Whether this system tells times of birth, which is seen as soon as it does. One that cannot gives the time of the last
  * change instead (libuv without `statx`); a file system that has none gives 0.

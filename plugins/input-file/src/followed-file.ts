@@ -97,7 +97,7 @@ export class FollowedFile {
 
   /** Opens it where it is closed. Rejects with the code `ENOENT` also when the path leads to another file. */
   async open(): Promise<OpenedFile> {
-    this.opened ??= await OpenedFile.open(this.path, this.key);
+    this.opened ??= await OpenedFile.open(this.path, this.status);
     return this.opened;
   }
 

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import type { ReadFrom } from './checkpoint.js';
 import { type DirectoryEntry, searchDirectory } from './directory-search.js';
-import type { FileStatus } from './file-status.js';
+import { type FileStatus, isSameInode } from './file-status.js';
 import { FollowedFile, type FollowedFileOptions } from './followed-file.js';
 import { createFraming } from './framing-options.js';
 import { Generation } from './generation.js';
@@ -252,12 +252,11 @@ function rankCandidates(
 }
 
 /** The path that a file has in its directory by now. */
-function findPath({ path, key, status: { born } }: FollowedFile): Promise<string | undefined> {
-  return searchDirectory(path, async (entries) => {
-    const isFile = ({ status }: DirectoryEntry): boolean =>
-      status.key === key && (born === undefined || (status.born ?? born) === born);
-    return entries.find(isFile)?.path;
-  });
+function findPath({ path, status }: FollowedFile): Promise<string | undefined> {
+  return searchDirectory(
+    path,
+    async (entries) => entries.find((entry) => isSameInode(entry.status, status))?.path,
+  );
 }
 
 /**

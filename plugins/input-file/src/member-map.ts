@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { FileFigures } from './file-figures.js';
-import { type FileStatus, toFileStatus } from './file-status.js';
+import { type FileStatus, isSameInode, toFileStatus } from './file-status.js';
 import type { FollowedFile } from './followed-file.js';
 import { OpenFiles } from './open-files.js';
 import { namesBeforeRotation, rotationStem } from './rotated-names.js';
@@ -158,8 +158,7 @@ export class MemberMap {
  */
 export function isOtherInode({ file, paths }: Member, status: FileStatus): boolean {
   if (file.opened !== undefined) return false;
-  const { born } = file.status;
-  if (born !== undefined && status.born !== undefined && born !== status.born) return true;
+  if (!isSameInode(file.status, status)) return true;
   return paths.size === 0 && isWritten(file.status, status);
 }
 

@@ -150,7 +150,7 @@ export class Succession {
     await this.#refresh(unseen);
     if (file.generation !== undefined) return true;
     const { generation } = unseen.file;
-    if (generation === undefined) return false;
+    if (generation === undefined || !this.#map.has(unseen)) return false;
     await this.identification.open(file);
     // One that cannot be opened any more has nothing to compare.
     const size = await this.identification.sizeWithin(file, unseen.file).catch(() => undefined);
