@@ -89,6 +89,7 @@ export class FileSet {
     }
     for (const member of [...this.#map.undecided]) {
       this.#map.undecided.delete(member);
+      this.#lookAtOriginals(member);
       await this.#attempt(member, () => this.#succession.identify(member, 'beginning', true));
     }
   }
@@ -241,6 +242,14 @@ export class FileSet {
     this.#map.undecided.add(member);
     this.#map.unassigned.add(member);
     return [member];
+  }
+
+  /** What a new file is depends on whether those that it may go on with are where they were, which no hint may have told yet. */
+  #lookAtOriginals(member: Member): void {
+    if (member.file.generation !== undefined) return;
+    for (const original of [...this.#map.originals(member, false)]) {
+      for (const path of [...original.paths]) this.#lookAt(path);
+    }
   }
 
   /** A packed file that cannot be unpacked is tried again only when it has changed. */

@@ -20,24 +20,78 @@ const historyMsMax = 300;
 /** How often each history that went wrong once is played. */
 const regressionCount = 4;
 
-/** Histories that lost lines or had them twice, by what it was. */
-const regressions: readonly [seed: number, name: string][] = [
-  [
-    227_603,
-    'a packed copy that was found and read to its end is no other file when its path is found',
-  ],
-  [228_300, 'the same, of a few bytes, with several copies made in one look'],
-  [603_300, 'an empty file that is gone has nothing in common with the next one of its inode'],
-  [1_000_068, 'a copy gets other names while it is looked for'],
-  [1_001_075, 'copies are made and shifted while the directory is read'],
-  [1_001_207, 'a copy that was compared gets another name before the original is truncated'],
-  [1_001_813, 'a new file gets other names before it can be opened'],
+/** When a file may be replaced: at any moment, or only when everything was read, as in the first version of this model. */
+type Replacement = 'at_any_moment' | 'alone';
+
+interface Regression {
+  readonly seed: number;
+  readonly replacement: Replacement;
+  /** What is to be so, and was not. */
+  readonly name: string;
+}
+
+/** Histories in which lines came twice, by what it was. */
+const regressions: readonly Regression[] = [
+  {
+    seed: 227_603,
+    replacement: 'alone',
+    name: 'a packed copy that was found and read to its end stays what it is when a path leads to it',
+  },
+  {
+    seed: 228_300,
+    replacement: 'alone',
+    name: 'the same, of a few bytes, with several copies made in one look',
+  },
+  {
+    seed: 603_300,
+    replacement: 'alone',
+    name: 'an empty file that is gone has nothing in common with the next one of its inode',
+  },
+  {
+    seed: 1_000_068,
+    replacement: 'alone',
+    name: 'a copy is found that gets other names while it is looked for',
+  },
+  {
+    seed: 1_001_075,
+    replacement: 'alone',
+    name: 'a copy is found when more are made and shifted while the directory is read',
+  },
+  {
+    seed: 1_001_207,
+    replacement: 'alone',
+    name: 'a copy is found that got another name before the original was truncated',
+  },
+  {
+    seed: 1_001_813,
+    replacement: 'alone',
+    name: 'a new file is known that gets other names before it can be opened',
+  },
+  {
+    seed: 5_000_117,
+    replacement: 'at_any_moment',
+    name: 'a file that was replaced and rotated in one look goes on in the rotated one',
+  },
+  {
+    seed: 5_000_324,
+    replacement: 'at_any_moment',
+    name: 'the same behind a truncation, with a copy',
+  },
+  {
+    seed: 5_000_694,
+    replacement: 'at_any_moment',
+    name: 'the same of an empty file that was not read yet',
+  },
 ];
 
 t.setTimeout(60_000 + historyCount * historyMsMax);
 
 /** Plays one history and throws what it shows. */
-async function playHistory(seed: number, directory: string): Promise<void> {
+async function playHistory(
+  seed: number,
+  replacement: Replacement,
+  directory: string,
+): Promise<void> {
   const random = createRandom(seed);
   const writer = new RotatingWriter(directory, random);
   const paths = [`${directory}/app.log*`];
@@ -64,7 +118,11 @@ async function playHistory(seed: number, directory: string): Promise<void> {
       writer.append();
     },
     packOldest: () => writer.packOldest(),
-    replace: () => writer.replace(),
+    replace: async () => {
+      if (replacement === 'alone') await catchUp();
+      writer.replace();
+      if (replacement === 'alone') await catchUp();
+    },
     hold: () => {
       host.isHolding = !host.isHolding;
     },
@@ -125,17 +183,21 @@ function startOf(line: string): string {
 }
 
 /** Plays histories, many at a time, until ten have failed. Resolves with what those say. */
-async function playAll(seeds: readonly number[], directory: string): Promise<string[]> {
+async function playAll(
+  histories: readonly Pick<Regression, 'seed' | 'replacement'>[],
+  directory: string,
+): Promise<string[]> {
   const failures: string[] = [];
   let next = 0;
   const play = async (): Promise<void> => {
-    while (next < seeds.length && failures.length < 10) {
+    while (next < histories.length && failures.length < 10) {
       const index = next;
       next += 1;
+      const { seed, replacement } = histories[index] as Regression;
       const own = `${directory}/${index}`;
       mkdirSync(own);
       try {
-        await playHistory(seeds[index] as number, own);
+        await playHistory(seed, replacement, own);
       } catch (error) {
         failures.push((error as Error).message);
       }
@@ -147,9 +209,9 @@ async function playAll(seeds: readonly number[], directory: string): Promise<str
 }
 
 t.test('histories that went wrong once go well', async (t) => {
-  const seeds = regressions.flatMap(([seed]) => Array<number>(regressionCount).fill(seed));
-  const failures = await playAll(seeds, t.testdir({}));
-  for (const [seed, name] of regressions) {
+  const histories = regressions.flatMap((each) => Array<Regression>(regressionCount).fill(each));
+  const failures = await playAll(histories, t.testdir({}));
+  for (const { seed, name } of regressions) {
     const failure = failures.find((text) => text.startsWith(`SEED=${seed}:`));
     t.equal(failure, undefined, `SEED=${seed}: ${name}`);
   }
@@ -159,11 +221,13 @@ t.test('whatever happens to the files and the process, each line comes once', as
   const given = process.env['SEED'];
   const firstSeed = Number(given ?? process.env['FROM'] ?? Date.now() % 1_000_000);
   const count = given === undefined ? historyCount : Number(process.env['HISTORIES'] ?? 1);
-  const seeds = Array.from({ length: count }, (_, index) =>
-    given === undefined ? firstSeed + index : firstSeed,
-  );
+  const replacement = (process.env['REPLACEMENT'] ?? 'at_any_moment') as Replacement;
+  const histories = Array.from({ length: count }, (_, index) => ({
+    seed: given === undefined ? firstSeed + index : firstSeed,
+    replacement,
+  }));
   const startMs = performance.now();
-  const failures = await playAll(seeds, t.testdir({}));
+  const failures = await playAll(histories, t.testdir({}));
   const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
   t.comment(`${count} histories of ${stepCount} steps from SEED=${firstSeed} in ${seconds} s`);
   for (const failure of failures) t.fail(failure);
