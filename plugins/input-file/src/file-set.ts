@@ -235,7 +235,7 @@ export class FileSet {
     const member = this.#map.add(file);
     if (before !== undefined) {
       this.#leavePath(path);
-      member.predecessor = before;
+      this.#map.readAfter(member, before);
       this.#map.wake(before);
     }
     this.#map.joinPath(member, path);

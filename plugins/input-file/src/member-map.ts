@@ -64,6 +64,14 @@ export class MemberMap {
     this.ready.add(member);
   }
 
+  /** Has a member read after another one, unless that waits for it already: the two would wait for ever. */
+  readAfter(member: Member, predecessor: Member): void {
+    for (let each: Member | undefined = predecessor; each !== undefined; each = each.predecessor) {
+      if (each === member) return;
+    }
+    member.predecessor = predecessor;
+  }
+
   joinPath(member: Member, path: string): void {
     member.paths.add(path);
     member.unseenSinceMs = undefined;

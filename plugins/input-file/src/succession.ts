@@ -65,7 +65,7 @@ export class Succession {
     file.generation = undefined;
     await this.identification.begin(file, 'beginning');
     const copy = await this.place(old);
-    if (copy !== undefined && copy !== member) member.predecessor = copy;
+    if (copy !== undefined) this.#map.readAfter(member, copy);
     else if (unreadBytes > 0) this.logLost(file, unreadBytes);
     this.#map.wake(member);
   }

@@ -162,6 +162,7 @@ async function playHistory(
     }
     host.note('the end');
     await catchUp();
+    await host.quiet();
     for (const line of host.bus.lines.keys()) {
       if (!writer.lines.has(line)) throw new Error(`Never written: ${line}`);
     }

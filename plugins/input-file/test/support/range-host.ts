@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Input, InputBatch, JsonValue, PluginLog, PluginState } from '@chukcha/plugin-api';
 import { createMemoryState, createTestContext, soon } from '@chukcha/plugin-api/conformance';
 import { openInput, type RunOptions } from './file-run.js';
@@ -39,6 +41,12 @@ class TestBus {
 
 /** How often it is waited for the lines that are missing, as long as `soon` does each time. */
 const catchUpWaitCountMax = 4;
+
+/** How many looks in a row show no file that has more, and how many are taken at most. */
+const quietLookCount = 2;
+const quietLookCountMax = 500;
+
+const busyStates: ReadonlySet<string> = new Set(['reading', 'waiting', 'failed']);
 
 interface Taken {
   readonly range: string;
@@ -119,6 +127,21 @@ export class RangeHost {
         const some = missing().map((line) => line.slice(0, 10));
         throw new Error(`Missing ${some.length}: ${some.slice(0, 5).join(', ')}.`, { cause });
       }
+    }
+  }
+
+  /**
+   * Resolves when the input has looked at everything and says of every file that it was read: lines that come twice may come
+   * when all lines are there.
+   */
+  async quiet(): Promise<void> {
+    const run = this.#run as Run;
+    for (let quietCount = 0, lookCount = 0; quietCount < quietLookCount; lookCount += 1) {
+      await sleep(2 * (this.#options.pollIntervalMs ?? 0));
+      await run.settleUntil(() => true);
+      const restless = await run.restless();
+      quietCount = restless.length === 0 ? quietCount + 1 : 0;
+      if (lookCount > quietLookCountMax) throw new Error(`Not quiet: ${restless.join(', ')}.`);
     }
   }
 
@@ -209,6 +232,17 @@ class Run {
       // What came while that was found out is not told again.
       if (this.#taken.length === 0 && this.#failure === undefined) await this.#nextChange();
     }
+  }
+
+  /** The files that the input is not done with, and why. */
+  async restless(): Promise<string[]> {
+    const reports = (await this.#input.explain?.()) ?? [];
+    return (
+      reports
+        // A glob waits too.
+        .filter(({ source, state }) => busyStates.has(state) && existsSync(source))
+        .map(({ source, state }) => `${source} ${state}`)
+    );
   }
 
   async whenTaken(): Promise<void> {
