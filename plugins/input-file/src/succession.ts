@@ -27,6 +27,9 @@ export class Succession {
     const { file } = member;
     if (file.generation !== undefined || !this.#map.has(member)) return;
     await this.identification.open(file);
+    // What no path leads to is not looked at otherwise, and may not be empty any more.
+    const status = await file.opened?.plain?.status();
+    if (status !== undefined) file.observe(status);
     if (await this.identification.adopt(file)) {
       this.#map.ready.add(member);
       return;
@@ -149,17 +152,23 @@ export class Succession {
     if (unseen === member || unseen.isSucceeded || !isRelated) return false;
     await this.#refresh(unseen);
     if (file.generation !== undefined) return true;
-    const { generation } = unseen.file;
-    if (generation === undefined || !this.#map.has(unseen)) return false;
+    if (!this.#map.has(unseen)) return false;
     await this.identification.open(file);
     // One that cannot be opened any more has nothing to compare.
     const size = await this.identification.sizeWithin(file, unseen.file).catch(() => undefined);
     if (size === undefined) return false;
-    file.assign(generation);
-    await generation.save();
+    const { generation } = unseen.file;
+    if (generation !== undefined) {
+      file.assign(generation);
+      await generation.save();
+    }
     // Not saved before something is read of it: it would be taken for the one that goes on.
     await this.identification.beginAt(unseen.file, size);
     unseen.isSucceeded = true;
+    unseen.original = undefined;
+    this.#map.unassigned.delete(unseen);
+    // Nothing was read of it: the file that has it all begins by itself.
+    if (generation === undefined) return false;
     member.original = undefined;
     if (member.predecessor === unseen) member.predecessor = undefined;
     this.#map.wake(member);

@@ -82,6 +82,16 @@ const regressions: readonly Regression[] = [
     replacement: 'at_any_moment',
     name: 'the same of an empty file that was not read yet',
   },
+  {
+    seed: 8_000_322,
+    replacement: 'at_any_moment',
+    name: 'a file that was empty when it was looked at, and was replaced with what it got, is not read',
+  },
+  {
+    seed: 8_001_384,
+    replacement: 'at_any_moment',
+    name: 'the same, when both are truncated later',
+  },
 ];
 
 t.setTimeout(60_000 + historyCount * historyMsMax);
