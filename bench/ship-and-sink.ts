@@ -1,17 +1,15 @@
 import { spawn } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { BenchOptions } from './support/bench-options.js';
 import type { ChildServer } from './support/child-server.js';
-import { makeLines } from './support/make-lines.js';
 import { pretouch } from './support/pretouch.js';
 import { startNode } from './support/servers.js';
 import { formatRatios, median } from './support/statistics.js';
 import { printTable } from './support/table.js';
-
-const MIB = 1024 * 1024;
+import { writeLinesFile } from './support/write-lines-file.js';
 
 const poster = fileURLToPath(new URL('./support/post-blocks.js', import.meta.url));
 
@@ -45,7 +43,7 @@ export async function benchShipAndSink({ quick }: BenchOptions): Promise<void> {
     ['sink', []],
   ]);
   try {
-    writeSource(source, fileBytes);
+    writeLinesFile(source, fileBytes);
     for (let round = 0; round < roundCount; round += 1) {
       const outcome = await runRound(directory, source, fileBytes);
       for (const [name, figures] of outcome) results.get(name)?.push(figures);
@@ -154,13 +152,4 @@ function toRound(
     commandCpuPerGb: cpuSeconds / gigabytes,
     nodeCpuPerGb: nodeCpuSeconds / gigabytes,
   };
-}
-
-function writeSource(path: string, fileBytes: number): void {
-  const block = makeLines(10 * MIB);
-  const descriptor = openSync(path, 'w');
-  for (let left = fileBytes; left > 0; left -= block.length) {
-    writeSync(descriptor, left >= block.length ? block : makeLines(left));
-  }
-  closeSync(descriptor);
 }

@@ -1,11 +1,5 @@
 import type { Generation } from './generation.js';
-import {
-  decideIdentity,
-  fingerprintOf,
-  headBytesMax,
-  isFingerprintOf,
-  markerBytesMax,
-} from './identity.js';
+import { decideIdentity, fingerprintOf, isFingerprintOf, markerBytesMax } from './identity.js';
 import type { OpenedFile } from './opened-file.js';
 
 /** How the contents of a file differ from those that were read. */
@@ -14,7 +8,7 @@ export type ContentsChange = 'truncated' | 'replaced';
 /**
  * Tells whether the contents were replaced since they were read. It is asked after a block was read and before
  * that is believed: a program may truncate the file at any moment, and write more than it had before. The
- * bytes on both sides of the offset show that; at the end, the head and the size do too. The checkpoint
+ * bytes on both sides of the offset and the head show that; at the end, the size does too. The checkpoint
  * learns what was seen of the head before anything of it is given.
  */
 export async function findChange(
@@ -37,7 +31,7 @@ export async function findChange(
     }
     if (!isSame) return 'replaced';
   }
-  if (!isAtEnd && generation.head.bytes === headBytesMax) return undefined;
+  // Also in the middle of a large file: the bytes around the offset may be the same ones by chance.
   const head = opened.readHead();
   if (!isFingerprintOf(generation.head, head)) return 'replaced';
   if (head.length <= generation.head.bytes) return undefined;

@@ -2,8 +2,23 @@ import { type FSWatcher, watch } from 'node:fs';
 import type { PluginLog } from '@chukcha/plugin-api';
 import { type FSWatcher as ChokidarWatcher, watch as watchByChokidar } from 'chokidar';
 
-/** How long after a failure no more watches are tried, in milliseconds. */
-const retryAfterMs = 60_000;
+/** How long after a failure no more watches are tried, in milliseconds: twice as long each time, up to the second number. */
+const retryAfterMs = 1_000;
+const retryAfterMsMax = 60_000;
+
+/** What is said, by the code of the error, when the system has no watches left. */
+const shortages: Readonly<Record<string, string>> = {
+  ENOSPC:
+    'No inotify watches are left: changes of files are found by polling. Raise the limit, for example with ' +
+    '"sysctl fs.inotify.max_user_watches=1048576"; the next try to watch comes by itself, within a minute.',
+  EMFILE:
+    'No inotify instances are left, or this process has too many open files: changes of files are found by polling. Raise the ' +
+    'limit, for example with "sysctl fs.inotify.max_user_instances=1024"; the next try to watch comes by itself, within a minute.',
+};
+
+const otherFailure =
+  'The system does not report all changes of files; those it does not report are found by polling. The next try to watch ' +
+  'comes by itself, within a minute.';
 
 /**
  * chokidar reads a directory and looks at every file in it after each change, once a second at most: for a directory with
@@ -20,6 +35,8 @@ export interface DirectoryWatchesOptions {
   readonly onEntry: (directory: string, name: string, isMove: boolean) => void;
   /** Anything in the directory may have changed. */
   readonly onDirectory: (directory: string) => void;
+  /** A directory is not watched any more. */
+  readonly onFailure: () => void;
 }
 
 /**
@@ -35,7 +52,8 @@ export class DirectoryWatches {
   /** Directories that chokidar watches. */
   readonly #small = new Set<string>();
   #chokidar: ChokidarWatcher | undefined;
-  #hasLogged = false;
+  #isFailing = false;
+  #retryAfterMs = retryAfterMs;
   #retryAtMs = 0;
 
   constructor(options: DirectoryWatchesOptions) {
@@ -47,9 +65,14 @@ export class DirectoryWatches {
     for (const directory of [...this.#large.keys(), ...this.#small]) {
       if (!directories.has(directory)) this.#remove(directory);
     }
-    for (const directory of directories) {
-      if (!this.has(directory) && performance.now() >= this.#retryAtMs) this.#add(directory);
-    }
+    if (performance.now() < this.#retryAtMs) return;
+    const missing = [...directories].filter((directory) => !this.has(directory));
+    for (const directory of this.#isFailing ? this.#try(missing) : missing) this.#add(directory);
+  }
+
+  /** Whether watches that failed are to be tried again, by `update`. */
+  get isRetryDue(): boolean {
+    return this.#isFailing && performance.now() >= this.#retryAtMs;
   }
 
   /** Whether changes in the directory are told. */
@@ -63,6 +86,30 @@ export class DirectoryWatches {
     // Its watches end at once; what it resolves with says nothing.
     void this.#chokidar?.close();
     this.#chokidar = undefined;
+  }
+
+  /** Those of the directories that the system can watch together now. When these are all, the failure is over. */
+  #try(directories: readonly string[]): string[] {
+    const tried: FSWatcher[] = [];
+    const watched: string[] = [];
+    try {
+      for (const directory of directories) {
+        try {
+          tried.push(watch(pathOf(directory), { persistent: false }));
+          watched.push(directory);
+        } catch (error) {
+          if (isAbsence(error as NodeJS.ErrnoException)) continue;
+          this.#fail(directory, error as NodeJS.ErrnoException);
+          return watched;
+        }
+      }
+      this.#isFailing = false;
+      this.#retryAfterMs = retryAfterMs;
+      this.#options.log.info('The system reports changes of files again.');
+      return watched;
+    } finally {
+      for (const watcher of tried) watcher.close();
+    }
   }
 
   #add(directory: string): void {
@@ -132,15 +179,23 @@ export class DirectoryWatches {
 
   #fail(directory: string, error: NodeJS.ErrnoException): void {
     // A directory that is not there is watched once it is.
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return;
-    this.#retryAtMs = performance.now() + retryAfterMs;
-    if (this.#hasLogged) return;
-    this.#hasLogged = true;
-    this.#options.log.warn(
-      'The system does not report all changes of files; those it does not report are found by polling.',
-      { directory, error: error.message },
-    );
+    if (isAbsence(error)) return;
+    this.#options.onFailure();
+    const nowMs = performance.now();
+    // Of many directories that fail together the first one counts.
+    if (nowMs >= this.#retryAtMs) {
+      this.#retryAtMs = nowMs + this.#retryAfterMs;
+      this.#retryAfterMs = Math.min(this.#retryAfterMs * 2, retryAfterMsMax);
+    }
+    if (this.#isFailing) return;
+    this.#isFailing = true;
+    const sentence = shortages[error.code ?? ''] ?? otherFailure;
+    this.#options.log.warn(sentence, { directory, error: error.message });
   }
+}
+
+function isAbsence({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
 /** Directories are kept without a slash at their end, so that of the root is empty. */

@@ -43,7 +43,7 @@ function explainMember(member: Member, parts: FileInputParts): SourceReport {
   if (!isPacked && status.size === 0) {
     return report('empty', 'It is empty; what is written to it will be read.');
   }
-  if (predecessor !== undefined) {
+  if (predecessor !== undefined && file.hasMore) {
     return report(
       'waiting',
       `It is read after ${predecessor.file.path}, which had its path before.`,

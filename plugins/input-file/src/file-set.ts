@@ -83,8 +83,13 @@ export class FileSet {
 
   /** Decides about files that are not read yet. */
   async settle(): Promise<void> {
+    for (const path of this.#map.stalePaths) {
+      this.#map.stalePaths.delete(path);
+      this.#lookAt(path);
+    }
     for (const member of [...this.#map.undecided]) {
       this.#map.undecided.delete(member);
+      this.#lookAtOriginals(member);
       await this.#attempt(member, () => this.#succession.identify(member, 'beginning', true));
     }
   }
@@ -150,17 +155,7 @@ export class FileSet {
 
   /** A file could not be opened by its path: it has another one, or it is gone. */
   async relocate(member: Member): Promise<void> {
-    const { file } = member;
-    const old = file.generation;
-    this.#map.remove(member);
-    await file.close();
-    if (old === undefined) return;
-    const place = await this.#succession.place(old);
-    if (place === undefined) {
-      const unreadBytes = file.status.size - old.readOffset;
-      if (unreadBytes > 0) this.#succession.logLost(file, unreadBytes);
-    }
-    for (const path of member.paths) this.#lookAt(path);
+    await this.#succession.relocate(member);
     await this.settle();
   }
 
@@ -220,10 +215,12 @@ export class FileSet {
       else this.noteFailure(path, error);
       return [];
     }
-    const before = this.#map.byPath.get(path);
     const known = this.#map.byKey.get(status.key);
-    if (known !== undefined && isOtherInode(known, status)) this.#succession.release(known);
-    else if (known !== undefined) {
+    const isOther = known !== undefined && isOtherInode(known, status);
+    if (isOther) this.#succession.release(known);
+    // Not the one that was let go of a moment ago: it has no file any more.
+    const before = this.#map.byPath.get(path);
+    if (known !== undefined && !isOther) {
       if (before !== known) {
         if (before !== undefined) this.#leavePath(path);
         this.#map.joinPath(known, path);
@@ -238,13 +235,21 @@ export class FileSet {
     const member = this.#map.add(file);
     if (before !== undefined) {
       this.#leavePath(path);
-      member.predecessor = before;
+      this.#map.readAfter(member, before);
       this.#map.wake(before);
     }
     this.#map.joinPath(member, path);
     this.#map.undecided.add(member);
     this.#map.unassigned.add(member);
     return [member];
+  }
+
+  /** What a new file is depends on whether those that it may go on with are where they were, which no hint may have told yet. */
+  #lookAtOriginals(member: Member): void {
+    if (member.file.generation !== undefined) return;
+    for (const original of [...this.#map.originals(member, false)]) {
+      for (const path of [...original.paths]) this.#lookAt(path);
+    }
   }
 
   /** A packed file that cannot be unpacked is tried again only when it has changed. */

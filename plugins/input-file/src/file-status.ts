@@ -13,10 +13,23 @@ export interface FileStatus {
   readonly isDeleted: boolean;
 }
 
+/** Whether two looks showed the same inode in the same life of it, as far as is told. */
+export function isSameInode(left: FileStatus, right: FileStatus): boolean {
+  const isBornThen =
+    left.born === undefined || right.born === undefined || left.born === right.born;
+  return left.key === right.key && isBornThen;
+}
+
+/**
+ * Whether this system tells times of birth, which is seen as soon as it does. One that cannot gives the time of the last
+ * change instead (libuv without `statx`); a file system that has none gives 0.
+ */
+let areBirthsTold = false;
+
 /** Reads a status taken with `bigint: true`: numbers above 2^53 occur as inodes and would lose bits. */
 export function toFileStatus(stats: BigIntStats): FileStatus {
-  // Without a time of birth, systems give 0 or the time of the last change.
-  const isBornKnown = stats.birthtimeNs !== 0n && stats.birthtimeNs !== stats.ctimeNs;
+  areBirthsTold ||= stats.birthtimeNs !== 0n && stats.birthtimeNs !== stats.ctimeNs;
+  const isBornKnown = areBirthsTold && stats.birthtimeNs !== 0n;
   return {
     key: `${stats.dev}:${stats.ino}`,
     ...(isBornKnown ? { born: `${stats.birthtimeNs}` } : {}),

@@ -84,6 +84,12 @@ export class FollowedFile {
     this.generation = generation;
     generation.attach(this.path, this.status);
     this.hasMore = !this.#isReadUpTo(generation.readOffset);
+    this.#options.log.debug('A file goes on with a generation.', {
+      file: this.path,
+      key: this.key,
+      generation: generation.id,
+      offset: generation.readOffset,
+    });
     this.#longLine = undefined;
     this.#framing = undefined;
     this.#end = new QuietEnd(this.#options);
@@ -91,7 +97,7 @@ export class FollowedFile {
 
   /** Opens it where it is closed. Rejects with the code `ENOENT` also when the path leads to another file. */
   async open(): Promise<OpenedFile> {
-    this.opened ??= await OpenedFile.open(this.path, this.key);
+    this.opened ??= await OpenedFile.open(this.path, this.status);
     return this.opened;
   }
 

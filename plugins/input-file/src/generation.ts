@@ -33,6 +33,7 @@ const nothing: Fingerprint = { bytes: 0, crc32: 0 };
 export class Generation {
   readonly id: string;
   path: string;
+  /** Empty when it is known that the inode has other contents. */
   key: string;
   born: string | undefined;
   /** Of the first bytes, as far as they were seen. */
@@ -111,6 +112,16 @@ export class Generation {
     this.born = status.born;
     this.lostMs = undefined;
     this.modifiedMs = toMs(status);
+  }
+
+  /**
+   * The file of its inode has other contents now, and may get bytes that the evidence fits. After a kill it is looked for by
+   * its contents alone. Resolves when that is durable.
+   */
+  detach(): Promise<void> {
+    this.key = '';
+    this.born = undefined;
+    return this.save();
   }
 
   /** Goes past the parts that must not be read; returns where the next of them begins. */

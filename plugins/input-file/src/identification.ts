@@ -1,7 +1,7 @@
-import { readdir, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename } from 'node:path';
 import type { ReadFrom } from './checkpoint.js';
-import { type FileStatus, toFileStatus } from './file-status.js';
+import { type DirectoryEntry, searchDirectory } from './directory-search.js';
+import { type FileStatus, isSameInode } from './file-status.js';
 import { FollowedFile, type FollowedFileOptions } from './followed-file.js';
 import { createFraming } from './framing-options.js';
 import { Generation } from './generation.js';
@@ -14,23 +14,14 @@ import { areRotationsOfOne } from './rotated-names.js';
 /** How long a checkpoint is kept whose file cannot be found: a disk may be away over a long week-end. */
 const lostKeptMs = 7 * 24 * 3_600_000;
 
-/** How many names of a directory are looked at in search of one file. */
-const searchedCountMax = 1000;
-
-/** How often a search is made again when files got other names meanwhile. */
-const searchCountMax = 5;
+/** How often a file is opened anew that gets another name between two tries. */
+const openCountMax = 5;
 
 /** From how many bytes in common on a file of any name counts as another one moved. */
 const unrelatedEvidenceBytes = 256;
 
 /** How much of the end of a copy is compared with the original, in bytes. */
 const comparedBytes = 4096;
-
-/** A file that may have the contents of a generation. */
-interface Candidate {
-  readonly path: string;
-  readonly status: FileStatus;
-}
 
 /** Finds out which generation the contents of a file belong to, and which file has those of a generation. */
 export class Identification {
@@ -54,7 +45,7 @@ export class Identification {
       const { lostMs } = checkpoint;
       if (lostMs !== undefined && Date.now() - lostMs > lostKeptMs)
         await book.remove(generation.id);
-      else if (lostMs !== undefined) this.orphans.add(generation);
+      else if (lostMs !== undefined || generation.key === '') this.orphans.add(generation);
       else {
         const other = this.#saved.get(generation.key);
         if (other !== undefined) this.orphans.add(other);
@@ -83,7 +74,10 @@ export class Identification {
       return 'unknown';
     }
     if (verdict === 'same') file.assign(saved);
-    else this.orphans.add(saved);
+    else {
+      await saved.detach();
+      this.orphans.add(saved);
+    }
     return verdict === 'continued' || verdict === 'other' ? 'unknown' : verdict;
   }
 
@@ -156,6 +150,24 @@ export class Identification {
     return end.equals(source.plain.readAgain(size - from, from)) ? size : 0;
   }
 
+  /**
+   * Opens a file where it is by now: a rotation may have given it another name since it was found. Rejects with the
+   * code `ENOENT` when its directory has it under no name.
+   */
+  async open(file: FollowedFile): Promise<void> {
+    for (let count = 0; ; count += 1) {
+      try {
+        await file.open();
+        return;
+      } catch (error) {
+        const isMoved = (error as NodeJS.ErrnoException).code === 'ENOENT';
+        const path = isMoved && count < openCountMax ? await findPath(file) : undefined;
+        if (path === undefined) throw error;
+        file.path = path;
+      }
+    }
+  }
+
   /** Whether a file has other contents than those of its generation, and which. */
   async changeOf(file: FollowedFile): Promise<'truncated' | 'replaced' | undefined> {
     const evidence = file.generation?.evidence('read');
@@ -192,10 +204,8 @@ export class Identification {
     generation: Generation,
     isKnown: (status: FileStatus) => boolean,
   ): Promise<FollowedFile | undefined> {
-    for (let count = 0; count < searchCountMax; count += 1) {
-      const { candidates, isComplete } = await this.#candidates(generation);
-      let hasMissed = !isComplete;
-      for (const { path, status } of candidates) {
+    return searchDirectory(generation.path, async (entries) => {
+      for (const { path, status } of rankCandidates(generation, entries)) {
         if (isKnown(status)) continue;
         const file = new FollowedFile(path, status, this.#options);
         try {
@@ -207,13 +217,11 @@ export class Identification {
           }
         } catch {
           // One that cannot be read is none; if a glob matches it too, that is logged there.
-          hasMissed = true;
         }
         await file.close();
       }
-      if (!hasMissed) break;
-    }
-    return undefined;
+      return undefined;
+    });
   }
 
   /** No file has the contents: the checkpoint waits for one. */
@@ -228,35 +236,27 @@ export class Identification {
     const verdict = decideIdentity(evidence, await opened.lookFor(evidence));
     return verdict === 'continued' || verdict === 'same';
   }
+}
 
-  async #candidates(
-    generation: Generation,
-  ): Promise<{ candidates: Candidate[]; isComplete: boolean }> {
-    const directory = dirname(generation.path);
-    const name = basename(generation.path);
-    const names = await readdir(directory).catch(() => []);
-    // Those that a rotation makes first: in a directory of very many files the others may not come to their turn.
-    const related = names.filter((other) => areRotationsOfOne(other, name));
-    const others = names.length > searchedCountMax ? [] : names;
-    const candidates: Candidate[] = [];
-    let isComplete = true;
-    for (const each of new Set([...related.slice(0, searchedCountMax), ...others])) {
-      const path = join(directory, each);
-      const stats = await stat(path, { bigint: true }).catch(() => undefined);
-      if (stats === undefined) isComplete = false;
-      if (stats?.isFile() !== true) continue;
-      const status = toFileStatus(stats);
-      const isSame = status.key === generation.key;
-      const isYounger = Number(status.modifiedNs / 1_000_000n) >= generation.modifiedMs - 1000;
-      if (isSame || (isYounger && related.includes(each))) candidates.push({ path, status });
-    }
-    const rank = ({ status }: Candidate): bigint =>
-      status.key === generation.key
-        ? BigInt(Number.MAX_SAFE_INTEGER) * 1_000_000n
-        : status.modifiedNs;
-    candidates.sort((left, right) => (rank(left) < rank(right) ? 1 : -1));
-    return { candidates, isComplete };
-  }
+/** The files that may have the contents of a generation, the likeliest first. */
+function rankCandidates(
+  generation: Generation,
+  entries: readonly DirectoryEntry[],
+): DirectoryEntry[] {
+  const isSame = ({ status }: DirectoryEntry): boolean => status.key === generation.key;
+  const isYounger = ({ status }: DirectoryEntry): boolean =>
+    Number(status.modifiedNs / 1_000_000n) >= generation.modifiedMs - 1000;
+  const rest = entries.filter((entry) => !isSame(entry) && entry.isRelated && isYounger(entry));
+  rest.sort((left, right) => (left.status.modifiedNs < right.status.modifiedNs ? 1 : -1));
+  return [...entries.filter(isSame), ...rest];
+}
+
+/** The path that a file has in its directory by now. */
+function findPath({ path, status }: FollowedFile): Promise<string | undefined> {
+  return searchDirectory(
+    path,
+    async (entries) => entries.find((entry) => isSameInode(entry.status, status))?.path,
+  );
 }
 
 /**

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { FileFigures } from './file-figures.js';
-import { type FileStatus, toFileStatus } from './file-status.js';
+import { type FileStatus, isSameInode, toFileStatus } from './file-status.js';
 import type { FollowedFile } from './followed-file.js';
 import { OpenFiles } from './open-files.js';
 import { namesBeforeRotation, rotationStem } from './rotated-names.js';
@@ -37,6 +37,8 @@ export class MemberMap {
   readonly undecided = new Set<Member>();
   /** They were not read when that was looked at last: what waits and what is new. */
   readonly unassigned = new Set<Member>();
+  /** What led to a file that is gone, to be looked at again. */
+  readonly stalePaths = new Set<string>();
   /** They may have something to read. */
   readonly ready = new Set<Member>();
   readonly openFiles: OpenFiles;
@@ -60,6 +62,14 @@ export class MemberMap {
   wake(member: Member): void {
     member.file.hasMore = true;
     this.ready.add(member);
+  }
+
+  /** Has a member read after another one, unless that waits for it already: the two would wait for ever. */
+  readAfter(member: Member, predecessor: Member): void {
+    for (let each: Member | undefined = predecessor; each !== undefined; each = each.predecessor) {
+      if (each === member) return;
+    }
+    member.predecessor = predecessor;
   }
 
   joinPath(member: Member, path: string): void {
@@ -150,10 +160,14 @@ export class MemberMap {
   }
 }
 
-/** Whether the inode of a member is another file's by now: no path led to it, or it was born since, and it was not open. */
+/**
+ * Whether the inode of a member is another file's by now: it was born since, or no path led to it and it was written, and it
+ * was not open. One that was found in its directory, read, and closed has no path either until that is listed.
+ */
 export function isOtherInode({ file, paths }: Member, status: FileStatus): boolean {
-  const isReborn = file.status.born !== undefined && file.status.born !== status.born;
-  return file.opened === undefined && (paths.size === 0 || (isReborn && status.born !== undefined));
+  if (file.opened !== undefined) return false;
+  if (!isSameInode(file.status, status)) return true;
+  return paths.size === 0 && isWritten(file.status, status);
 }
 
 /**
@@ -163,10 +177,12 @@ export function isOtherInode({ file, paths }: Member, status: FileStatus): boole
 export function isOtherFile(member: Member, status: FileStatus): boolean {
   if (isOtherInode(member, status)) return true;
   const { file, paths } = member;
-  const isWritten =
-    file.status.size !== status.size || file.status.modifiedNs !== status.modifiedNs;
-  if (file.opened !== undefined || !isWritten) return false;
+  if (file.opened !== undefined || !isWritten(file.status, status)) return false;
   return ![...paths].some((path) => mayLeadTo(path, status.key));
+}
+
+function isWritten(before: FileStatus, now: FileStatus): boolean {
+  return before.size !== now.size || before.modifiedNs !== now.modifiedNs;
 }
 
 function mayLeadTo(path: string, key: string): boolean {

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { ByteSource } from './byte-source.js';
-import { type FileStatus, toFileStatus } from './file-status.js';
+import { type FileStatus, isSameInode, toFileStatus } from './file-status.js';
 import { GzipSource } from './gzip-source.js';
 import { type Evidence, headBytesMax, type Look } from './identity.js';
 import { PlainSource } from './plain-source.js';
@@ -24,15 +24,15 @@ export class OpenedFile {
 
   /**
    * Opens what the path leads to. Rejects with what the system says, and with the code `ENOENT` when it is no
-   * regular file, or has another key than the one that is expected.
+   * regular file, or another one than the one that is expected.
    */
-  static async open(path: string, key?: string): Promise<OpenedFile> {
+  static async open(path: string, expected?: FileStatus): Promise<OpenedFile> {
     // Without O_NONBLOCK, opening a pipe that took the place of the file would wait for a writer.
     const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const stats = await handle.stat({ bigint: true });
       const status = toFileStatus(stats);
-      if (!stats.isFile() || (key !== undefined && key !== status.key)) {
+      if (!stats.isFile() || (expected !== undefined && !isSameInode(expected, status))) {
         throw Object.assign(new Error(`${path} leads to another file now`), { code: 'ENOENT' });
       }
       const plain = new PlainSource(handle);

@@ -35,6 +35,7 @@ export class PathWatch {
   #found: FoundPaths;
   #order: string[] = [];
   #always: string[] = [];
+  #isArranged = false;
   #next = 0;
   #pollAtMs = 0;
   #listAtMs = Number.POSITIVE_INFINITY;
@@ -56,6 +57,12 @@ export class PathWatch {
       },
       onDirectory: (directory) => {
         finder.invalidate(directory);
+        this.#pollAtMs = 0;
+        onHint();
+      },
+      onFailure: () => {
+        // Its files are looked at in every interval from now on, and at once.
+        this.#isArranged = false;
         this.#pollAtMs = 0;
         onHint();
       },
@@ -129,6 +136,11 @@ export class PathWatch {
     const { files, pollIntervalMs } = this.#options;
     // Before the look, so that a hint that comes meanwhile makes another one due.
     this.#pollAtMs = performance.now() + pollIntervalMs;
+    if (this.#watches.isRetryDue) {
+      this.#watches.update(this.#found.directories);
+      this.#isArranged = false;
+    }
+    if (!this.#isArranged) this.#arrange();
     const count = Math.min(
       this.#order.length,
       Math.max(32, Math.ceil((checkedPerSecond * pollIntervalMs) / 1000)),
@@ -144,6 +156,7 @@ export class PathWatch {
   }
 
   #arrange(): void {
+    this.#isArranged = true;
     const isHinted = (path: string): boolean =>
       this.#watches.has(dirname(path)) && !this.#found.links.has(path);
     const { paths } = this.#found;

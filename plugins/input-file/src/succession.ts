@@ -26,6 +26,10 @@ export class Succession {
   async identify(member: Member, readFrom: ReadFrom, isRunning: boolean): Promise<void> {
     const { file } = member;
     if (file.generation !== undefined || !this.#map.has(member)) return;
+    await this.identification.open(file);
+    // What no path leads to is not looked at otherwise, and may not be empty any more.
+    const status = await file.opened?.plain?.status();
+    if (status !== undefined) file.observe(status);
     if (await this.identification.adopt(file)) {
       this.#map.ready.add(member);
       return;
@@ -39,6 +43,7 @@ export class Succession {
       // Its contents may be others by now, and this file the copy of those before.
       await this.#refresh(original);
       if (file.generation !== undefined) return;
+      if (!this.#map.has(original)) continue;
       member.copiedBytes = mayBecomeCopy ? 0 : await this.#copiedBytes(file, original.file);
       if (!mayBecomeCopy && member.copiedBytes === 0) continue;
       member.original = original;
@@ -59,12 +64,11 @@ export class Succession {
     this.#options.figures.truncations.add();
     this.logRestart(file, reason);
     // At once: the checkpoint of the old contents could fit the new ones once they have grown.
-    old.lostMs = Date.now();
-    await old.save();
+    await old.detach();
     file.generation = undefined;
     await this.identification.begin(file, 'beginning');
     const copy = await this.place(old);
-    if (copy !== undefined && copy !== member) member.predecessor = copy;
+    if (copy !== undefined) this.#map.readAfter(member, copy);
     else if (unreadBytes > 0) this.logLost(file, unreadBytes);
     this.#map.wake(member);
   }
@@ -82,7 +86,7 @@ export class Succession {
       const { file } = member;
       const isRelated = areRotationsOfOne(basename(file.path), basename(generation.path));
       if (file.generation !== undefined || !isRelated) continue;
-      const continues = await this.identification.continues(generation, file).catch(() => false);
+      const continues = await this.#continues(generation, file);
       if (continues) {
         member.original = undefined;
         file.assign(generation);
@@ -98,6 +102,18 @@ export class Succession {
       member.original = undefined;
     }
     return undefined;
+  }
+
+  async #continues(generation: Generation, file: FollowedFile): Promise<boolean> {
+    try {
+      await this.identification.open(file);
+      return await this.identification.continues(generation, file);
+    } catch {
+      // One that is gone or cannot be read has nothing; if a path leads to it, that is logged there.
+      return false;
+    } finally {
+      this.#map.openFiles.touch(file);
+    }
   }
 
   async search(generation: Generation): Promise<Member | undefined> {
@@ -136,39 +152,64 @@ export class Succession {
     if (unseen === member || unseen.isSucceeded || !isRelated) return false;
     await this.#refresh(unseen);
     if (file.generation !== undefined) return true;
-    const { generation } = unseen.file;
-    if (generation === undefined) return false;
+    if (!this.#map.has(unseen)) return false;
+    await this.identification.open(file);
     // One that cannot be opened any more has nothing to compare.
     const size = await this.identification.sizeWithin(file, unseen.file).catch(() => undefined);
     if (size === undefined) return false;
-    file.assign(generation);
-    await generation.save();
+    const { generation } = unseen.file;
+    if (generation !== undefined) {
+      file.assign(generation);
+      await generation.save();
+    }
     // Not saved before something is read of it: it would be taken for the one that goes on.
     await this.identification.beginAt(unseen.file, size);
     unseen.isSucceeded = true;
+    unseen.original = undefined;
+    this.#map.unassigned.delete(unseen);
+    // Nothing was read of it: the file that has it all begins by itself.
+    if (generation === undefined) return false;
     member.original = undefined;
     if (member.predecessor === unseen) member.predecessor = undefined;
     this.#map.wake(member);
     return true;
   }
 
-  /** Finds out whether the contents of a file were replaced since they were read. */
+  /**
+   * A file could not be opened by its path: it has another one, or it is gone. What of it was not read yet goes on where the
+   * contents are; the paths that led to it are looked at again.
+   */
+  async relocate(member: Member): Promise<void> {
+    const { file } = member;
+    this.#map.remove(member);
+    await file.close();
+    for (const path of member.paths) this.#map.stalePaths.add(path);
+    const old = file.generation;
+    if (old === undefined || (await this.place(old)) !== undefined) return;
+    const unreadBytes = file.status.size - old.readOffset;
+    if (unreadBytes > 0) this.logLost(file, unreadBytes);
+  }
+
+  /** Finds out whether the contents of a file were replaced since they were read, or are gone with it. */
   async #refresh(member: Member): Promise<void> {
     try {
+      await this.identification.open(member.file);
       const change = await this.identification.changeOf(member.file);
       if (change !== undefined) await this.restart(member, change);
-    } catch {
-      // Its own turn of reading finds out, and says so.
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') await this.relocate(member);
+      // Of what else is wrong its own turn of reading finds out, and says so.
     } finally {
       this.#map.openFiles.touch(member.file);
     }
   }
 
   async #copiedBytes(file: FollowedFile, original: FollowedFile): Promise<number> {
+    await this.identification.open(file);
     try {
       return await this.identification.copiedBytes(file, original);
     } catch {
-      // Whichever cannot be read, what follows finds out and says so.
+      // The original cannot be read: its own turn of reading finds out, and says so.
       return 0;
     } finally {
       this.#map.openFiles.touch(original);

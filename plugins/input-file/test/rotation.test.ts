@@ -274,6 +274,7 @@ async function runCase(rotation: RotationCase, mode: Mode, directory: string): P
     await host.start();
     if (existsSync(writer.path)) writer.write(1);
     await host.catchUp(writer.lines);
+    await host.quiet();
   } finally {
     await host.close();
     if (rotation.name === 'move to another file system') {
@@ -315,4 +316,53 @@ t.test('no rotation loses or repeats a line', async (t) => {
     const figures = modes.map((mode) => (results.get(`${index} ${mode}`) ?? '-').padStart(10));
     t.comment(`${name.padEnd(52)}${figures.join('')}`);
   }
+});
+
+/** Lines of which each is unique: `count` from a number on. */
+function numbered(from: number, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `line ${from + index} ${'.'.repeat(20)}`);
+}
+
+const textOf = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join('');
+
+t.test('what cannot be told from another file comes again, and no more than that', async (t) => {
+  const start = async (name: string, lines: readonly string[]) => {
+    const directory = join(t.testdirName, name);
+    mkdirSync(directory, { recursive: true });
+    const path = join(directory, 'app.log');
+    writeFileSync(path, textOf(lines));
+    const host = new RangeHost({ paths: [`${path}*`] }, createRandom(1));
+    t.teardown(() => host.close());
+    await host.start();
+    await host.catchUp(new Set(lines));
+    return { path, host };
+  };
+  t.testdir({});
+
+  const few = numbered(0, 4);
+  t.ok(textOf(few).length < 256);
+  const short = await start('short', few);
+  await short.host.stop();
+  const longer = [...few, ...numbered(4, 2)];
+  writeFileSync(`${short.path}~`, textOf(longer));
+  renameSync(`${short.path}~`, short.path);
+  await short.host.start();
+  await short.host.catchUp(new Set(longer));
+  await short.host.quiet();
+  t.same(short.host.bus.duplicates, few, 'a file of few bytes was replaced while it was stopped');
+
+  const copied = numbered(0, 30);
+  const between = numbered(30, 5);
+  const truncated = await start('truncated', copied);
+  copyFileSync(truncated.path, `${truncated.path}.1`);
+  appendFileSync(truncated.path, textOf(between));
+  await truncated.host.catchUp(new Set([...copied, ...between]));
+  await truncated.host.stop();
+  truncateSync(truncated.path);
+  const after = numbered(35, 3);
+  appendFileSync(truncated.path, textOf(after));
+  await truncated.host.start();
+  await truncated.host.catchUp(new Set([...copied, ...between, ...after]));
+  await truncated.host.quiet();
+  t.same(truncated.host.bus.duplicates, copied, 'the copy lacks what was read behind it');
 });
