@@ -10,6 +10,7 @@ import { benchMemory } from './memory.js';
 import { benchReadChunks } from './read-chunks.js';
 import { benchReplicated } from './replicated.js';
 import { benchShipAndSink } from './ship-and-sink.js';
+import { benchSinkPassThrough } from './sink-pass-through.js';
 import type { BenchOptions } from './support/bench-options.js';
 import { benchWriteBatches } from './write-batches.js';
 import { benchWriteMessages } from './write-messages.js';
@@ -52,6 +53,10 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'ship-and-sink': {
     summary: 'a file of 1 GB into a node and out of it, beside cat',
     run: benchShipAndSink,
+  },
+  'sink-pass-through': {
+    summary: 'a whole sink to a target that throws bytes away, beside a loop that reads and posts',
+    run: benchSinkPassThrough,
   },
   'clickhouse-output': {
     summary: 'the ClickHouse output beside a plain loop of the same requests',

@@ -59,14 +59,14 @@ const shipWords = ['ship', '--from', `file:${log}*`, '--server', node.url];
 const target = values.target === undefined ? undefined : await startTarget(targetName());
 const proxy = target === undefined ? undefined : await startProxy(target);
 const to = proxy === undefined ? values.to : target?.address(proxy.port);
-const set = [...values.set, ...(target?.impatience(timeoutMs) ?? [])];
 const sinkWords =
   to === undefined
     ? undefined
     : [
         ...['sink', '--to', to, '--server', node.url, ...deliveryWords],
-        ...set.flatMap((option) => ['--set', option]),
+        ...values.set.flatMap((option) => ['--set', option]),
       ];
+const impatience = (target?.impatience(timeoutMs) ?? []).flatMap((option) => ['--set', option]);
 
 // Somebody who never acknowledges, so that everything is there at the end.
 const keeper = new Client({ server: node.url });
@@ -82,7 +82,10 @@ const startedMs = performance.now();
 const outages = values.faults ? breakTarget() : undefined;
 for (let round = 1; round <= Number(values.rounds); round += 1) {
   roundNow = round;
-  const runs = [start(shipWords), ...(sinkWords === undefined ? [] : [start(sinkWords)])];
+  const runs = [
+    start(shipWords),
+    ...(sinkWords === undefined ? [] : [start([...sinkWords, ...impatience])]),
+  ];
   await Promise.all(runs.map(killLater));
   if (round % 20 === 0)
     console.log(`round ${round}: ${lineCount} lines, ${rotationCount} rotations`);
