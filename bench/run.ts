@@ -11,6 +11,7 @@ import { benchReadChunks } from './read-chunks.js';
 import { benchReplicated } from './replicated.js';
 import { benchShipAndSink } from './ship-and-sink.js';
 import { benchShipMemory } from './ship-memory.js';
+import { benchSinkPassThrough } from './sink-pass-through.js';
 import type { BenchOptions } from './support/bench-options.js';
 import { benchWriteBatches } from './write-batches.js';
 import { benchWriteMessages } from './write-messages.js';
@@ -57,6 +58,10 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'ship-memory': {
     summary: 'what ship holds in memory while it reads a file of 10 GB',
     run: benchShipMemory,
+    },
+  'sink-pass-through': {
+    summary: 'a whole sink to a target that throws bytes away, beside a loop that reads and posts',
+    run: benchSinkPassThrough,
   },
   'clickhouse-output': {
     summary: 'the ClickHouse output beside a plain loop of the same requests',

@@ -1,10 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-
-/** `_SC_CLK_TCK` of Linux, in which `/proc` counts processor time. */
-const ticksPerSecond = 100;
+import { cpuSecondsOf, memoryMibOf } from './proc-figures.js';
 
 /** How long a server may take to end; longer than a node waits for the requests under way. */
 const stopMsMax = 20_000;
@@ -44,18 +41,17 @@ export class ChildServer {
    * as writing dirty pages to the disk, is not in it.
    */
   cpuSeconds(): number {
-    const words = this.#procFile('stat').split(') ')[1]?.split(' ') ?? [];
-    return (Number(words[11]) + Number(words[12])) / ticksPerSecond;
+    return cpuSecondsOf(this.#pid);
   }
 
   /** The memory that the process holds now (RSS), in MiB. */
   memoryMib(): number {
-    return this.#statusMib('VmRSS');
+    return memoryMibOf(this.#pid, 'VmRSS');
   }
 
   /** The most memory that the process has held so far, in MiB. */
   memoryPeakMib(): number {
-    return this.#statusMib('VmHWM');
+    return memoryMibOf(this.#pid, 'VmHWM');
   }
 
   /** The memory that the process holds when it has come to rest, or after ten seconds. */
@@ -89,12 +85,7 @@ export class ChildServer {
     clearTimeout(force);
   }
 
-  #statusMib(field: string): number {
-    const kib = new RegExp(`${field}:\\s+(\\d+)`).exec(this.#procFile('status'))?.[1];
-    return Number(kib) / 1024;
-  }
-
-  #procFile(name: string): string {
-    return readFileSync(`/proc/${this.#child.pid}/${name}`, 'utf8');
+  get #pid(): number {
+    return this.#child.pid ?? 0;
   }
 }

@@ -15,3 +15,20 @@ export function makeLines(byteCount: number): Buffer {
   lines[byteCount - 1] = 0x0a;
   return lines;
 }
+
+/** JSON objects of exactly 200 bytes with their newlines, all different, as many as fit. */
+export function makeJsonLines(byteCount: number): Buffer {
+  const count = Math.floor(byteCount / lineBytes);
+  const lines = Buffer.alloc(count * lineBytes);
+  for (let index = 0; index < count; index += 1) {
+    const ms = (index * 7919) % 1000;
+    const message = `GET /books/${index % 97} ${200 + (index % 5)} ${ms} ms visitor=${(index * 104_729) % 100_000}`;
+    const start = `{"id":"e${String(index).padStart(9, '0')}","time":${1_795_000_000 + index},"message":"`;
+    lines.write(
+      `${`${start}${message} `.padEnd(lineBytes - 3, 'x')}"}\n`,
+      index * lineBytes,
+      'latin1',
+    );
+  }
+  return lines;
+}

@@ -83,7 +83,7 @@ export default class Sink extends BaseCommand {
             this.say(
               `Standing by: ${holder} drains category ${category} for group ${group}. This one goes on when that one ends.`,
             );
-          await runAlone({ client, settings }, standBy, signal, (held) =>
+          await runAlone({ client, settings, state: state.journal }, standBy, signal, (held) =>
             sink.run(held, once ? 'end' : 'stopped'),
           );
         } finally {

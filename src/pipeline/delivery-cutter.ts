@@ -29,6 +29,8 @@ interface HeldBatch {
   readonly arrivedMs: number;
   /** How much of it is cut, in bytes. */
   cutTo: number;
+  /** The messages behind that; `undefined` until they are counted, because that takes time. */
+  restCount: number | undefined;
   /** Cuts of it that are not released. */
   unreleased: number;
 }
@@ -63,7 +65,7 @@ export class DeliveryCutter {
     const owner = parseChunkName(batch.chunk)?.owner ?? '';
     const queue = this.#queues.get(owner) ?? [];
     this.#queues.set(owner, queue);
-    queue.push({ batch, arrivedMs: nowMs, cutTo: 0, unreleased: 0 });
+    queue.push({ batch, arrivedMs: nowMs, cutTo: 0, restCount: undefined, unreleased: 0 });
     this.heldBytes += batch.bytes.length;
   }
 
@@ -95,13 +97,14 @@ export class DeliveryCutter {
     const { bytesMax, messagesMax } = this.#limits;
     let byteCount = 0;
     let messageCount = 0;
-    for (const { batch, cutTo } of queue) {
+    for (const held of queue) {
+      const { batch, cutTo } = held;
       // What lies in another chunk cannot go with it.
       if (batch.chunk !== queue[0]?.batch.chunk) return true;
       byteCount += batch.bytes.length - cutTo;
       if (byteCount >= bytesMax) return true;
       if (messagesMax < Number.POSITIVE_INFINITY) {
-        messageCount += countNewlines(batch.bytes.subarray(cutTo));
+        messageCount += countRest(held);
         if (messageCount >= messagesMax) return true;
       }
     }
@@ -120,12 +123,13 @@ export class DeliveryCutter {
       const { batch } = held;
       if (batch.offset + held.cutTo !== from + byteCount) break;
       const rest = batch.bytes.subarray(held.cutTo);
-      const cut = this.#cutOf(rest, byteCount, messageCount);
+      const cut = this.#cutOf(held, rest, byteCount, messageCount);
       if (cut.byteCount === 0) break;
       pieces.push(rest.subarray(0, cut.byteCount));
       sources.push(held);
       held.unreleased += 1;
       held.cutTo += cut.byteCount;
+      if (held.restCount !== undefined) held.restCount -= cut.messageCount;
       byteCount += cut.byteCount;
       messageCount += cut.messageCount;
       if (held.cutTo < batch.bytes.length) break;
@@ -145,6 +149,7 @@ export class DeliveryCutter {
 
   /** How much of the bytes goes with a delivery that has so much already. */
   #cutOf(
+    held: HeldBatch,
     bytes: Buffer,
     byteCount: number,
     messageCount: number,
@@ -157,7 +162,8 @@ export class DeliveryCutter {
       // A message that is larger than a delivery may be goes by itself.
       if (end === 0 && byteCount === 0) end = bytes.indexOf(NEWLINE) + 1;
     }
-    const count = countNewlines(bytes.subarray(0, end));
+    const isWhole = end === bytes.length;
+    const count = isWhole ? countRest(held) : countNewlines(bytes.subarray(0, end));
     const countMax = messagesMax - messageCount;
     if (count <= countMax) return { byteCount: end, messageCount: count };
     return { byteCount: endOfMessages(bytes, countMax), messageCount: countMax };
@@ -172,6 +178,12 @@ export class DeliveryCutter {
       batch.ack();
     }
   }
+}
+
+/** How many messages of a batch are not cut yet. */
+function countRest(held: HeldBatch): number {
+  held.restCount ??= countNewlines(held.batch.bytes.subarray(held.cutTo));
+  return held.restCount;
 }
 
 function arrivalOf([first]: readonly HeldBatch[]): number {

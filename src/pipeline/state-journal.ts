@@ -18,8 +18,9 @@ const compactBytesMin = 256 * 1024;
  * it is replaced by one with the present entries only.
  */
 export class StateJournal {
+  /** The path of the file. */
+  readonly path: string;
   readonly #disk: Disk;
-  readonly #path: string;
   readonly #lane = new Mutex();
   readonly #entries: Map<string, unknown>;
   #file: DiskFile;
@@ -35,7 +36,7 @@ export class StateJournal {
     entries: Map<string, unknown>,
   ) {
     this.#disk = disk;
-    this.#path = path;
+    this.path = path;
     this.#file = file;
     this.#size = size;
     this.#entries = entries;
@@ -104,7 +105,7 @@ export class StateJournal {
     if (written < bytes.length) {
       await this.#file.truncate(this.#size);
       throw new Error(
-        `The disk took ${written} of ${bytes.length} bytes of ${this.#path}: make room.`,
+        `The disk took ${written} of ${bytes.length} bytes of ${this.path}: make room.`,
       );
     }
     this.#size += written;
@@ -113,8 +114,8 @@ export class StateJournal {
   async #compact(): Promise<void> {
     const lines = [...this.#entries].map(([key, value]) => formatLine(key, value));
     const content = `${headerLine}\n${lines.join('')}`;
-    await replaceFile(this.#disk, this.#path, content);
-    const file = await this.#disk.openFile(this.#path, 'write');
+    await replaceFile(this.#disk, this.path, content);
+    const file = await this.#disk.openFile(this.path, 'write');
     await this.#file.close();
     this.#file = file;
     this.#size = Buffer.byteLength(content);

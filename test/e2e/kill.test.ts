@@ -233,3 +233,31 @@ t.test('a second signal ends a node at once that waits for a request', async (t)
   t.equal(exit, 143);
   socket.destroy();
 });
+
+t.test(
+  'a sink that was killed goes on at once, and one with another state stands by',
+  async (t) => {
+    const directory = testDirectory(t);
+    const node = await CliNode.start(join(directory, 'data'));
+    t.teardown(() => node.stop());
+    await runCli(['write', 'first', '--server', node.url]);
+    const sink = (state: string, ...words: string[]): string[] => [
+      ...['sink', '--to', 'stdout', '--server', node.url, '--state', join(directory, state)],
+      ...words,
+    ];
+    const killed = startCli(sink('one'));
+    await once(killed.child.stdout, 'data');
+    const other = startCli(sink('two'));
+    const [said] = (await once(other.child.stderr, 'data')) as [Buffer];
+    t.match(said.toString(), /^Standing by: /);
+    other.child.kill('SIGTERM');
+    await other.result;
+    killed.child.kill('SIGKILL');
+    await killed.result;
+    await runCli(['write', 'second', '--server', node.url]);
+    const { exit, stdout, stderr } = await runCli(sink('one', '--once'));
+    t.equal(exit, 0, stderr);
+    t.match(stdout.toString(), /second\n$/);
+    t.notMatch(stderr, /Standing by/);
+  },
+);

@@ -1,7 +1,10 @@
 // Kills a shipper and a sink again and again while a log grows and is rotated, and counts what comes out:
-// `node build/test/torture/pipeline-rounds.js --rounds 200 --seed 7 [--to OUTPUT --count COMMAND]`. Every line has a number. In
-// the bus, and in a target that knows names, each must be exactly once. Without `--to` only the shipper is killed.
-// `--count` is a shell command that prints the lines of the target, one JSON object or number for each.
+// `node build/test/torture/pipeline-rounds.js --rounds 200 --seed 7 --target clickhouse --faults`. Every line has a number. In
+// the bus, and in the target, each must be exactly once. The target is a real one, as the tests of the plugins start it
+// (clickhouse, opensearch, elasticsearch). With `--faults` a proxy between the sink and the target loses answers, is late,
+// and so on (`target-proxy.ts`), and the target is killed for a minute and silent for another. Without a target only the
+// shipper is killed. `--to OUTPUT --count COMMAND` is for one that runs already: the shell command prints its lines, one
+// JSON object or number for each.
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,12 +15,25 @@ import { Client, Consumer } from '../../src/index.js';
 import { type CliRun, runCli, startCli } from '../support/cli.js';
 import { SeededRandom } from '../support/seeded-random.js';
 import { startTestNode } from '../support/test-node.js';
+import {
+  type PipelineTarget,
+  startTarget,
+  type TargetName,
+  targetNames,
+} from './pipeline-target.js';
+import { TargetProxy } from './target-proxy.js';
 
 /** From the start of the process: some of that is its own start. */
-const killDelayMs = { min: 150, max: 1_500 };
+const killDelayMs = { min: 150, max: 3_000 };
+
+/** How long a sink waits for an answer of the target; a fault can take twice as long. */
+const timeoutMs = 1_000;
+
+/** Small deliveries that wait for little company, so that a kill meets one more often than not. */
+const deliveryWords = ['--batch-messages', '1000', '--batch-age', '100ms'];
 
 /** How many lines one append has. */
-const appendLineCountMax = 400;
+const appendLineCountMax = 100;
 
 /** One append in so many is followed by a rotation. */
 const rotationPeriod = 25;
@@ -26,6 +42,9 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '50' },
     seed: { type: 'string', default: '1' },
+    target: { type: 'string' },
+    faults: { type: 'boolean', default: false },
+    'outage-seconds': { type: 'string', default: '60' },
     to: { type: 'string' },
     set: { type: 'string', multiple: true, default: [] },
     count: { type: 'string' },
@@ -37,49 +56,105 @@ const log = join(directory, 'app.log');
 const node = await startTestNode(join(directory, 'data'), { 'max-chunk-size': '1MB' });
 const env = { XDG_STATE_HOME: join(directory, 'state') };
 const shipWords = ['ship', '--from', `file:${log}*`, '--server', node.url];
+const target = values.target === undefined ? undefined : await startTarget(targetName());
+const proxy = target === undefined ? undefined : await startProxy(target);
+const to = proxy === undefined ? values.to : target?.address(proxy.port);
 const sinkWords =
-  values.to === undefined
+  to === undefined
     ? undefined
     : [
-        'sink',
-        '--to',
-        values.to,
-        '--server',
-        node.url,
-        ...values.set.flatMap((set) => ['--set', set]),
+        ...['sink', '--to', to, '--server', node.url, ...deliveryWords],
+        ...values.set.flatMap((option) => ['--set', option]),
       ];
+const impatience = (target?.impatience(timeoutMs) ?? []).flatMap((option) => ['--set', option]);
 
 // Somebody who never acknowledges, so that everything is there at the end.
 const keeper = new Client({ server: node.url });
 await keeper.registerGroup('logs', 'keeper');
 keeper.close();
 
+let roundNow = 0;
 let lineCount = 0;
 let rotationCount = 0;
 let isWriting = true;
 const writing = write();
 const startedMs = performance.now();
+const outages = values.faults ? breakTarget() : undefined;
 for (let round = 1; round <= Number(values.rounds); round += 1) {
-  const runs = [start(shipWords), ...(sinkWords === undefined ? [] : [start(sinkWords)])];
+  roundNow = round;
+  const runs = [
+    start(shipWords),
+    ...(sinkWords === undefined ? [] : [start([...sinkWords, ...impatience])]),
+  ];
   await Promise.all(runs.map(killLater));
   if (round % 20 === 0)
     console.log(`round ${round}: ${lineCount} lines, ${rotationCount} rotations`);
 }
 isWriting = false;
 await writing;
+await outages;
+// The rounds are over: what is left is to come through in bearable time.
+if (proxy !== undefined) proxy.isFaulty = false;
 await finish(shipWords);
 if (sinkWords !== undefined) await finish(sinkWords);
 const seconds = ((performance.now() - startedMs) / 1_000).toFixed(0);
 const inBus = await readBus();
 const problems = judge('the bus', inBus);
 if (values.count !== undefined) problems.push(...judge('the target', countTarget(values.count)));
+if (target !== undefined) problems.push(...judge('the target', await target.numbers()));
+proxy?.close();
+await target?.close();
 await node.close();
+if (proxy !== undefined) console.log(`At the proxy: ${describeCounts(proxy)}`);
 console.log(
   `${values.rounds} rounds, seed ${values.seed}: ${lineCount} lines, ${rotationCount} rotations, ${seconds} s; ${problems.length === 0 ? 'lost 0, duplicate 0' : problems.join('; ')}`,
 );
 if (problems.length === 0) rmSync(directory, { recursive: true });
 else console.error(`Data in ${directory}.`);
 process.exit(problems.length === 0 ? 0 : 1);
+
+function targetName(): TargetName {
+  const name = targetNames.find((known) => known === values.target);
+  if (name !== undefined) return name;
+  throw new Error(
+    `There is no target ${values.target}: expected one of ${targetNames.join(', ')}.`,
+  );
+}
+
+async function startProxy(target: PipelineTarget): Promise<TargetProxy> {
+  const proxy = await TargetProxy.start({
+    targetPort: () => target.port,
+    isWrite: target.isWrite,
+    timeoutMs,
+    // Not the one that the rounds have, so that both stay the same from run to run.
+    random: new SeededRandom(Number(values.seed) + 1),
+  });
+  proxy.isFaulty = values.faults;
+  return proxy;
+}
+
+/** After a third of the rounds the target is away for a minute, and after two thirds silent. */
+async function breakTarget(): Promise<void> {
+  if (target === undefined || proxy === undefined) return;
+  const rounds = Number(values.rounds);
+  const outageMs = Number(values['outage-seconds']) * 1_000;
+  while (roundNow < rounds / 3) await sleep(100);
+  await target.kill();
+  console.log(`round ${roundNow}: the target is killed`);
+  await sleep(outageMs);
+  await target.restart();
+  console.log(`round ${roundNow}: the target is back`);
+  while (roundNow < (rounds * 2) / 3) await sleep(100);
+  proxy.isSilent = true;
+  console.log(`round ${roundNow}: the target is silent`);
+  await sleep(outageMs);
+  proxy.isSilent = false;
+  console.log(`round ${roundNow}: the target answers again`);
+}
+
+function describeCounts({ counts }: TargetProxy): string {
+  return [...counts].map(([what, count]) => `${what} ${count}`).join(', ');
+}
 
 async function write(): Promise<void> {
   while (isWriting) {

@@ -4,6 +4,7 @@ import { createServer, type Socket } from 'node:net';
 import { type Output, type OutputBatch, pluginErrorKind } from '@chukcha/plugin-api';
 import { outputConformance } from '@chukcha/plugin-api/conformance';
 import t from 'tap';
+import { readBulkResult } from '../src/bulk-result.js';
 import { createModule } from '../src/elasticsearch-output.js';
 import listPlugins from '../src/hook.js';
 import { BulkRecorder } from './support/bulk-recorder.js';
@@ -636,4 +637,50 @@ t.test('TLS checks servers, shows a certificate, and says what is missing', asyn
   );
   await refused({ hosts: `https://${plain.host}` }, 'operator', /does not speak TLS/);
   await refused({ hosts: recorder.host }, 'transient', /write https:\/\/ in front of the host/);
+});
+
+t.test('an answer is read the same whether it repeats itself or not', async (t) => {
+  const read = (text: string, count: number): unknown => {
+    try {
+      return readBulkResult(
+        Buffer.from(text),
+        Uint32Array.from({ length: count }, (_, n) => n),
+        true,
+      );
+    } catch (error) {
+      return { kind: pluginErrorKind(error) };
+    }
+  };
+  const item = (status: number): string => `{"create":{"status":${status}}}`;
+  const answer = (items: readonly string[]): string =>
+    `{"errors":false,"items":[${items.join(',')}]}`;
+  const statuses = [201, 200, 409, 429, 400, 503];
+  for (const common of statuses) {
+    for (const odd of statuses) {
+      for (const count of [1, 2, 3, 7, 8]) {
+        for (let at = 0; at < count; at += 1) {
+          const items = Array.from({ length: count }, (_, n) => item(n === at ? odd : common));
+          // A blank behind it is read item by item.
+          const slow = read(`${answer(items)} `, count);
+          t.same(read(answer(items), count), slow, `${odd} at ${at} of ${count} times ${common}`);
+        }
+      }
+    }
+  }
+  const ok = { failures: [], operatorReason: undefined, duplicateCount: 0 };
+  t.same(read(answer(Array(8).fill(item(201))), 8), ok);
+  const pair = `${item(201)},${item(201)}`;
+  for (const [items, count] of [
+    [Array(4).fill(pair), 4],
+    [Array(8).fill(item(201)), 4],
+    [Array(4).fill(item(201)), 8],
+    [Array(7).fill(item(201)), 8],
+    [Array(4).fill('{}'), 4],
+    [Array(4).fill('{"delete":{"status":200}}'), 4],
+    [Array(4).fill('"create"'), 4],
+  ] as [string[], number][]) {
+    t.same(read(answer(items), count), { kind: 'transient' }, `${items[0]} for ${count}`);
+  }
+  t.same(read('{"items":1,"more":[1,1,1,1]}', 4), { kind: 'transient' });
+  t.same(read('[1,1,1,1]}', 4), { kind: 'transient' });
 });

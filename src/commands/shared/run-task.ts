@@ -6,6 +6,7 @@ import { systemClock } from '../../common/clock.js';
 import type { Logger } from '../../common/logger.js';
 import { systemRandom } from '../../common/random.js';
 import { startNode } from '../../node/start-node.js';
+import type { StateJournal } from '../../pipeline/state-journal.js';
 import type { MetricsBook, PluginFigure } from '../../plugin-host/metrics-book.js';
 import { readCredentials } from './credential-flags.js';
 import { openPipelineState } from './pipeline-state.js';
@@ -103,7 +104,7 @@ export class RunTask {
       try {
         const standBy = (holder: string): void =>
           onProblem(`${holder} drains the category for the group; this one stands by.`);
-        await runAlone({ client, settings }, standBy, signal, (held) =>
+        await runAlone({ client, settings, state }, standBy, signal, (held) =>
           sink.sink.run(held, 'stopped'),
         );
       } finally {
@@ -116,7 +117,7 @@ export class RunTask {
     name: string,
     { settings, credentials }: ShipEntry | SinkEntry,
     signal: AbortSignal,
-    use: (client: Client, state: Parameters<typeof rememberAbout>[0]) => Promise<void>,
+    use: (client: Client, state: StateJournal) => Promise<void>,
   ): Promise<void> {
     signal.throwIfAborted();
     await mkdir(this.#ports.stateDirectory, { recursive: true });

@@ -1,10 +1,8 @@
-import { hostname } from 'node:os';
 import type { Output, OutputDescriptor, PluginOptions } from '@chukcha/plugin-api';
 import type { Client } from '../../client/client.js';
 import { GroupLease } from '../../client/group-lease.js';
 import { systemClock } from '../../common/clock.js';
 import type { Logger } from '../../common/logger.js';
-import { systemRandom } from '../../common/random.js';
 import { sampleMessages } from '../../pipeline/category-sample.js';
 import type { SinkSettings } from '../../pipeline/pipeline-settings.js';
 import { Sink } from '../../pipeline/sink.js';
@@ -12,10 +10,8 @@ import type { StateJournal } from '../../pipeline/state-journal.js';
 import { MetricsBook } from '../../plugin-host/metrics-book.js';
 import { type FoundPlugin, openError } from '../../plugin-host/plugin-registry.js';
 import { errorMessage } from '../../protocol/chukcha-error.js';
+import { leaseHolder } from './lease-holder.js';
 import { Progress } from './progress.js';
-
-/** Makes the names of two readers of one process differ. */
-const holderBytes = 4;
 
 export interface SinkRun {
   readonly plugin: FoundPlugin<OutputDescriptor>;
@@ -99,19 +95,19 @@ export async function openShownSink(run: SinkRun): Promise<ShownSink> {
 }
 
 /**
- * Runs a sink while no other one drains the category for its group, as far as their nodes know; stands by otherwise.
+ * Runs a sink while no other one drains the category for its group, as far as their nodes know; stands by otherwise. What a
+ * killed run with the same state has held is its own, so it goes on at once.
  *
  * @param onStandby is told who does the work, once for each
  */
 export async function runAlone(
-  { client, settings }: Pick<SinkRun, 'client' | 'settings'>,
+  { client, settings, state }: Pick<SinkRun, 'client' | 'settings' | 'state'>,
   onStandby: (holder: string) => void,
   signal: AbortSignal,
   work: (signal: AbortSignal) => Promise<unknown>,
 ): Promise<void> {
   const { category, group } = settings;
-  const host = hostname().replaceAll(/[^A-Za-z0-9_-]/g, '-');
-  const holder = `${host}-${process.pid}-${systemRandom.hex(holderBytes)}`;
+  const holder = await leaseHolder(state);
   const lease = new GroupLease(client, { category, group, holder, clock: systemClock, onStandby });
   await lease.hold(signal, work);
 }
