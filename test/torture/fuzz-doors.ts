@@ -88,14 +88,17 @@ const lineSets: readonly string[] = [
 
 /** A request for one of the inputs over HTTP. */
 export function fuzzDoorRequest(random: SeededRandom, door: string): string {
-  const { paths, types, bodies } = doors[random.integer(0, 9) === 0 ? random.pick(doorNames) : door] as DoorWords;
+  const { paths, types, bodies } = doors[
+    random.integer(0, 9) === 0 ? random.pick(doorNames) : door
+  ] as DoorWords;
   const method = random.pick(['POST', 'POST', 'POST', 'PUT', 'GET', 'HEAD', 'OPTIONS', 'DELETE']);
   const type = random.pick(random.integer(0, 2) === 0 ? types : types.slice(0, 1));
   const body = mutated(random, random.pick(random.integer(0, 3) === 0 ? bodiesOfAny : bodies));
   const lines = [`${method} ${random.pick(paths)} HTTP/1.1`, 'Host: door'];
   if (type !== '') lines.push(`Content-Type: ${type}`);
   if (random.integer(0, 9) > 0) lines.push(`Content-Length: ${body.length}`);
-  if (random.integer(0, 3) === 0) lines.push(`Idempotency-Key: ${random.pick(['a', random.hex(8)])}`);
+  if (random.integer(0, 3) === 0)
+    lines.push(`Idempotency-Key: ${random.pick(['a', random.hex(8)])}`);
   if (random.integer(0, 2) === 0) lines.push(random.pick(lineSets));
   return `${lines.join('\r\n')}\r\n\r\n${body}`;
 }

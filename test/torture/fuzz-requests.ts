@@ -127,7 +127,14 @@ const methods: readonly string[] = [
   ...['CONNECT', 'PROPFIND', 'get', 'PRI', 'G@T', ''],
 ];
 
-const versions: readonly string[] = ['HTTP/1.0', 'HTTP/1.2', 'HTTP/2.0', 'http/1.1', 'HTTP/1.1 ', ''];
+const versions: readonly string[] = [
+  'HTTP/1.0',
+  'HTTP/1.2',
+  'HTTP/2.0',
+  'http/1.1',
+  'HTTP/1.1 ',
+  '',
+];
 
 const bodies: readonly string[] = [
   'a\n',
@@ -186,7 +193,9 @@ function plainDraft(random: SeededRandom, facts: FuzzFacts): Draft {
     headerLines.push(`Chukcha-Producer: ${producer}`, `Chukcha-Sequence: ${sequence}`);
   }
   // Large bodies now and then only: what is written stays on the disk for a while.
-  const body = takesBody ? random.pick(random.integer(0, 19) === 0 ? bodies : bodies.slice(0, 3)) : '';
+  const body = takesBody
+    ? random.pick(random.integer(0, 19) === 0 ? bodies : bodies.slice(0, 3))
+    : '';
   return { method, path, query, headerLines, body };
 }
 

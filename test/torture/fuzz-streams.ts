@@ -19,7 +19,15 @@ const kindsOf: Readonly<Record<string, readonly FrameKind[]>> = {
 
 const names: readonly string[] = [
   ...['', 'node1-chunk000000000', 'logs/node1-chunk000000000', 'a/node1-chunk000000001'],
-  ...['logs/node2-chunk000000000', '../x', '/', 'logs/', '\xff', 'x'.repeat(300), 'logs/../x-chunk000000000'],
+  ...[
+    'logs/node2-chunk000000000',
+    '../x',
+    '/',
+    'logs/',
+    '\xff',
+    'x'.repeat(300),
+    'logs/../x-chunk000000000',
+  ],
 ];
 
 const texts: readonly string[] = [
@@ -48,7 +56,10 @@ export function fuzzStream(random: SeededRandom, facts: FuzzFacts): string {
   const path = random.pick(Object.keys(kindsOf));
   const query = queryOf(random, path, facts);
   const lines = [`GET ${path}?${query} HTTP/1.1`, 'Host: node'];
-  lines.push('Connection: Upgrade', `Upgrade: ${random.integer(0, 19) === 0 ? 'h2c' : 'chukcha/1'}`);
+  lines.push(
+    'Connection: Upgrade',
+    `Upgrade: ${random.integer(0, 19) === 0 ? 'h2c' : 'chukcha/1'}`,
+  );
   if (path === '/produce' && random.integer(0, 1) === 0) {
     lines.push(`Chukcha-Producer: ${random.pick(['p', random.hex(8)])}`);
   }
@@ -81,7 +92,10 @@ function frameOf(random: SeededRandom, path: string): Buffer {
     name: kind === frameKinds.batch || random.integer(0, 1) === 0 ? '' : random.pick(names),
     number: random.pick(numbers),
     offset: random.pick(numbers),
-    text: kind === frameKinds.batch ? random.pick(['a\n', 'bb\n', random.pick(texts)]) : random.pick(texts),
+    text:
+      kind === frameKinds.batch
+        ? random.pick(['a\n', 'bb\n', random.pick(texts)])
+        : random.pick(texts),
   });
   if (random.integer(0, 7) > 0) return frame;
   const at = random.integer(0, Math.min(30, frame.length - 1));

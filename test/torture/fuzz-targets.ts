@@ -18,7 +18,11 @@ export interface FuzzTarget {
   readonly name: string;
   readonly pid: number;
   /** Bytes as latin1 for one connection, and whether they are HTTP. */
-  makeText(random: SeededRandom): { readonly text: string; readonly port: number; readonly isHttp: boolean };
+  makeText(random: SeededRandom): {
+    readonly text: string;
+    readonly port: number;
+    readonly isHttp: boolean;
+  };
   connect(port: number): Socket;
   /** The answer to a plain question that is asked after each seed; `undefined` when there is none. */
   ask(path: string): Promise<string | undefined>;
@@ -56,7 +60,15 @@ export async function guardedNode(root: string): Promise<FuzzTarget> {
   const node = await CliNode.start(join(root, 'guarded'), [...nodeFlags, ...tls]);
   const all = 'Bearer chukcha_all';
   const basic = `Basic ${Buffer.from('x:chukcha_all').toString('base64')}`;
-  const authorizations = [all, all, all, basic, 'Bearer chukcha_writer', 'Bearer chukcha_reader', 'Bearer x'];
+  const authorizations = [
+    all,
+    all,
+    all,
+    basic,
+    'Bearer chukcha_writer',
+    'Bearer chukcha_reader',
+    'Bearer x',
+  ];
   return nodeTarget('guarded', node, { authorizations, hello: {} }, authority.ca, all);
 }
 
@@ -70,7 +82,9 @@ export async function memberNode(root: string): Promise<FuzzTarget> {
   const status = async (): Promise<string> => await (await fetch(`${node.url}/status`)).text();
   await until(async () => /"name":"node2"/.test(await status()));
   await peer.kill();
-  const identity = JSON.parse(await readFile(join(peerDirectory, 'identity.json'), 'utf8')) as Record<string, string>;
+  const identity = JSON.parse(
+    await readFile(join(peerDirectory, 'identity.json'), 'utf8'),
+  ) as Record<string, string>;
   const { cluster } = JSON.parse(await status()) as { readonly cluster: string };
   const directory = identity['directoryId'] ?? identity['directory'] ?? '';
   const hello = { cluster, node: 'node2', directory, boot: 'fuzz', epoch: '99' };
@@ -120,7 +134,10 @@ export async function doors(root: string, nodeUrl: string): Promise<FuzzTarget> 
       `  ${name}: {from: ${name}, category: doors, options: {host: 127.0.0.1, port: ${ports[index]}, in_flight_bytes_max: 8388608}}\n`,
   );
   const file = join(root, 'doors.yaml');
-  await writeFile(file, `server: ${nodeUrl}\nstate: ${join(root, 'state')}\nships:\n${ships.join('')}`);
+  await writeFile(
+    file,
+    `server: ${nodeUrl}\nstate: ${join(root, 'state')}\nships:\n${ships.join('')}`,
+  );
   const run = startCli(['run', file]);
   await listening(run, names.length);
   const open = (port: number): Socket => connect(port, '127.0.0.1');
@@ -155,7 +172,11 @@ async function listening({ child, result }: CliRun, count: number): Promise<void
 }
 
 /** What a plain question is answered with; `undefined` when it is not answered with 200. */
-function ask(open: () => Socket, path: string, authorization?: string): Promise<string | undefined> {
+function ask(
+  open: () => Socket,
+  path: string,
+  authorization?: string,
+): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = open();
     let answer = '';

@@ -187,7 +187,9 @@ try {
     if (performance.now() - sampledMs < sampleMs) continue;
     sampledMs = performance.now();
     samples.push(await memoryOf(targets, minutesNow()));
-    console.log(JSON.stringify({ seed, requestCount, findings: findings.length, ...samples.at(-1) }));
+    console.log(
+      JSON.stringify({ seed, requestCount, findings: findings.length, ...samples.at(-1) }),
+    );
   }
   await Promise.all(under);
   samples.push(await memoryOf(targets, minutesNow()));
@@ -197,7 +199,7 @@ try {
   for (const { name, stop } of targets.reverse()) {
     const { exit, stderr } = await stop();
     if (exit !== 0) findings.push(`${name} ended with ${exit}: ${stderr.slice(-2_000)}`);
-    const failures = stderr.split('\n').filter((line) => /\b(ERROR|error)\b/.test(line));
+    const failures = stderr.split('\n').filter((line) => /^\S+ error /.test(line));
     for (const line of failures.slice(0, 5)) findings.push(`${name} logs ${line.slice(0, 500)}`);
   }
   await rm(root, { recursive: true, force: true });

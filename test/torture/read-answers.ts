@@ -39,7 +39,9 @@ export function readAnswers(text: string, isHead: boolean): RawAnswers {
       answers.push({ status, headers, body: text.slice(start) });
       return { answers, fault: undefined };
     }
-    const isBare = status < 200 || status === 204 || status === 304 || (isHead && isFirst);
+    // What the parser refuses it has not read so far that it knew the method; the connection ends with it.
+    const isToHead = isHead && isFirst && !text.startsWith('{', start);
+    const isBare = status < 200 || status === 204 || status === 304 || isToHead;
     const body = isBare ? { text: '', end: start } : readBody(text, start, headers);
     if (typeof body === 'string') return { answers, fault: body };
     answers.push({ status, headers, body: body.text });
@@ -80,7 +82,9 @@ function readChunks(text: string, start: number): { text: string; end: number } 
 /** A head may be cut off by the end of the connection, but has to be the beginning of one. */
 function faultOfCut(text: string): string | undefined {
   const start = 'HTTP/1.1 ';
-  return text.startsWith(start.slice(0, text.length)) ? undefined : `it goes on with ${quoted(text)}`;
+  return text.startsWith(start.slice(0, text.length))
+    ? undefined
+    : `it goes on with ${quoted(text)}`;
 }
 
 function quoted(text: string): string {
