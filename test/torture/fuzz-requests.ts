@@ -169,7 +169,7 @@ const oddPaths: readonly string[] = [
 /** Values that a node must not keep for ever; a category and a group are not among them, which are kept on purpose. */
 const freshNames: ReadonlySet<string> = new Set(['holder', 'version', headers.producer]);
 
-function valueOf(random: SeededRandom, name: string, facts: FuzzFacts): string {
+function plainValue(random: SeededRandom, name: string, facts: FuzzFacts): string {
   const values = facts.hello[name] === undefined ? plainValues[name] : [facts.hello[name]];
   if (values === undefined) {
     throw new Error(`The parameter ${name} has no values here: add some to plainValues.`);
@@ -181,10 +181,10 @@ function valueOf(random: SeededRandom, name: string, facts: FuzzFacts): string {
 function plainDraft(random: SeededRandom, facts: FuzzFacts): Draft {
   const route = random.pick(routes);
   const method = random.pick(route.methods);
-  const path = route.path.replace(/<(\w+)>$/, (_, name: string) => valueOf(random, name, facts));
+  const path = route.path.replace(/<(\w+)>$/, (_, name: string) => plainValue(random, name, facts));
   const query = route.queryNames
     .filter((name) => name === 'category' || random.integer(0, 9) < 7)
-    .map((name): [string, string] => [name, valueOf(random, name, facts)]);
+    .map((name): [string, string] => [name, plainValue(random, name, facts)]);
   const takesBody = route.path === '/write';
   const headerLines: string[] = [];
   if (takesBody && random.integer(0, 3) === 0) {
