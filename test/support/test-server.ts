@@ -78,7 +78,7 @@ export async function startServer(
     status,
     readiness: async () => reasonsAgainst(await status()),
     counts,
-    metrics: createNodeMetrics(status, { counts, dataDirectory: options.directory }),
+    metrics: createNodeMetrics(status, { counts, store, dataDirectory: options.directory }),
     stopping: stopping.signal,
   };
   const listener = await Listener.open(ports, { host: '127.0.0.1', port: 0 }, options.lane);

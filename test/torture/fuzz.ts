@@ -27,7 +27,7 @@ const { values } = parseArgs({
 });
 
 const requestsPerSeed = 100;
-const connectionCountMax = 60;
+const connectionCountMax = 120;
 const answerMsMax = 1_500;
 const answerBytesMax = 256 * 1024;
 const findingCountMax = 10;
@@ -104,7 +104,7 @@ async function send(target: FuzzTarget, port: number, random: SeededRandom, text
   const timer = setTimeout(() => socket.destroy(), answerMsMax);
   for (const piece of random.split(Buffer.from(text, 'latin1'), 3)) socket.write(piece);
   // Some clients stay; the others have said all that they have to say.
-  if (random.integer(0, 3) > 0) socket.end();
+  if (random.integer(0, 9) > 0) socket.end();
   // A connection that the node resets is one of its answers: `once` would throw.
   await new Promise<void>((resolve) => {
     socket.on('close', () => resolve());
@@ -115,11 +115,17 @@ async function send(target: FuzzTarget, port: number, random: SeededRandom, text
 
 async function memoryOf(targets: readonly FuzzTarget[], minute: number): Promise<Memory> {
   const entries = targets.map(async ({ name, pid }) => {
+    const path = `${process.env['HEAP_PROBE_FILE']}.${pid}`;
+    await rm(path, { force: true });
     process.kill(pid, 'SIGUSR2');
-    await delay(2_000);
-    const { heapUsed, external, rss } = JSON.parse(
-      await readFile(`${process.env['HEAP_PROBE_FILE']}.${pid}`, 'utf8'),
-    ) as NodeJS.MemoryUsage;
+    let text: string | undefined;
+    // A process that has no time for it for so long does not answer requests either.
+    for (let triesLeft = 300; text === undefined && triesLeft > 0; triesLeft -= 1) {
+      await delay(100);
+      text = await readFile(path, 'utf8').catch(() => undefined);
+    }
+    if (text === undefined) throw new Error(`${name} does not tell what memory it has.`);
+    const { heapUsed, external, rss } = JSON.parse(text) as NodeJS.MemoryUsage;
     return [name, { resident: rss, kept: heapUsed + external }] as const;
   });
   return { minute, bytes: Object.fromEntries(await Promise.all(entries)) };
@@ -157,7 +163,7 @@ async function judgeRoutes(targets: readonly FuzzTarget[]): Promise<void> {
 const root = await mkdtemp(join(tmpdir(), 'chukcha-fuzz-'));
 process.env['HEAP_PROBE_FILE'] = join(root, 'heap');
 const probe = pathToFileURL(join(import.meta.dirname, 'heap-probe.js')).href;
-process.env['NODE_OPTIONS'] = `--import ${probe}`;
+process.env['NODE_OPTIONS'] = `${process.env['NODE_OPTIONS'] ?? ''} --import ${probe}`;
 const targets: FuzzTarget[] = [];
 const samples: Memory[] = [];
 const minutes = Number(values.minutes);

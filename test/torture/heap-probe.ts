@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
@@ -15,5 +15,7 @@ process.on('SIGUSR2', () => {
   // Twice: what has a finalizer goes with the second.
   collect();
   collect();
-  writeFileSync(`${path}.${process.pid}`, JSON.stringify(process.memoryUsage()));
+  // Under its name it is whole.
+  writeFileSync(`${path}.${process.pid}.new`, JSON.stringify(process.memoryUsage()));
+  renameSync(`${path}.${process.pid}.new`, `${path}.${process.pid}`);
 });

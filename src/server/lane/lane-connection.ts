@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { paths } from '../../protocol/http-api.js';
+import type { CountedConnection } from '../connection-counts.js';
 import { IncomingBody } from '../incoming-body.js';
 import {
   errorAnswer,
@@ -35,6 +36,7 @@ const owedCountMax = 256;
 export class LaneConnection implements ByteSink, Swept {
   readonly socket: Socket;
   readonly #context: LaneContext;
+  readonly #counted: CountedConnection;
   #state: 'open' | 'leaving' | 'ending' | 'left' | 'closed' = 'open';
   /** The last head, which most clients repeat byte for byte. */
   #lastHead: RequestHead | undefined;
@@ -58,8 +60,9 @@ export class LaneConnection implements ByteSink, Swept {
   /** What has taken the connection over, after an upgrade. */
   #stream: StreamConnection | undefined;
 
-  constructor(socket: Socket, context: LaneContext) {
+  constructor(socket: Socket, context: LaneContext, counted: CountedConnection) {
     this.socket = socket;
+    this.#counted = counted;
     this.#context = context;
     this.#requestStartMs = context.nowMs;
     this.#lastMs = context.nowMs;
@@ -224,6 +227,7 @@ export class LaneConnection implements ByteSink, Swept {
     const { readBuffer } = this.#context;
     this.socket.off('drain', this.#onDrain);
     this.socket.off('end', this.#onEnd);
+    this.#counted.become(call.kind);
     this.#stream =
       call.kind === 'produce'
         ? new ProduceConnection(this.socket, call, this.#context)
@@ -299,6 +303,7 @@ export class LaneConnection implements ByteSink, Swept {
     this.#state = 'left';
     this.socket.off('drain', this.#onDrain);
     this.socket.off('end', this.#onEnd);
+    this.#counted.become(this.#replica === undefined ? 'http' : 'replication');
     this.#context.handOver(this.socket, this.#foreignBytes ?? Buffer.alloc(0), this.#replica);
   }
 
