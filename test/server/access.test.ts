@@ -7,6 +7,7 @@ import { ProduceStream } from '../../src/client/produce-stream.js';
 import { parseTokens } from '../../src/node/token-file.js';
 import { Access, digestOf } from '../../src/server/access/access.js';
 import { ClusterSecret } from '../../src/server/access/cluster-secret.js';
+import { RawConnection, writeRequest } from '../support/raw-connection.js';
 import {
   everyToken,
   expectedRefusal,
@@ -224,6 +225,42 @@ t.test('a token that is withdrawn ends what it has opened, also in the lane', as
     { code: 'server_unreachable' },
   );
   await t.rejects(ProduceStream.open(options), { code: 'unauthorized' });
+});
+
+t.test('each request of a connection is judged by the token that it shows itself', async (t) => {
+  const server = await start(t);
+  const requestWith = (sequence: number, token: string, category = 'logs'): string =>
+    writeRequest(
+      'a\n',
+      category,
+      `Authorization: Bearer ${token}\r\nChukcha-Producer: p\r\nChukcha-Sequence: ${sequence}\r\n`,
+    );
+  const good = secretOf('write');
+  const wrong = `${good.slice(0, -1)}x`;
+  for (const [token, category, status] of [
+    [good, 'logs', 200],
+    [wrong, 'logs', 401],
+    [`${good}x`, 'logs', 401],
+    [secretOf('other-category'), 'logs', 403],
+    [good, 'logs2', 403],
+  ] as const) {
+    const connection = new RawConnection(server.url);
+    t.teardown(() => connection.socket.destroy());
+    for (const sequence of [1, 2]) connection.send(requestWith(sequence, good));
+    t.match(
+      [await connection.answer(), await connection.answer()],
+      [{ status: 200 }, { status: 200 }],
+    );
+    connection.send(requestWith(3, token, category));
+    t.match(await connection.answer(), { status }, `${token} for ${category}`);
+  }
+  const connection = new RawConnection(server.url);
+  t.teardown(() => connection.socket.destroy());
+  connection.send(requestWith(1, good));
+  t.match(await connection.answer(), { status: 200 });
+  server.access.replace([]);
+  connection.send(requestWith(2, good));
+  t.match(await connection.answer(), { status: 401 }, 'what was remembered ends with its token');
 });
 
 t.test('streams are opened with the right for them', async (t) => {

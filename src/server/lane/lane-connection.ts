@@ -18,7 +18,7 @@ import type { Swept } from './connection-sweep.js';
 import { type Exchange, ReadExchange, WriteExchange } from './exchange.js';
 import { ExchangeQueue } from './exchange-queue.js';
 import type { LaneContext, ReplicaRequest } from './lane-context.js';
-import { mayPass } from './may-pass.js';
+import { LanePass } from './lane-pass.js';
 import { headBytesMax, type RequestHead, readHead } from './request-head.js';
 import { sendRead } from './send-read.js';
 
@@ -42,6 +42,7 @@ export class LaneConnection implements ByteSink, Swept {
   #lastHead: RequestHead | undefined;
   /** Which tokens were accepted when the last head was read. */
   #lastGeneration: number | undefined;
+  readonly #pass = new LanePass();
   /** The beginning of a head. */
   #headStart: Buffer | undefined;
   #call: WriteCall | undefined;
@@ -153,7 +154,7 @@ export class LaneConnection implements ByteSink, Swept {
     const { access } = this.#context.ports;
     if (access === undefined || access.generation === this.#lastGeneration) return false;
     this.#lastGeneration = access.generation;
-    return this.#lastHead !== undefined && !mayPass(access, this.#lastHead);
+    return this.#lastHead !== undefined && !this.#pass.allows(access, this.#lastHead);
   }
 
   /** Takes the requests of the read buffer; what is not the lane's is returned, copied. */
@@ -216,7 +217,7 @@ export class LaneConnection implements ByteSink, Swept {
     if (takesOver && this.#hadRequest) return 'foreign';
     if (typeof head === 'string') return head;
     // The application finds that it lacks the right too, and says so.
-    if (!mayPass(ports.access, head)) return 'foreign';
+    if (!this.#pass.allows(ports.access, head)) return 'foreign';
     this.#lastHead = head;
     this.#lastGeneration = generation;
     return head;
