@@ -35,7 +35,8 @@ const plainValues: Readonly<Record<string, readonly string[]>> = {
   version: ['1', 'x'],
   holder: ['h', 'i'],
   ttl_ms: ['1', '1000'],
-  node: ['node1', 'node2', 'node3'],
+  // Not `node2`, which the streams of the fuzz come from: it could be replaced.
+  node: ['node1', 'node3'],
   // A node that is removed ends, as it should.
   change: nodeChanges.filter((change) => change !== 'remove'),
   force: ['true', 'false'],
@@ -169,8 +170,8 @@ const oddPaths: readonly string[] = [
 /** Values that a node must not keep for ever; a category and a group are not among them, which are kept on purpose. */
 const freshNames: ReadonlySet<string> = new Set(['holder', 'version', headers.producer]);
 
-function plainValue(random: SeededRandom, name: string, facts: FuzzFacts): string {
-  const values = facts.hello[name] === undefined ? plainValues[name] : [facts.hello[name]];
+function plainValue(random: SeededRandom, name: string): string {
+  const values = plainValues[name];
   if (values === undefined) {
     throw new Error(`The parameter ${name} has no values here: add some to plainValues.`);
   }
@@ -178,13 +179,13 @@ function plainValue(random: SeededRandom, name: string, facts: FuzzFacts): strin
 }
 
 /** A request that a route takes, most likely. */
-function plainDraft(random: SeededRandom, facts: FuzzFacts): Draft {
+function plainDraft(random: SeededRandom): Draft {
   const route = random.pick(routes);
   const method = random.pick(route.methods);
-  const path = route.path.replace(/<(\w+)>$/, (_, name: string) => plainValue(random, name, facts));
+  const path = route.path.replace(/<(\w+)>$/, (_, name: string) => plainValue(random, name));
   const query = route.queryNames
     .filter((name) => name === 'category' || random.integer(0, 9) < 7)
-    .map((name): [string, string] => [name, plainValue(random, name, facts)]);
+    .map((name): [string, string] => [name, plainValue(random, name)]);
   const takesBody = route.path === '/write';
   const headerLines: string[] = [];
   if (takesBody && random.integer(0, 3) === 0) {
@@ -260,7 +261,7 @@ function toText(draft: Draft, random: SeededRandom, facts: FuzzFacts, isOdd: boo
 
 /** What a connection may send: a request for one of the routes, as it should be, or with up to three odd parts. */
 export function fuzzRequest(random: SeededRandom, facts: FuzzFacts): string {
-  const draft = plainDraft(random, facts);
+  const draft = plainDraft(random);
   const oddCount = random.pick([0, 0, 1, 1, 1, 2, 3]);
   for (let left = oddCount; left > 0; left -= 1) random.pick(changes)(draft, random);
   return toText(draft, random, facts, oddCount > 0);
