@@ -15,6 +15,7 @@ import { benchSinkPassThrough } from './sink-pass-through.js';
 import type { BenchOptions } from './support/bench-options.js';
 import { benchWriteBatches } from './write-batches.js';
 import { benchWriteMessages } from './write-messages.js';
+import { benchWriteTokens } from './write-tokens.js';
 
 interface Benchmark {
   readonly summary: string;
@@ -29,6 +30,10 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'write-messages': {
     summary: 'POST /write of single messages, pipelined and durable too',
     run: benchWriteMessages,
+  },
+  'write-tokens': {
+    summary: 'POST /write at a node that asks for tokens, beside one that does not',
+    run: benchWriteTokens,
   },
   'read-chunks': {
     summary: 'GET /read of 1 and 4 MiB beside a loopback copy of as many bytes',

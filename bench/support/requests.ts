@@ -1,7 +1,16 @@
-/** A whole request. The servers under test take any host. */
-export function makeRequest(method: 'GET' | 'POST', path: string, body?: Buffer): Buffer {
+/**
+ * A whole request. The servers under test take any host.
+ *
+ * @param lines more of the head, each with its end
+ */
+export function makeRequest(
+  method: 'GET' | 'POST',
+  path: string,
+  body?: Buffer,
+  lines = '',
+): Buffer {
   const length = body === undefined ? '' : `Content-Length: ${body.length}\r\n`;
-  const head = Buffer.from(`${method} ${path} HTTP/1.1\r\nHost: bench\r\n${length}\r\n`);
+  const head = Buffer.from(`${method} ${path} HTTP/1.1\r\nHost: bench\r\n${lines}${length}\r\n`);
   return body === undefined ? head : Buffer.concat([head, body]);
 }
 

@@ -13,7 +13,7 @@ export type WriteLoad = Omit<HttpLoad, 'takeRequests'>;
 /** A node that gets the same body over and over, in its default durability unless `query` says otherwise. */
 export function nodeSide(name: string, body: Buffer, load: WriteLoad, query = ''): Side {
   const request = makeRequest('POST', `/write?category=bench${query}`, body);
-  return { name, start: startNode, load: withRequest(load, request) };
+  return { name, start: (path) => startNode(path), load: withRequest(load, request) };
 }
 
 /** As `nodeSide`, at a node that others replicate, and that several sides use in turn. */

@@ -1,11 +1,21 @@
 import { statfs } from 'node:fs/promises';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Gauge, Histogram, Registry } from 'prom-client';
 import type { NodeStatus } from '../protocol/http-api.js';
 import type { RequestCounts } from '../server/request-counts.js';
+import type { Store } from '../storage/store.js';
+import type { DurationCounts } from './duration-counts.js';
+import { createEventMetrics } from './event-metrics.js';
 
 /** So many series a metric by category, group or peer has at most; the rest is left out, and counted. */
 const seriesCountMax = 1_000;
+
+/** Why a node may take no writes: its state, or the code of what it refuses them with. */
+const readOnlyReasons = ['draining', 'stopping', 'disk_full', 'storage_failed'] as const;
+
+const writeHistogram = [
+  'chukcha_disk_write_seconds',
+  'Seconds that the system took for writes to files',
+] as const;
 
 /** The metrics of a node, in the text form of Prometheus. */
 export interface NodeMetrics {
@@ -19,9 +29,12 @@ export interface NodeMetrics {
 /** What the metrics are made of besides the status. */
 export interface NodeFigures {
   readonly counts: RequestCounts;
+  readonly store: Pick<Store, 'damage' | 'refusal'>;
   readonly dataDirectory: string;
   /** How long files took to become durable, where somebody measures it. */
   readonly syncSeconds?: Histogram;
+  /** How long writes to files took, where somebody measures it. */
+  readonly writeSeconds?: DurationCounts;
 }
 
 /** A histogram of how long files take to become durable. */
@@ -37,7 +50,7 @@ export function createSyncHistogram(): Histogram {
 /** Returns the metrics of a node: most are what its status says, taken when somebody asks. */
 export function createNodeMetrics(
   status: () => Promise<NodeStatus>,
-  { counts, dataDirectory, syncSeconds }: NodeFigures,
+  { counts, store, dataDirectory, syncSeconds, writeSeconds }: NodeFigures,
 ): NodeMetrics {
   const registry = new Registry();
   const gauge = <Label extends string = never>(
@@ -46,6 +59,9 @@ export function createNodeMetrics(
     labelNames: readonly Label[] = [],
   ): Gauge<Label> => new Gauge({ name, help, labelNames, registers: [registry] });
   const ready = gauge('chukcha_ready', '1 when the node takes writes, else 0');
+  const readOnly = gauge('chukcha_read_only', '1 for the reason why no writes are taken, else 0', [
+    'reason',
+  ]);
   const inFlight = gauge('chukcha_bytes_in_flight', 'Bytes of bodies held in memory');
   const free = gauge('chukcha_disk_free_bytes', 'Free bytes on the disk of the data directory');
   const reserve = gauge('chukcha_disk_reserve_bytes', 'Free bytes below which writes are refused');
@@ -64,42 +80,22 @@ export function createNodeMetrics(
     'peer',
   ]);
   const coordination = gauge('chukcha_coordination_up', '1 when etcd can be reached, else 0');
-  const counter = <Label extends string = never>(
-    name: string,
-    help: string,
-    labelNames: readonly Label[] = [],
-  ): Counter<Label> => new Counter({ name, help, labelNames, registers: [registry] });
-  const requests = counter('chukcha_requests_total', 'Requests answered, batches of streams too', [
-    'route',
-    'status',
-  ]);
-  const refusals = counter('chukcha_refusals_total', 'Requests refused, by the code of the error', [
-    'code',
-  ]);
-  const duplicates = counter('chukcha_duplicates_total', 'Repeated batches that were not stored');
   const expired = gauge('chukcha_expired_bytes', 'Bytes given up by retention', ['category']);
-  const inodes = gauge('chukcha_disk_free_inodes', 'Free inodes on the disk of the data directory');
-  const loopDelay = gauge(
-    'chukcha_event_loop_delay_seconds',
-    'The 99th percentile of the delay of the event loop since the last look',
+  const scrubbed = gauge(
+    'chukcha_last_scrub_timestamp_seconds',
+    'When the last check of all chunks ended, 0 for never since the start',
   );
-  const memory = gauge('chukcha_resident_bytes', 'Resident memory of the process');
+  const inodes = gauge('chukcha_disk_free_inodes', 'Free inodes on the disk of the data directory');
   const leftOut = gauge('chukcha_series_left_out', 'Series that are not shown, above the limit');
-  const delays = monitorEventLoopDelay({ resolution: 20 });
-  delays.enable();
-  const takeCounts = (): void => {
-    for (const { route, status: code, count } of counts.requests) {
-      requests.inc({ route, status: String(code) }, count);
-    }
-    for (const [code, count] of counts.refusals) refusals.inc({ code }, count);
-    duplicates.inc(counts.duplicateCount);
-    loopDelay.set(delays.count === 0 ? 0 : delays.percentile(99) / 1e9);
-    delays.reset();
-    memory.set(process.memoryUsage.rss());
-  };
+  const events = createEventMetrics(registry, counts, store.damage);
   const take = (now: NodeStatus): void => {
     registry.resetMetrics();
     ready.set(reasonsAgainst(now).length === 0 ? 1 : 0);
+    const refusal = store.refusal()?.code;
+    for (const reason of readOnlyReasons) {
+      readOnly.set({ reason }, reason === now.state || reason === refusal ? 1 : 0);
+    }
+    scrubbed.set(now.lastScrub === null ? 0 : Date.parse(now.lastScrub.endedAt) / 1_000);
     inFlight.set(now.bytesInFlight);
     free.set(now.disk.freeBytes);
     reserve.set(now.disk.reserveBytes);
@@ -129,12 +125,13 @@ export function createNodeMetrics(
     contentType: registry.contentType,
     async read() {
       take(await status());
-      takeCounts();
+      events.take();
       inodes.set((await statfs(dataDirectory)).ffree);
       const durable = syncSeconds === undefined ? '' : `${await syncText(syncSeconds)}`;
-      return `${await registry.metrics()}${durable}`;
+      const written = writeSeconds?.text(...writeHistogram) ?? '';
+      return `${await registry.metrics()}${durable}${written}`;
     },
-    close: () => delays.disable(),
+    close: () => events.close(),
   };
 }
 

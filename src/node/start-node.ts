@@ -16,6 +16,7 @@ import { nodeDisk } from '../storage/node-disk.js';
 import { OpenFiles } from '../storage/open-files.js';
 import { Store } from '../storage/store.js';
 import { ClusterNode, type ClusterNodePorts } from './cluster-node.js';
+import { DurationCounts } from './duration-counts.js';
 import { type Entrance, enter, type OpenCoordinator } from './entrance.js';
 import { measuredDisk } from './measured-disk.js';
 import { createNodeMetrics, createSyncHistogram, reasonsAgainst } from './node-metrics.js';
@@ -53,7 +54,11 @@ export interface RunningNode {
  */
 export async function startNode(options: NodeOptions, ports: NodePorts): Promise<RunningNode> {
   const syncSeconds = createSyncHistogram();
-  const measured = measuredDisk(nodeDisk, (seconds) => syncSeconds.observe(seconds));
+  const writeSeconds = new DurationCounts();
+  const measured = measuredDisk(nodeDisk, {
+    synced: (seconds) => syncSeconds.observe(seconds),
+    written: (seconds) => writeSeconds.observe(seconds),
+  });
   const { log, disk = measured, clock = systemClock, random = systemRandom } = ports;
   const dataDirectory = resolve(options.dataDirectory);
   await makeDataDirectory(disk, dataDirectory);
@@ -102,7 +107,13 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
       isDraining: () => cluster?.isDraining ?? false,
     });
     const counts = new RequestCounts();
-    const metrics = createNodeMetrics(status, { counts, dataDirectory, syncSeconds });
+    const metrics = createNodeMetrics(status, {
+      counts,
+      store,
+      dataDirectory,
+      syncSeconds,
+      writeSeconds,
+    });
     const serverPorts = {
       store,
       leases: new GroupLeases(clock),

@@ -5,7 +5,7 @@ import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import { type Right, rights } from '../protocol/rights.js';
 import type { TokenEntry } from '../server/access/access.js';
 
-/** More tokens than anybody keeps by hand; a request is compared with all of them. */
+/** More tokens than anybody keeps by hand. */
 const tokenCountMax = 1_000;
 
 /** The largest file that is read. */

@@ -59,7 +59,8 @@ interface WaitingPart {
  * What one category of a shipper is sent, in order, one write at a time: what comes while a write is under way goes with the
  * next one. Before a write is sent that its input could give again, it is remembered as an intent; when it is accepted, its
  * batches are acknowledged and the intent is forgotten. After the first write that failed for good nothing more is
- * sent, so that nothing is stored out of order.
+ * sent, so that nothing is stored out of order; but for a batch of a client that has used its key before, which is
+ * refused alone.
  */
 export class ShipLane {
   readonly #options: ShipLaneOptions;
@@ -232,7 +233,7 @@ export class ShipLane {
       if (intent !== undefined && !write.isRepeated) await intents.save(intent);
       await this.#send(write);
     } catch (error) {
-      this.#fail(error);
+      if (!isReusedKey(write, error)) this.#fail(error);
       onSettled(sourceBytesOf(write), false);
       for (const { batch } of write.parts) await this.#nack(batch, error);
       return;
@@ -270,7 +271,9 @@ export class ShipLane {
   /** Acknowledges the batches that are accepted to their end, then forgets the intent; never rejects. */
   async #settle({ parts, intent }: ShipWrite): Promise<void> {
     try {
-      const whole = parts.filter(({ batch, to }) => to === batch.bytes.length);
+      const whole = parts.filter(
+        ({ batch, to }) => to === batch.bytes.length && !this.#nacked.has(batch),
+      );
       await Promise.all(whole.map(({ batch }) => batch.ack()));
       if (intent !== undefined) await this.#ports.intents.remove(intent);
     } catch (error) {
@@ -301,6 +304,15 @@ function intentOf(
     remembered.push({ range: batch.range, from, to });
   }
   return { ...rest, parts: remembered };
+}
+
+/**
+ * Whether one client has given two of its requests the same key. That is between it and its input, which tells it so: the
+ * batches of others must not be held up by it.
+ */
+function isReusedKey({ parts, intent }: ShipWrite, error: unknown): boolean {
+  const hasClient = parts[0]?.batch.idempotencyKey !== undefined && intent === undefined;
+  return hasClient && errorCode(error) === 'sequence_reused';
 }
 
 /** A producer's name for whatever a client calls its batch. */

@@ -27,7 +27,8 @@ import { streamRoute } from './routes/stream-route.js';
 import { writeRoute } from './routes/write-route.js';
 import type { ServerPorts } from './server-ports.js';
 
-const routes: readonly Route[] = [
+/** Every call of the HTTP interface. What checks them all (rights, fuzzing) goes by this list. */
+export const routes: readonly Route[] = [
   writeRoute,
   readRoute,
   streamRoute,

@@ -1,3 +1,5 @@
+import { ConnectionCounts } from './connection-counts.js';
+
 /** A label and how often it was counted. */
 export interface RequestCount {
   readonly route: string;
@@ -8,6 +10,7 @@ export interface RequestCount {
 /** Counts what the node answers. Routes, statuses and codes come from tables, so that there are only so many. */
 export class RequestCounts {
   duplicateCount = 0;
+  readonly connections = new ConnectionCounts();
   readonly #requests = new Map<string, Map<number, number>>();
   readonly #refusals = new Map<string, number>();
 

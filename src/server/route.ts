@@ -80,7 +80,7 @@ export function requestEnd(context: Context, stopping: AbortSignal): EndSignal {
   return untilClosed(context.res, stopping);
 }
 
-/** A signal; release it when it is not needed any more. */
+/** A signal; release it when it is not needed any more, which is at the latest when what it looks at is closed. */
 export interface EndSignal {
   readonly signal: AbortSignal;
   release(): void;
@@ -93,18 +93,24 @@ export interface EndSignal {
 export function untilClosed(to: Writable, stopping: AbortSignal): EndSignal {
   const controller = new AbortController();
   const abort = (): void => controller.abort();
-  if (stopping.aborted || to.destroyed) abort();
-  stopping.addEventListener('abort', abort, { once: true });
-  to.once('close', abort);
-  to.once('end', abort);
-  return {
-    signal: controller.signal,
-    release: () => {
-      stopping.removeEventListener('abort', abort);
-      to.off('close', abort);
-      to.off('end', abort);
-    },
+  const release = (): void => {
+    stopping.removeEventListener('abort', abort);
+    to.off('close', closed);
+    to.off('end', abort);
   };
+  // The signal of the node lives as long as the node: what is not taken off it is kept with all that it refers to.
+  const closed = (): void => {
+    abort();
+    release();
+  };
+  if (stopping.aborted || to.destroyed) {
+    abort();
+    return { signal: controller.signal, release };
+  }
+  stopping.addEventListener('abort', abort, { once: true });
+  to.once('close', closed);
+  to.once('end', abort);
+  return { signal: controller.signal, release };
 }
 
 /**

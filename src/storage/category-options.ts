@@ -1,6 +1,7 @@
 import type { Clock } from '../common/clock.js';
 import type { Logger } from '../common/logger.js';
 import type { Ballast } from './ballast.js';
+import type { DamageCounts } from './damage-counts.js';
 import type { CategoryLayout } from './data-layout.js';
 import type { Disk } from './disk.js';
 import type { DiskGuard } from './disk-guard.js';
@@ -30,5 +31,6 @@ export interface CategoryPorts {
   readonly flusher: Flusher;
   readonly ballast: Ballast;
   readonly guard: DiskGuard;
+  readonly damage: DamageCounts;
   readonly listener: () => StoreListener;
 }

@@ -7,6 +7,7 @@ import type { BatchRecord, SealRecord } from './batch-index.js';
 import { Chunk, type ChunkHome } from './chunk.js';
 import type { ChunkList } from './chunk-list.js';
 import { ChunkWriter } from './chunk-writer.js';
+import type { DamageCounts } from './damage-counts.js';
 import type { Disk } from './disk.js';
 import { writeError } from './disk-error.js';
 import type { DiskGuard } from './disk-guard.js';
@@ -24,6 +25,7 @@ export interface ChunkCopiesPorts {
   readonly log: Logger;
   readonly flusher: Flusher;
   readonly guard: DiskGuard;
+  readonly damage: DamageCounts;
   readonly chunks: ChunkList;
   readonly isAckedByAll: (name: ChunkName) => boolean;
   /** The size at which the chunk was acknowledged; `undefined` when nobody knows it any more. */
@@ -153,6 +155,7 @@ export class ChunkCopies {
       if (chunk.size > seal.size) await this.#moveSurplus(writer, seal.size);
       if (chunk.size < seal.size) return 'incomplete';
       if (writer.crc !== seal.crc) {
+        this.#ports.damage.divergentChunks += 1;
         await this.#close(writer);
         await this.#ports.quarantine(chunk, 'it is not what its seal says');
         return 'incomplete';
@@ -226,7 +229,7 @@ export class ChunkCopies {
 
   /** Appends what lies behind `size` to this node's own chunks, and cuts it off when that is durable. */
   async #moveSurplus(writer: ChunkWriter, size: number): Promise<void> {
-    const { disk, log, category, append, syncOwn } = this.#ports;
+    const { disk, log, category, damage, append, syncOwn } = this.#ports;
     const { chunk } = writer;
     const records = (await readIndex(disk, chunk.indexPath))?.records ?? [];
     const kept = records.filter((record) => endOf([record]) <= size);
@@ -237,6 +240,8 @@ export class ChunkCopies {
         const bytes = await readBatch(file, record);
         const { byteCount, stamp } = record;
         await append({ pieces: [bytes], byteCount, sync: false, stamp });
+        damage.salvagedBatches += 1;
+        damage.salvagedBytes += byteCount;
       }
     } finally {
       await file.close();

@@ -4,6 +4,7 @@ import { type ChunkName, checkChunkName, formatChunkName } from '../protocol/nam
 import type { Chunk } from './chunk.js';
 import type { Pace } from './chunk-check.js';
 import { checkSealedChunk, remakeIndex } from './chunk-health.js';
+import type { DamageCounts } from './damage-counts.js';
 import type { Disk } from './disk.js';
 import { moveAside, type SalvageTarget, salvageChunk } from './quarantine.js';
 import type { ChunkFiles } from './recovery.js';
@@ -12,6 +13,7 @@ export interface DamagedChunksPorts extends SalvageTarget {
   readonly disk: Disk;
   readonly log: Logger;
   readonly quarantineDirectory: string;
+  readonly damage: DamageCounts;
   /** Runs something while no acknowledgement changes. */
   readonly exclusively: (task: () => Promise<void>) => Promise<void>;
   /** Takes the chunk out of the list. */
@@ -49,6 +51,7 @@ export class DamagedChunks {
    */
   async check(chunk: Chunk, files: ChunkFiles, pace: Pace): Promise<void> {
     const { disk, log, exclusively } = this.#ports;
+    const { scrubFindings } = this.#ports.damage;
     const fields = { category: files.category, chunk: chunk.name };
     let health = await checkSealedChunk(disk, files, pace);
     // Looked at once more, because what was read may have been damaged on its way from the disk.
@@ -56,11 +59,14 @@ export class DamagedChunks {
     await exclusively(async () => {
       if (chunk.state !== 'sealed') return;
       if (health.kind === 'missing') {
+        scrubFindings.missing += 1;
         log.error('The file of a chunk is missing: put it back, or acknowledge the chunk.', fields);
       } else if (health.kind === 'index damaged') {
+        scrubFindings.indexDamaged += 1;
         await remakeIndex(disk, files, health.seal);
         log.warn('The index of a chunk was damaged and was made again.', fields);
       } else if (health.kind === 'damaged') {
+        scrubFindings.damaged += 1;
         await this.#replace(chunk, files);
       }
     });
@@ -68,10 +74,11 @@ export class DamagedChunks {
 
   /** Moves a chunk aside that a peer has as it should be; it is to be fetched again. */
   async quarantine(chunk: Chunk, files: ChunkFiles, reason: string): Promise<void> {
-    const { disk, log, quarantineDirectory, forget } = this.#ports;
+    const { disk, log, damage, quarantineDirectory, forget } = this.#ports;
     this.#hidden.set(chunk.name, checkChunkName(chunk.name));
     forget(chunk);
     await moveAside(disk, files, quarantineDirectory);
+    damage.quarantinedChunks += 1;
     log.error('A chunk was moved aside and is fetched again.', {
       category: files.category,
       chunk: chunk.name,
@@ -85,10 +92,14 @@ export class DamagedChunks {
    * finds it damaged again, or leaves that to its check of all chunks.
    */
   async salvage(files: ChunkFiles): Promise<void> {
-    const { disk, log, quarantineDirectory } = this.#ports;
+    const { disk, log, damage, quarantineDirectory } = this.#ports;
     const { category, chunk } = files;
     try {
       const report = await salvageChunk(disk, files, quarantineDirectory, this.#ports);
+      damage.quarantinedChunks += 1;
+      damage.salvagedBatches += report.savedBatches;
+      damage.salvagedBytes += report.savedBytes;
+      damage.lostBytes += report.damagedBytes;
       log.error('A damaged chunk was moved aside; its intact batches were stored again.', {
         category,
         chunk,

@@ -7,6 +7,7 @@ import { type ChunkFiles, endOf, readIndex } from './recovery.js';
 
 /** What could be saved of a damaged chunk. */
 export interface SalvageReport {
+  readonly savedBatches: number;
   readonly savedBytes: number;
   readonly damagedBytes: number;
   /** Where in the chunk they are, as `first-last, ...`, for who looks at it; no more than the first few. */
@@ -60,6 +61,7 @@ export async function salvageChunk(
   const gaps = gapsBetween(saved, size);
   const shown = gaps.slice(0, shownRangeCountMax).map(([first, end]) => `${first}-${end - 1}`);
   return {
+    savedBatches: saved.length,
     savedBytes: saved.reduce((sum, { byteCount }) => sum + byteCount, 0),
     damagedBytes: gaps.reduce((sum, [first, end]) => sum + end - first, 0),
     damaged: shown.join(', '),

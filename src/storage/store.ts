@@ -11,6 +11,7 @@ import { Ballast } from './ballast.js';
 import { Caretaker, type ScrubStatus } from './caretaker.js';
 import { Category } from './category.js';
 import { drainingError } from './category-writer.js';
+import { noDamage } from './damage-counts.js';
 import { type DataLayout, dataLayout, listCategories, listOrNone } from './data-layout.js';
 import { type Disk, hasSystemCode } from './disk.js';
 import { writeError } from './disk-error.js';
@@ -60,6 +61,8 @@ export class Store {
   readonly disk: Disk;
   /** Notified when a category that was not known came into being. */
   readonly categoriesChanged = new ChangeSignal();
+  /** What was found damaged since this start, and what became of it. */
+  readonly damage = noDamage();
   readonly #layout: DataLayout;
   readonly #startId: string;
   readonly #stoppedCleanly: boolean;
@@ -139,6 +142,7 @@ export class Store {
         flusher: this.#flusher,
         ballast: this.#ballast,
         guard: this.#guard,
+        damage: this.damage,
         listener: () => this.#listener,
       },
     ).then(

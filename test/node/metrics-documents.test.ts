@@ -1,10 +1,16 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { parse } from 'yaml';
+import { ConsumeStream } from '../../src/client/consume-stream.js';
+import { ProduceStream } from '../../src/client/produce-stream.js';
+import { DurationCounts } from '../../src/node/duration-counts.js';
 import { createNodeMetrics, createSyncHistogram } from '../../src/node/node-metrics.js';
 import { RequestCounts } from '../../src/server/request-counts.js';
+import { FaultDisk } from '../support/fault-disk.js';
+import { RawConnection, writeRequest } from '../support/raw-connection.js';
 import { testDirectory } from '../support/test-directory.js';
 import { call, startServer } from '../support/test-server.js';
+import { until } from '../support/until.js';
 
 t.test('documents, alerts and the dashboard name the metrics that there are', async (t) => {
   const directory = testDirectory(t);
@@ -12,7 +18,9 @@ t.test('documents, alerts and the dashboard name the metrics that there are', as
   t.teardown(() => server.close());
   const metrics = createNodeMetrics(server.ports.status, {
     counts: new RequestCounts(),
+    store: server.store,
     dataDirectory: directory,
+    writeSeconds: new DurationCounts(),
     syncSeconds: createSyncHistogram(),
   });
   t.teardown(() => metrics.close());
@@ -58,4 +66,85 @@ t.test('requests and refusals are counted by what they are, in the lane too', as
   ]) {
     t.ok(text.includes(`${line}\n`), line);
   }
+});
+
+t.test('connections are counted by what they are used for, until they are closed', async (t) => {
+  const server = await startServer({ directory: testDirectory(t) });
+  t.teardown(() => server.close());
+  const { byKind } = server.ports.counts.connections;
+  const { url } = server;
+  const silent = new RawConnection(url);
+  const writing = new RawConnection(url);
+  writing.send(writeRequest('a\n'));
+  await writing.answer();
+  const asking = new RawConnection(url);
+  asking.send('GET /livez HTTP/1.1\r\nHost: x\r\n\r\n');
+  await asking.answer();
+  const options = { server: url, category: 'logs' };
+  const produce = await ProduceStream.open(options);
+  const consume = await ConsumeStream.open(options);
+  await until(() => byKind.get('lane') === 2);
+  const text = (await call(url, '/metrics')).body.toString();
+  // The one that asks is of Node's server too.
+  for (const [kind, count] of Object.entries({ lane: 2, http: 2, produce: 1, consume: 1 })) {
+    t.match(text, `chukcha_connections{kind="${kind}"} ${count}\n`);
+  }
+  t.match(text, 'chukcha_connections{kind="replication"} 0\n');
+  await t.rejects(produce.write([Buffer.from('no newline')]), { code: 'batch_unterminated' });
+  for (const { socket } of [silent, writing, asking]) socket.destroy();
+  await produce.close();
+  consume.close();
+  await until(() => [...byKind.values()].every((count) => count === 0));
+  const later = (await call(url, '/metrics')).body.toString();
+  t.match(later, 'chukcha_connections{kind="lane"} 0\n');
+  t.match(later, 'chukcha_refusals_total{code="batch_unterminated"} 1\n', 'of a stream too');
+});
+
+t.test('what is damaged, and why no writes are taken, is in the metrics', async (t) => {
+  const disk = new FaultDisk();
+  const server = await startServer({ directory: testDirectory(t), disk });
+  t.teardown(() => server.close());
+  const read = async (): Promise<string> => (await call(server.url, '/metrics')).body.toString();
+  t.match(await read(), 'chukcha_read_only{reason="storage_failed"} 0\n');
+  Object.assign(server.store.damage, {
+    quarantinedChunks: 1,
+    salvagedBytes: 7,
+    divergentChunks: 2,
+  });
+  server.store.damage.scrubFindings.missing = 3;
+  disk.inject({ operation: 'sync', path: /chunk\d+$/, code: 'EIO' });
+  const body = 'a\n';
+  const failed = await call(server.url, '/write?category=logs&sync_each_write=true', { body });
+  t.equal(failed.status, 503);
+  const text = await read();
+  for (const line of [
+    'chukcha_ready 0',
+    'chukcha_read_only{reason="storage_failed"} 1',
+    'chukcha_read_only{reason="disk_full"} 0',
+    'chukcha_quarantined_chunks_total 1',
+    'chukcha_salvaged_bytes_total 7',
+    'chukcha_divergent_chunks_total 2',
+    'chukcha_scrub_findings_total{kind="missing"} 3',
+  ]) {
+    t.match(text, `${line}\n`);
+  }
+});
+
+t.test('durations go into the buckets of a histogram', (t) => {
+  const counts = new DurationCounts();
+  for (const seconds of [0, 0.0001, 0.0002, 4, 6]) counts.observe(seconds);
+  const text = counts.text('x', 'Some');
+  for (const line of [
+    '# TYPE x histogram',
+    'x_bucket{le="0.0001"} 2',
+    'x_bucket{le="0.0005"} 3',
+    'x_bucket{le="1"} 3',
+    'x_bucket{le="5"} 4',
+    'x_bucket{le="+Inf"} 5',
+    'x_sum 10.0003',
+    'x_count 5',
+  ]) {
+    t.match(text, `${line}\n`);
+  }
+  t.end();
 });

@@ -1,4 +1,5 @@
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { Agent, request } from 'node:https';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import t from 'tap';
@@ -7,6 +8,13 @@ import { ConsumeStream } from '../../src/client/consume-stream.js';
 import { ProduceStream } from '../../src/client/produce-stream.js';
 import { resolveNodeOptions } from '../../src/node/node-options.js';
 import { digestOf } from '../../src/server/access/access.js';
+import {
+  everyToken,
+  expectedRefusal,
+  type MatrixCall,
+  matrixCalls,
+  secretOf,
+} from '../support/rights-matrix.js';
 import { TestAuthority } from '../support/test-certificates.js';
 import { line, TestCluster } from '../support/test-cluster.js';
 import { testDirectory } from '../support/test-directory.js';
@@ -82,6 +90,77 @@ t.test('with an authority for clients nobody connects without a certificate of i
     code: 'server_unreachable',
   });
 });
+
+t.test(
+  'over mutual TLS every call takes a certificate and then a token with its right',
+  async (t) => {
+    const directory = testDirectory(t);
+    const authority = new TestAuthority(directory, 'ca');
+    const { certPath, keyPath } = authority.issue('node');
+    const tokensPath = join(directory, 'tokens.yaml');
+    const entries = everyToken.map(({ name, digest, patterns }) => ({
+      name,
+      sha256: digest.toString('hex'),
+      ...patterns,
+    }));
+    await writeFile(tokensPath, JSON.stringify({ tokens: entries }));
+    const node = await startTestNode(join(directory, 'data'), {
+      'tls-cert': certPath,
+      'tls-key': keyPath,
+      'tls-client-ca': authority.caPath,
+      tokens: tokensPath,
+    });
+    t.teardown(() => node.close());
+    const { cert, key } = authority.issue('client');
+    const { cert: strangeCert, key: strangeKey } = new TestAuthority(directory, 'other').issue('x');
+    const agentWith = (tls: object): Agent => {
+      const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: authority.ca, ...tls });
+      t.teardown(() => agent.destroy());
+      return agent;
+    };
+    const known = agentWith({ cert, key });
+    const strangers = [agentWith({}), agentWith({ cert: strangeCert, key: strangeKey })];
+    for (const one of matrixCalls()) {
+      const label = `${one.method} ${one.path}`;
+      for (const agent of strangers) {
+        await t.rejects(
+          statusOver(agent, node.url, one, 'admin-all'),
+          `${label} without certificate`,
+        );
+      }
+      for (const name of [
+        undefined,
+        'unknown',
+        'nothing',
+        one.right,
+        `${one.right}-all`,
+        'admin-all',
+      ]) {
+        const status = await statusOver(known, node.url, one, name);
+        const expected = expectedRefusal(name, one);
+        if (expected === undefined)
+          t.notOk([401, 403, 500].includes(status), `${label} with ${name}`);
+        else t.equal(status, expected, `${label} with ${name}`);
+      }
+    }
+  },
+);
+
+function statusOver(
+  agent: Agent,
+  url: string,
+  { method, path, body }: MatrixCall,
+  name: string | undefined,
+): Promise<number> {
+  const headers = name === undefined ? {} : { Authorization: `Bearer ${secretOf(name)}` };
+  return new Promise((resolve, reject) => {
+    const outgoing = request(url + path, { agent, method, headers }, (response) => {
+      response.resume().once('end', () => resolve(response.statusCode ?? 0));
+    });
+    outgoing.on('error', reject);
+    outgoing.end(body);
+  });
+}
 
 t.test('files that change are taken in; one that is not valid is refused', async (t) => {
   const directory = testDirectory(t);

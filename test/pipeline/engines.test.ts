@@ -345,6 +345,28 @@ t.test('a batch that its client names is stored once, and by itself', async (t) 
   t.equal(await readAll(bed.client), 'x\ny\nz\nx\nz\n');
 });
 
+t.test('a client that gives two batches one key is told so, and the others go on', async (t) => {
+  const bed = await startBed(t);
+  const fates: string[] = [];
+  const input: Input = {
+    async *batches() {
+      for (const text of ['a\n', 'b\n', 'a\n', 'c\n']) {
+        const ack = async () => void fates.push(`${text[0]} accepted`);
+        const nack = async (error: Error) => {
+          fates.push(`${text[0]} ${(error as Error & { code?: string }).code}`);
+        };
+        const batch = { bytes: Buffer.from(text), ack, nack };
+        yield text === 'c\n' ? batch : { ...batch, idempotencyKey: 'order.8' };
+      }
+    },
+    close: async () => {},
+  };
+  const totals = await ship(bed, input, { lingerMs: 0 });
+  t.same(fates, ['a accepted', 'b sequence_reused', 'a accepted', 'c accepted']);
+  t.same(totals, { readBytes: 8, acceptedBytes: 6 });
+  t.equal(await readAll(bed.client), 'a\nc\n');
+});
+
 async function runSink(
   output: Output,
   bed: { client: Client; directory: string },

@@ -213,9 +213,11 @@ await t.test(
     );
     // Not told that it may have lost something, it seals what it has at once.
     await nodes.start('a');
-    await nodes.start('b');
+    const { store } = await nodes.start('b');
     const found = await nodes.same('logs');
     t.same(found, { 'a-chunk000000000': lines(0, 10), 'b-chunk000000000': lines(10, 20) });
+    const salvagedBytes = lines(10, 20).length;
+    t.match(store.damage, { salvagedBatches: 1, salvagedBytes, quarantinedChunks: 0 });
   },
 );
 

@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { connect } from 'node:net';
 import t from 'tap';
 import { FaultDisk } from '../support/fault-disk.js';
@@ -80,6 +80,28 @@ await t.test('a form is refused, and any other type of content is taken as lines
     const taken = await call(server.url, '/write?category=logs', { body: 'a\n', headers });
     t.equal(taken.status, 200, type);
   }
+  await server.close();
+});
+
+await t.test('what refers to a request goes with it, also when it was refused', async (t) => {
+  const server = await startServer({ directory: t.testdir() });
+  await write(server, 'a\n');
+  const chunk = 'chunk=node1-chunk000000000';
+  const targets = [
+    `/read?category=logs&${chunk}&off=x`,
+    `/read?category=logs&${chunk}&off=99`,
+    '/read?category=lo%67s',
+    `/read?category=lo%67s&${chunk}&off=0&max_size=9`,
+    '/stream?category=logs&from=x',
+    '/stream?category=logs&from=earliest&wait_ms=0',
+    '/listChunks?category=logs&version=x&wait_ms=1',
+    '/listChunks?category=logs&wait_ms=x',
+    '/consume?category=logs',
+    '/write?category=logs',
+  ];
+  for (const target of targets) await raw(server.url, head('GET', target));
+  // The signal lives as long as the node: each listener that stays would keep its request and its connection.
+  t.equal(getEventListeners(server.ports.stopping, 'abort').length, 0);
   await server.close();
 });
 

@@ -70,3 +70,22 @@ for (const [size, bytesOf] of [
     t.equal(store.refusal(), undefined, 'the store takes writes as before');
   });
 }
+
+await t.test(
+  'a copy that is not what the seal of its owner says is moved aside, and counted',
+  async (t) => {
+    const directory = t.testdir();
+    const store = await openStore({ directory });
+    t.teardown(() => store.close());
+    const category = await store.category('logs');
+    const bytes = Buffer.from('here\n');
+    await category.take(received(0, [bytes]));
+    const seal = { size: bytes.length, crc: crc32(Buffer.from('else\n')), sealedAtMs: 1 };
+    t.equal(await category.sealCopy(chunk, seal), 'incomplete', 'it is to be fetched again');
+    t.match(store.damage, { divergentChunks: 1, quarantinedChunks: 1, lostBytes: 0 });
+    t.same(await readFile(`${directory}/.quarantine/logs/${chunkName}`), bytes);
+    await category.take(received(0, [Buffer.from('else\n')]));
+    t.equal(await category.sealCopy(chunk, seal), 'sealed');
+    t.match(store.damage, { divergentChunks: 1 });
+  },
+);

@@ -99,7 +99,17 @@ await t.test('a flipped bit moves the chunk aside, and the rest is stored again'
   t.match(log.entries, [
     { level: 'error', fields: { chunk: nameOf(0), savedBytes: 18, damaged: '9-17' } },
   ]);
+  const counted = {
+    quarantinedChunks: 1,
+    salvagedBatches: 2,
+    salvagedBytes: 18,
+    lostBytes: 9,
+    divergentChunks: 0,
+    scrubFindings: { damaged: 1, missing: 0, indexDamaged: 0 },
+  };
+  t.same(store.damage, counted);
   await scrub(opened);
+  t.same(store.damage, counted);
   t.equal(log.entries.length, 1, 'the next check finds nothing more');
   await store.close();
   const next = await open(t, directory);
@@ -168,6 +178,7 @@ await t.test('a damaged index of an intact chunk is made again', async (t) => {
     t.match(log.entries, [{ level: 'warn', fields: { chunk: nameOf(1) } }], `byte ${place}`);
     t.equal(category.view.held().chunks, 2);
     t.same(await quarantined(directory), []);
+    t.match(store.damage, { scrubFindings: { indexDamaged: 1, damaged: 0 } });
     await scrub(opened);
     t.equal(log.entries.length, 1, 'once');
     await store.close();
@@ -194,6 +205,7 @@ await t.test('a missing file is told, and comes back when it is put back', async
     { level: 'error', sentence: /is missing: put it back/, fields: { chunk: nameOf(0) } },
   ]);
   t.equal(category.view.list('default').length, 2, 'nobody has acknowledged it');
+  t.match(store.damage, { scrubFindings: { missing: 1 }, quarantinedChunks: 0, lostBytes: 0 });
   await rename(`${directory}/elsewhere`, path);
   await scrub(opened);
   t.equal(log.entries.length, 1);

@@ -5,6 +5,7 @@ import { createNodeMetrics, reasonsAgainst } from '../../src/node/node-metrics.j
 import { createNodeStatus } from '../../src/node/node-status.js';
 import { batchBytesMaxDefault, inFlightBytesMaxDefault } from '../../src/protocol/limits.js';
 import type { Access } from '../../src/server/access/access.js';
+import type { ClusterSecret } from '../../src/server/access/cluster-secret.js';
 import { createApp } from '../../src/server/app.js';
 import { ByteBudget } from '../../src/server/byte-budget.js';
 import { GroupLeases } from '../../src/server/group-leases.js';
@@ -41,6 +42,7 @@ export async function startServer(
     readonly inFlightBytesMax?: number;
     readonly lane?: Partial<LaneOptions>;
     readonly access?: Access;
+    readonly clusterSecret?: ClusterSecret;
   },
 ): Promise<TestServer> {
   const clock = new FakeClock();
@@ -71,12 +73,12 @@ export async function startServer(
     clusterId: identity.clusterId,
     batchBytesMax: options.batchBytesMax ?? batchBytesMaxDefault,
     access: options.access,
-    clusterSecret: undefined,
+    clusterSecret: options.clusterSecret,
     cluster: undefined,
     status,
     readiness: async () => reasonsAgainst(await status()),
     counts,
-    metrics: createNodeMetrics(status, { counts, dataDirectory: options.directory }),
+    metrics: createNodeMetrics(status, { counts, store, dataDirectory: options.directory }),
     stopping: stopping.signal,
   };
   const listener = await Listener.open(ports, { host: '127.0.0.1', port: 0 }, options.lane);

@@ -1,264 +1,220 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { SeededRandom } from '../../src/common/seeded-random.js';
-import { CliNode } from '../support/cli.js';
+import { routes } from '../../src/server/app.js';
+import { doors, type FuzzTarget, guardedNode, memberNode, openNode } from './fuzz-targets.js';
+import { readAnswers } from './read-answers.js';
 
 /**
- * Sends requests with odd paths, parameters, headers and bodies to a node in a process of its own, from seeds, and
- * ends with 1 when the node ends, stops answering, answers 500, or grows.
+ * Sends requests with odd paths, parameters, headers, bodies and frames to nodes and inputs in processes of their own,
+ * from seeds: every route of the table, streams and replication, with and without TLS and tokens, and all inputs that
+ * are servers. Ends with 1 when a process ends, stops answering, answers 500 or what is no answer, or keeps more
+ * memory than it had after its first minutes, and when a route was never answered well.
  *
  *     nice node build/test/torture/fuzz.js --minutes 15 --seed 1
  */
 const { values } = parseArgs({
-  options: { minutes: { type: 'string', default: '1' }, seed: { type: 'string', default: '1' } },
+  options: {
+    minutes: { type: 'string', default: '1' },
+    seed: { type: 'string', default: '1' },
+    /** Requests a second, over all processes. */
+    rate: { type: 'string', default: '200' },
+  },
 });
 
 const requestsPerSeed = 100;
-const answerMsMax = 2_000;
-/** How much a node may grow after its first part of the run: buffers and what is kept of its categories. */
-const grownBytesMax = 150 * 1024 * 1024;
+const connectionCountMax = 120;
+const answerMsMax = 1_500;
+const answerBytesMax = 256 * 1024;
+const findingCountMax = 10;
+const sampleMs = 30_000;
 
-const methods = ['GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', 'PATCH', 'get', 'PRI'];
-const pathsOf = [
-  '/write',
-  '/read',
-  '/stream',
-  '/ack',
-  '/listChunks',
-  '/listCategories',
-  '/groups',
-  '/groups/a',
-  '/seal',
-  '/status',
-  '/nodes/node1',
-  '/livez',
-  '/readyz',
-  '/metrics',
-  '/produce',
-  '/consume',
-  '/replication/stream',
-  '/x',
-];
-const names = [
-  'category',
-  'chunk',
-  'off',
-  'max_size',
-  'wait_ms',
-  'min_bytes',
-  'group',
-  'from',
-  'owner',
-  'size',
-  'version',
-  'change',
-  'force',
-  'min_sync_replicas',
-  'sync_each_write',
-  'cluster',
-  'node',
-  'directory',
-  'boot',
-  'epoch',
-  '__proto__',
-  'x',
-];
-const texts = [
-  'logs',
-  'a',
-  'node1',
-  'node1-chunk000000000',
-  'node1-chunk000000001',
-  '0',
-  '1',
-  '-1',
-  '2',
-  '4096',
-  '9007199254740993',
-  '1e9',
-  '0x1',
-  'true',
-  'earliest',
-  'latest',
-  'drain',
-  '',
-  '..',
-  '../..',
-  '%2e%2e%2f',
-  '%00',
-  '%0d%0aX-Evil:%201',
-  '%',
-  '%ff',
-  '%F0%9F%98%80',
-  '*',
-  'NaN',
-  'x'.repeat(300),
-  'x'.repeat(9_000),
-];
-const headerLines = [
-  'Connection: close',
-  'Connection: Upgrade\r\nUpgrade: chukcha/1',
-  'Expect: 100-continue',
-  'Content-Encoding: gzip',
-  'Content-Encoding: br',
-  'Content-Type: multipart/form-data; boundary=x',
-  'Transfer-Encoding: chunked',
-  'Content-Length: 0',
-  'Content-Length: 3',
-  'Content-Length: 99999999999',
-  'Content-Length: -1',
-  'Chukcha-Producer: p',
-  'Chukcha-Producer: \x80',
-  'Chukcha-Sequence: 1',
-  'Chukcha-Sequence: -1',
-  'Authorization: Bearer x',
-  'Authorization: Basic eA==',
-  'Host: a',
-  `X: ${'y'.repeat(17_000)}`,
-  'Range: bytes=0-1',
-  'A : b',
-  ' folded',
-];
-const bodies = [
-  '',
-  'a\n',
-  'a',
-  '\n',
-  'a\nb\n',
-  '\0\n',
-  '3\r\na\n\r\n0\r\n\r\n',
-  '5\r\na',
-  '\x1f\x8b\x08',
-  'x'.repeat(70_000),
-  `${'x'.repeat(70_000)}\n`,
-];
+/** What may be kept more than after the first part of the run: tables that are filled up to a limit. */
+const keptBytesMax = 24 * 1024 * 1024;
 
-/** Requests that are taken as they are, of which one part is made odd or none. */
-const plain: readonly string[] = [
-  'GET /read?category=logs&chunk=node1-chunk000000000&off=0&max_size=4096&wait_ms=0',
-  'GET /stream?category=logs&group=a&from=earliest&wait_ms=0',
-  'POST /ack?category=logs&chunk=node1-chunk000000000&size=2&group=a',
-  'GET /listChunks?category=logs&group=a&version=1&wait_ms=1',
-  'PUT /groups/a?category=logs&from=latest',
-  'DELETE /groups/a?category=logs',
-  'POST /seal?category=logs',
-  'POST /write?category=logs&sync_each_write=true',
-  'POST /nodes/node1?change=drain&force=true',
-  'GET /groups?category=logs',
-  'GET /metrics',
-  'GET /status',
-  'GET /listCategories',
-];
+/** How much the resident memory may grow besides: the collector takes what it likes between two rounds. */
+const residentBytesMax = 100 * 1024 * 1024;
 
-function nearlyPlain(random: SeededRandom): string {
-  const words = random.pick(plain);
-  const odd =
-    random.integer(0, 1) === 0
-      ? words
-      : words.replace(/=([^&=]*)(?=&|$)/, () => `=${random.pick(texts)}`);
-  const body = words.startsWith('POST /write') ? random.pick(bodies) : '';
-  return `${odd} HTTP/1.1\r\nHost: node\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+/** So many requests reach every route. */
+const requestsForAllRoutes = 20_000;
+
+/** All headers that answers have; another one may come from a request. */
+const answerHeaders: ReadonlySet<string> = new Set([
+  ...['content-type', 'content-length', 'connection', 'keep-alive', 'date', 'transfer-encoding'],
+  ...['retry-after', 'allow', 'www-authenticate', 'upgrade', 'etag', 'cache-control', 'vary'],
+  ...['content-security-policy', 'x-content-type-options', 'x-frame-options', 'referrer-policy'],
+  ...['cross-origin-opener-policy', 'cross-origin-resource-policy', 'x-elastic-product'],
+  ...['chukcha-chunk-state', 'chukcha-chunk-size', 'chukcha-next-offset', 'chukcha-owner'],
+  ...['chukcha-lag', 'chukcha-cluster-id', 'chukcha-list-version', 'accept-encoding'],
+]);
+
+interface Memory {
+  readonly minute: number;
+  /** By target: resident, and what was in use after a collection; bytes. */
+  readonly bytes: Readonly<Record<string, { readonly resident: number; readonly kept: number }>>;
 }
 
-function requestOf(random: SeededRandom): string {
-  if (random.integer(0, 1) === 0) return nearlyPlain(random);
-  const query = Array.from(
-    { length: random.integer(0, 5) },
-    () => `${random.pick(names)}=${random.pick(texts)}`,
-  );
-  if (random.integer(0, 2) > 0) query.unshift('category=logs');
-  const body = random.pick(bodies);
-  const lines = Array.from({ length: random.integer(0, 3) }, () => random.pick(headerLines));
-  const length = random.integer(0, 3) === 0 ? [] : [`Content-Length: ${body.length}`];
-  const target = random.pick(pathsOf) + (random.integer(0, 9) === 0 ? random.pick(texts) : '');
-  const method = random.pick(random.integer(0, 1) === 0 ? ['GET', 'POST'] : methods);
-  const first = `${method} ${target}${query.length === 0 ? '' : `?${query.join('&')}`} HTTP/1.1`;
-  return `${[first, 'Host: node', ...length, ...lines].join('\r\n')}\r\n\r\n${body}`;
+const findings: string[] = [];
+const statuses = new Map<string, number>();
+const openedStreams = new Set<string>();
+let requestCount = 0;
+
+async function exchange(target: FuzzTarget, seed: number, random: SeededRandom): Promise<void> {
+  const made = target.makeText(random);
+  // Whatever the request was, what follows it must not be answered as something else.
+  const isFollowed = made.isHttp && random.integer(0, 2) === 0;
+  const text = isFollowed
+    ? `${made.text}GET /livez HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n`
+    : made.text;
+  const answer = await send(target, made.port, random, text);
+  requestCount += 1;
+  if (!made.isHttp) return;
+  const { answers, fault } = readAnswers(answer, made.text.startsWith('HEAD '));
+  const what = new Set(fault === undefined ? [] : [fault]);
+  for (const { status, headers, body } of answers) {
+    statuses.set(`${target.name} ${status}`, (statuses.get(`${target.name} ${status}`) ?? 0) + 1);
+    if (status === 500 || /"code":"internal/.test(body)) what.add('an internal error');
+    if (status === 101) openedStreams.add(/^GET (\/[^?]*)/.exec(made.text)?.[1] ?? '');
+    for (const name of headers.keys()) if (!answerHeaders.has(name)) what.add(`header ${name}`);
+  }
+  for (const reason of what) {
+    findings.push(`${target.name}, seed ${seed}: ${reason}: ${quoted(text)} -> ${quoted(answer)}`);
+  }
 }
 
-/** Sends a request or two, in pieces, and resolves with what came until the end or the limit. */
-async function send(url: string, random: SeededRandom, text: string): Promise<string> {
-  const { hostname, port } = new URL(url);
-  const socket = connect(Number(port), hostname);
-  let answer = '';
+function quoted(text: string): string {
+  return JSON.stringify(text.slice(0, 600));
+}
+
+/** Sends the bytes in pieces, and resolves with what came until the end or the limit. */
+async function send(target: FuzzTarget, port: number, random: SeededRandom, text: string) {
+  const socket = target.connect(port);
+  const pieces: Buffer[] = [];
+  let byteCount = 0;
   socket.on('data', (piece: Buffer) => {
-    answer = (answer + piece.toString('latin1')).slice(0, 20_000);
+    byteCount += piece.length;
+    if (byteCount <= answerBytesMax) pieces.push(piece);
+    else socket.destroy();
   });
   socket.on('error', () => undefined);
   const timer = setTimeout(() => socket.destroy(), answerMsMax);
-  const bytes = Buffer.from(text, 'latin1');
-  for (const piece of random.split(bytes, 3)) socket.write(piece);
-  socket.end();
+  for (const piece of random.split(Buffer.from(text, 'latin1'), 3)) socket.write(piece);
+  // Some clients stay; the others have said all that they have to say.
+  if (random.integer(0, 9) > 0) socket.end();
   // A connection that the node resets is one of its answers: `once` would throw.
   await new Promise<void>((resolve) => {
     socket.on('close', () => resolve());
   });
   clearTimeout(timer);
-  return answer;
+  return Buffer.concat(pieces).toString('latin1');
 }
 
-async function residentBytes(url: string): Promise<number> {
-  const text = await (await fetch(`${url}/metrics`)).text();
-  return Number(/^chukcha_resident_bytes (\S+)$/m.exec(text)?.[1]);
-}
-
-const directory = await mkdtemp(join(tmpdir(), 'chukcha-fuzz-'));
-const node = await CliNode.start(directory, ['--disk-reserve', '0']);
-const endMs = performance.now() + Number(values.minutes) * 60_000;
-const startMs = performance.now();
-let seed = Number(values.seed);
-let requestCount = 0;
-let baseBytes: number | undefined;
-const statuses = new Map<string, number>();
-const findings: string[] = [];
-try {
-  while (performance.now() < endMs && findings.length < 10) {
-    const random = new SeededRandom(seed);
-    const texts = Array.from({ length: requestsPerSeed }, () => requestOf(random));
-    await Promise.all(
-      texts.map(async (text) => {
-        const answer = await send(node.url, random, text);
-        requestCount += 1;
-        for (const [, status = ''] of answer.matchAll(/^HTTP\/1\.1 (\d{3}) /gm)) {
-          statuses.set(status, (statuses.get(status) ?? 0) + 1);
-        }
-        if (/^HTTP\/1\.1 500 |^X-Evil/m.test(answer)) {
-          findings.push(
-            `seed ${seed}: ${JSON.stringify(text.slice(0, 400))} -> ${answer.slice(0, 400)}`,
-          );
-        }
-      }),
-    );
-    const live = await fetch(`${node.url}/livez`).then(({ status }) => status, String);
-    if (live !== 200) {
-      findings.push(`seed ${seed}: the node does not answer any more (${live})`);
-      break;
+async function memoryOf(targets: readonly FuzzTarget[], minute: number): Promise<Memory> {
+  const entries = targets.map(async ({ name, pid }) => {
+    const path = `${process.env['HEAP_PROBE_FILE']}.${pid}`;
+    await rm(path, { force: true });
+    process.kill(pid, 'SIGUSR2');
+    let text: string | undefined;
+    // A process that has no time for it for so long does not answer requests either.
+    for (let triesLeft = 300; text === undefined && triesLeft > 0; triesLeft -= 1) {
+      await delay(100);
+      text = await readFile(path, 'utf8').catch(() => undefined);
     }
-    if (performance.now() - startMs > Math.min(60_000, (endMs - startMs) / 4))
-      baseBytes ??= await residentBytes(node.url);
-    seed += 1;
+    if (text === undefined) throw new Error(`${name} does not tell what memory it has.`);
+    const { heapUsed, external, rss } = JSON.parse(text) as NodeJS.MemoryUsage;
+    return [name, { resident: rss, kept: heapUsed + external }] as const;
+  });
+  return { minute, bytes: Object.fromEntries(await Promise.all(entries)) };
+}
+
+/** What every target has grown by since the first sample after a fourth of the run, or two minutes. */
+function judgeMemory(samples: readonly Memory[], minutes: number): void {
+  const base = samples.find(({ minute }) => minute >= Math.min(2, minutes / 4));
+  const last = samples.at(-1);
+  for (const [name, { resident, kept }] of Object.entries(last?.bytes ?? {})) {
+    const before = base?.bytes[name];
+    if (before === undefined) continue;
+    if (kept - before.kept > keptBytesMax || resident - before.resident > residentBytesMax) {
+      findings.push(
+        `${name} keeps ${kept} bytes after ${before.kept}, and has ${resident} after ${before.resident}`,
+      );
+    }
   }
-  const grownBytes = (await residentBytes(node.url).catch(() => Number.NaN)) - (baseBytes ?? 0);
-  if (!(grownBytes < grownBytesMax)) findings.push(`resident memory grew by ${grownBytes} bytes`);
-  console.log(
-    JSON.stringify(
-      {
-        seeds: [Number(values.seed), seed - 1],
-        requestCount,
-        statuses: Object.fromEntries([...statuses].sort()),
-        grownBytes,
-        findings,
-      },
-      null,
-      2,
+}
+
+/** Which routes were never answered as they should be. */
+async function judgeRoutes(targets: readonly FuzzTarget[]): Promise<void> {
+  const texts = await Promise.all(targets.map(({ ask }) => ask('/metrics')));
+  const answered = new Set(
+    [...texts.join('\n').matchAll(/^chukcha_requests_total\{route="(.+?)",status="2\d\d"\}/gm)].map(
+      ([, route]) => route,
     ),
   );
-} finally {
-  const { exit } = await node.stop();
-  if (exit !== 0) findings.push(`the node ended with ${exit}`);
-  await rm(directory, { recursive: true, force: true });
+  const patterns = new Set(routes.map(({ path }) => path));
+  for (const path of [...patterns, '/replication/stream']) {
+    if (!answered.has(path) && !openedStreams.has(path)) findings.push(`${path} was never reached`);
+  }
 }
+
+const root = await mkdtemp(join(tmpdir(), 'chukcha-fuzz-'));
+process.env['HEAP_PROBE_FILE'] = join(root, 'heap');
+const probe = pathToFileURL(join(import.meta.dirname, 'heap-probe.js')).href;
+process.env['NODE_OPTIONS'] = `${process.env['NODE_OPTIONS'] ?? ''} --import ${probe}`;
+const targets: FuzzTarget[] = [];
+const samples: Memory[] = [];
+const minutes = Number(values.minutes);
+const startMs = performance.now();
+const minutesNow = (): number => Math.round((performance.now() - startMs) / 6_000) / 10;
+let seed = Number(values.seed);
+try {
+  const open = await openNode(root);
+  targets.push(open, await guardedNode(root), await memberNode(root));
+  targets.push(await doors(root, `http://127.0.0.1:${open.makeText(new SeededRandom(1)).port}`));
+  const under = new Set<Promise<void>>();
+  let sampledMs = startMs;
+  for (; minutesNow() < minutes && findings.length < findingCountMax; seed += 1) {
+    const target = targets[seed % targets.length] as FuzzTarget;
+    const seedMs = performance.now();
+    for (let index = 0; index < requestsPerSeed; index += 1) {
+      while (under.size >= connectionCountMax) await Promise.race(under);
+      const random = new SeededRandom(seed * requestsPerSeed + index);
+      const one = exchange(target, seed, random).finally(() => under.delete(one));
+      under.add(one);
+    }
+    await delay((requestsPerSeed / Number(values.rate)) * 1_000 - (performance.now() - seedMs));
+    if ((await target.ask('/livez')) === undefined) {
+      findings.push(`seed ${seed}: ${target.name} does not answer any more`);
+      break;
+    }
+    if (performance.now() - sampledMs < sampleMs) continue;
+    sampledMs = performance.now();
+    samples.push(await memoryOf(targets, minutesNow()));
+    console.log(
+      JSON.stringify({ seed, requestCount, findings: findings.length, ...samples.at(-1) }),
+    );
+  }
+  await Promise.all(under);
+  samples.push(await memoryOf(targets, minutesNow()));
+  judgeMemory(samples, minutes);
+  if (requestCount >= requestsForAllRoutes) await judgeRoutes(targets.slice(0, 3));
+} finally {
+  for (const { name, stop } of targets.reverse()) {
+    const { exit, stderr } = await stop();
+    if (exit !== 0) findings.push(`${name} ended with ${exit}: ${stderr.slice(-2_000)}`);
+    const failures = stderr.split('\n').filter((line) => /^\S+ error /.test(line));
+    for (const line of failures.slice(0, 5)) findings.push(`${name} logs ${line.slice(0, 500)}`);
+  }
+  await rm(root, { recursive: true, force: true });
+}
+const report = {
+  seeds: [Number(values.seed), seed - 1],
+  requestCount,
+  statuses: Object.fromEntries([...statuses].sort()),
+  findings,
+};
+console.log(JSON.stringify(report, null, 2));
 process.exitCode = findings.length === 0 ? 0 : 1;

@@ -133,6 +133,11 @@ export class DoorRequest {
           'outcome_unknown',
           `The bus did not answer within ${answerMsMax} ms, and may still store the lines: send the same again; with the header Idempotency-Key they are stored once.`,
         );
+      case 'key_reused':
+        return new RequestError(
+          'idempotency_key_reused',
+          'Other lines were sent with this Idempotency-Key before: give every request a key of its own, such as a UUID, and only its repetitions the same; nothing was accepted.',
+        );
       case 'not_accepted':
         return new RequestError(
           'not_accepted',

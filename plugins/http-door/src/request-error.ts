@@ -11,6 +11,7 @@ const statuses = {
   credentials_wrong: 401,
   not_found: 404,
   method_not_allowed: 405,
+  idempotency_key_reused: 409,
   batch_too_large: 413,
   message_too_large: 413,
   unsupported_encoding: 415,

@@ -1,10 +1,16 @@
 import type { InputBatch } from '@chukcha/plugin-api';
 
 /**
- * What became of a batch. `withdrawn`: it was taken back before the host had it. `unknown`: the host has it,
- * and nobody waits any longer.
+ * What became of a batch. `key_reused`: the bus has another batch under its key. `withdrawn`: it was taken back before
+ * the host had it. `unknown`: the host has it, and nobody waits any longer.
  */
-export type Verdict = 'accepted' | 'not_accepted' | 'stopping' | 'withdrawn' | 'unknown';
+export type Verdict =
+  | 'accepted'
+  | 'not_accepted'
+  | 'key_reused'
+  | 'stopping'
+  | 'withdrawn'
+  | 'unknown';
 
 /** A batch as a request gives it. */
 export interface DoorBatch {
@@ -93,6 +99,11 @@ function toInputBatch({ batch, settle }: QueuedBatch): InputBatch {
     ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
     // A promise takes only the first verdict, so a second call does nothing.
     ack: async () => settle('accepted'),
-    nack: async () => settle('not_accepted'),
+    nack: async (error) => settle(isReusedKey(error) ? 'key_reused' : 'not_accepted'),
   };
+}
+
+/** The host's errors have the codes of the bus. */
+function isReusedKey(error: Error & { readonly code?: unknown }): boolean {
+  return error.code === 'sequence_reused';
 }

@@ -431,6 +431,16 @@ t.test('what one batch cannot hold becomes several, and a part that fails is nam
   });
 });
 
+t.test('a key that other content had before is refused, and not to be tried again', async (t) => {
+  const door = await startDoor(t);
+  const sent = door.send('/', 'b\n', { 'Idempotency-Key': 'request-1' });
+  const batch = await door.next();
+  await batch.nack(Object.assign(new Error('Another batch had it.'), { code: 'sequence_reused' }));
+  const answer = await sent;
+  t.match(answer, { status: 409, body: { error: { code: 'idempotency_key_reused' } } });
+  t.equal(answer.headers.get('retry-after'), null);
+});
+
 t.test('batches of several categories stay apart, and limits are kept', async (t) => {
   const lines = new LineBatches({ messageBytesMax: 8, batchBytesMax: 10 }, () => undefined);
   t.ok(lines.add(0, 'a', Buffer.from('1234567')));

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { ChukchaError } from '../../protocol/chukcha-error.js';
 import type { Right } from '../../protocol/rights.js';
 
@@ -33,14 +33,17 @@ const authorizationLengthMax = 1_024;
  * The tokens that a node accepts, replaced as a whole when their file changes.
  *
  * A token has 256 random bits, so that one round of SHA-256 hides it as well as a slow hash would, and a request costs
- * microseconds. Digests are compared in constant time, and with all of the table.
+ * microseconds, however many tokens there are. Where in the table a digest is looked for depends on a key that only this
+ * process knows, so that the time of that tells nothing of the digests; what is found there is compared in constant time.
  */
 export class Access {
-  #tokens: readonly TokenEntry[];
+  readonly #placeKey = randomBytes(32);
+  /** By the place of the digest. */
+  #tokens: ReadonlyMap<string, TokenEntry>;
   #generation = 0;
 
   constructor(tokens: readonly TokenEntry[]) {
-    this.#tokens = tokens;
+    this.#tokens = this.#placed(tokens);
   }
 
   /** Rises when the tokens were replaced: what was decided before has to be decided again. */
@@ -50,16 +53,28 @@ export class Access {
 
   /** Accepts these tokens from now on, and no others. */
   replace(tokens: readonly TokenEntry[]): void {
-    this.#tokens = tokens;
+    this.#tokens = this.#placed(tokens);
     this.#generation += 1;
   }
 
   /** Throws `unauthorized` without a token that is accepted, and `forbidden` when it lacks the right. */
   check(authorization: string | undefined, right: Right, scope: AccessScope): Pass {
     const entry = this.#find(authorization);
-    const pass: Pass = { allows: (wanted, where) => allows(entry, wanted, where) };
-    if (pass.allows(right, scope)) return pass;
+    if (allows(entry, right, scope)) return passOf(entry);
     throw forbiddenError(entry.name, right, scope);
+  }
+
+  /** What the token of a request allows. Throws `unauthorized` without a token that is accepted. */
+  identify(authorization: string | undefined): Pass {
+    return passOf(this.#find(authorization));
+  }
+
+  #placed(tokens: readonly TokenEntry[]): ReadonlyMap<string, TokenEntry> {
+    return new Map(tokens.map((entry) => [this.#placeOf(entry.digest), entry]));
+  }
+
+  #placeOf(digest: Buffer): string {
+    return createHmac('sha256', this.#placeKey).update(digest).digest('base64');
   }
 
   #find(authorization: string | undefined): TokenEntry {
@@ -71,12 +86,8 @@ export class Access {
       );
     }
     const digest = digestOf(token);
-    let found: TokenEntry | undefined;
-    // All of them are compared, so that the time does not tell which one it was.
-    for (const entry of this.#tokens) {
-      if (timingSafeEqual(entry.digest, digest)) found = entry;
-    }
-    if (found !== undefined) return found;
+    const found = this.#tokens.get(this.#placeOf(digest));
+    if (found !== undefined && timingSafeEqual(found.digest, digest)) return found;
     throw new ChukchaError(
       'unauthorized',
       'The token is not one that this node accepts: look whether it is whole, and whether its line is in the file of --tokens.',
@@ -98,6 +109,10 @@ export function tokenOf(authorization: string | undefined): string | undefined {
   if (scheme.toLowerCase() === 'bearer') return value;
   const words = Buffer.from(value, 'base64').toString('utf8');
   return words.slice(words.indexOf(':') + 1);
+}
+
+function passOf(entry: TokenEntry): Pass {
+  return { allows: (right, scope) => allows(entry, right, scope) };
 }
 
 function allows({ patterns }: TokenEntry, right: Right, scope: AccessScope): boolean {

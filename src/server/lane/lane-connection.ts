@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { paths } from '../../protocol/http-api.js';
+import type { CountedConnection } from '../connection-counts.js';
 import { IncomingBody } from '../incoming-body.js';
 import {
   errorAnswer,
@@ -17,7 +18,7 @@ import type { Swept } from './connection-sweep.js';
 import { type Exchange, ReadExchange, WriteExchange } from './exchange.js';
 import { ExchangeQueue } from './exchange-queue.js';
 import type { LaneContext, ReplicaRequest } from './lane-context.js';
-import { mayPass } from './may-pass.js';
+import { LanePass } from './lane-pass.js';
 import { headBytesMax, type RequestHead, readHead } from './request-head.js';
 import { sendRead } from './send-read.js';
 
@@ -35,11 +36,13 @@ const owedCountMax = 256;
 export class LaneConnection implements ByteSink, Swept {
   readonly socket: Socket;
   readonly #context: LaneContext;
+  readonly #counted: CountedConnection;
   #state: 'open' | 'leaving' | 'ending' | 'left' | 'closed' = 'open';
   /** The last head, which most clients repeat byte for byte. */
   #lastHead: RequestHead | undefined;
   /** Which tokens were accepted when the last head was read. */
   #lastGeneration: number | undefined;
+  readonly #pass = new LanePass();
   /** The beginning of a head. */
   #headStart: Buffer | undefined;
   #call: WriteCall | undefined;
@@ -58,8 +61,9 @@ export class LaneConnection implements ByteSink, Swept {
   /** What has taken the connection over, after an upgrade. */
   #stream: StreamConnection | undefined;
 
-  constructor(socket: Socket, context: LaneContext) {
+  constructor(socket: Socket, context: LaneContext, counted: CountedConnection) {
     this.socket = socket;
+    this.#counted = counted;
     this.#context = context;
     this.#requestStartMs = context.nowMs;
     this.#lastMs = context.nowMs;
@@ -150,7 +154,7 @@ export class LaneConnection implements ByteSink, Swept {
     const { access } = this.#context.ports;
     if (access === undefined || access.generation === this.#lastGeneration) return false;
     this.#lastGeneration = access.generation;
-    return this.#lastHead !== undefined && !mayPass(access, this.#lastHead);
+    return this.#lastHead !== undefined && !this.#pass.allows(access, this.#lastHead);
   }
 
   /** Takes the requests of the read buffer; what is not the lane's is returned, copied. */
@@ -213,7 +217,7 @@ export class LaneConnection implements ByteSink, Swept {
     if (takesOver && this.#hadRequest) return 'foreign';
     if (typeof head === 'string') return head;
     // The application finds that it lacks the right too, and says so.
-    if (!mayPass(ports.access, head)) return 'foreign';
+    if (!this.#pass.allows(ports.access, head)) return 'foreign';
     this.#lastHead = head;
     this.#lastGeneration = generation;
     return head;
@@ -224,6 +228,7 @@ export class LaneConnection implements ByteSink, Swept {
     const { readBuffer } = this.#context;
     this.socket.off('drain', this.#onDrain);
     this.socket.off('end', this.#onEnd);
+    this.#counted.become(call.kind);
     this.#stream =
       call.kind === 'produce'
         ? new ProduceConnection(this.socket, call, this.#context)
@@ -299,6 +304,7 @@ export class LaneConnection implements ByteSink, Swept {
     this.#state = 'left';
     this.socket.off('drain', this.#onDrain);
     this.socket.off('end', this.#onEnd);
+    this.#counted.become(this.#replica === undefined ? 'http' : 'replication');
     this.#context.handOver(this.socket, this.#foreignBytes ?? Buffer.alloc(0), this.#replica);
   }
 

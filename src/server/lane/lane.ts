@@ -113,10 +113,14 @@ export class Lane implements LaneContext {
   }
 
   #accept(socket: Socket): void {
-    const connection = new LaneConnection(socket, this);
+    const counted = this.ports.counts.connections.add();
+    const connection = new LaneConnection(socket, this, counted);
     this.#connections.set(socket, connection);
     this.#sweep.add(connection);
-    socket.once('close', () => this.#forget(socket));
+    socket.once('close', () => {
+      counted.remove();
+      this.#forget(socket);
+    });
     readInto(socket, connection, this.#options.reading);
   }
 

@@ -21,8 +21,9 @@ export const readRoute: Route = {
   queryNames: readQueryNames,
   async handle(context, query, ports) {
     await ownTurn(context);
+    const call = parseRead(query);
     const end = requestEnd(context, ports.stopping);
-    const range = await openRange(parseRead(query), ports, end.signal).finally(end.release);
+    const range = await openRange(call, ports, end.signal).finally(end.release);
     const { res: response } = context;
     let slabIsFree = true;
     try {

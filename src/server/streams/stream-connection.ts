@@ -148,7 +148,9 @@ export abstract class StreamConnection implements ByteSink, Swept {
   /** The frame that tells of an error. */
   protected refusal(thrown: unknown, number: number, flags = 0): Buffer {
     const error = toChukchaError(thrown);
-    logFailure(this.context.ports.log, this.#path, error);
+    const { log, counts } = this.context.ports;
+    counts.refused(error.code);
+    logFailure(log, this.#path, error);
     return encodeFrame(frameKinds.refused, { flags, number, text: errorAnswer(error).body });
   }
 
