@@ -26,7 +26,7 @@ const misuseCodes: ReadonlySet<ErrorCode> = new Set([
 export abstract class BaseCommand extends Command {
   /** What this process tells; it goes to standard error, because standard output may carry messages. */
   protected readonly logger = new CommandLog();
-  #hasLogSignal = false;
+  #isListening = false;
 
   /** As oclif's; a command that has the flags of the log logs from then on as they say. */
   protected override async parse<
@@ -50,7 +50,7 @@ export abstract class BaseCommand extends Command {
     options: Readonly<Record<string, unknown>>,
   ): Promise<Record<string, unknown>> {
     const { 'log-level': level, 'log-format': format, ...others } = options;
-    this.#listenForSignal();
+    this.#listenToProcess();
     const given = Object.entries({ 'log-level': level, 'log-format': format });
     const known = Object.fromEntries(given.filter(([, value]) => value !== undefined));
     if (Object.keys(known).length === 0) {
@@ -99,10 +99,18 @@ export abstract class BaseCommand extends Command {
     return 'log-format' in (this.ctor.flags ?? {});
   }
 
-  #listenForSignal(): void {
-    if (this.#hasLogSignal) return;
-    this.#hasLogSignal = true;
+  #listenToProcess(): void {
+    if (this.#isListening) return;
+    this.#isListening = true;
     process.on('SIGUSR2', () => this.logger.toggleDebugging());
+    // What Node prints by itself would stand between the lines of the log in a form of its own.
+    process.removeAllListeners('warning');
+    process.on('warning', ({ name, message }) => {
+      const sentence = 'Node.js warns of something.';
+      // Nobody who runs the program can do anything about what will go with a later version.
+      if (name === 'DeprecationWarning') this.logger.debug(sentence, { name, message });
+      else this.logger.warn(sentence, { name, message });
+    });
   }
 }
 
