@@ -16,6 +16,7 @@ const ownNames: ReadonlySet<string> = new Set(['time', 'level', 'msg']);
 export function createJsonLogLines(): (record: LogRecord) => string {
   let line = '';
   let wallMs = 0;
+  let fields: Record<string, string | number | boolean> = {};
   const lines = pino(
     {
       base: null,
@@ -23,6 +24,8 @@ export function createJsonLogLines(): (record: LogRecord) => string {
       messageKey: 'msg',
       timestamp: () => `,"time":"${new Date(wallMs).toISOString()}"`,
       formatters: { level: (level) => ({ level }) },
+      // As an argument, an object with fields such as `method`, `headers` and `socket` is taken for a request of HTTP.
+      mixin: () => fields,
     },
     {
       write: (text) => {
@@ -32,11 +35,13 @@ export function createJsonLogLines(): (record: LogRecord) => string {
   );
   return (record) => {
     wallMs = record.wallMs;
-    const fields = writableFields(record.fields).map(([name, value]) => [
-      ownNames.has(name) ? `${name}_` : name,
-      value,
-    ]);
-    lines[record.level](Object.fromEntries(fields), record.sentence);
+    fields = Object.fromEntries(
+      writableFields(record.fields).map(([name, value]) => [
+        ownNames.has(name) ? `${name}_` : name,
+        value,
+      ]),
+    );
+    lines[record.level](record.sentence);
     // Only in texts can there be such characters, and JSON may write each of these as an escape.
     return `${escapeUnprintable(line.trimEnd())}\n`;
   };

@@ -132,7 +132,7 @@ export class EtcdCoordinator implements Coordinator {
     return {
       isAvailable: problem === undefined,
       problem,
-      isDenied: this.#link.isDenied,
+      ...(this.#link.isDenied && { isDenied: true }),
       isCurrent: this.#mirror.isCurrent,
     };
   }

@@ -62,7 +62,11 @@ export class EtcdLink {
 
   /** The member in use, newly connected when the last one has failed. */
   get member(): EtcdMember {
-    this.#member ??= this.#ports.connect(this.#options.hosts[this.#hostIndex] ?? '');
+    if (this.#member === undefined) {
+      const host = this.#options.hosts[this.#hostIndex] ?? '';
+      this.#ports.log.debug('Calling a member of etcd.', { host });
+      this.#member = this.#ports.connect(host);
+    }
     return this.#member;
   }
 

@@ -55,7 +55,6 @@ const tests: Record<string, (t: Test) => Promise<void>> = {
     t.same(coordinator.status, {
       isAvailable: true,
       problem: undefined,
-      isDenied: false,
       isCurrent: true,
     });
     t.match(await coordinator.put('a', '1', 'absent'), { done: true });

@@ -106,10 +106,9 @@ export abstract class BaseCommand extends Command {
     // What Node prints by itself would stand between the lines of the log in a form of its own.
     process.removeAllListeners('warning');
     process.on('warning', ({ name, message }) => {
-      const sentence = 'Node.js warns of something.';
       // Nobody who runs the program can do anything about what will go with a later version.
-      if (name === 'DeprecationWarning') this.logger.debug(sentence, { name, message });
-      else this.logger.warn(sentence, { name, message });
+      const level = name === 'DeprecationWarning' ? 'debug' : 'warn';
+      this.logger[level]('Node.js warns of something.', { name, message });
     });
   }
 }
