@@ -10,7 +10,6 @@ const clearBelow = '\u001b[J';
 const quitKeys = ['q', 'Q', '\u0003', '\u0004'];
 
 /** Control characters in a name or an error would move the cursor; they are shown as a mark. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
 const controlCharacters = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
 /**
