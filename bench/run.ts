@@ -63,7 +63,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   'ship-memory': {
     summary: 'what ship holds in memory while it reads a file of 10 GB',
     run: benchShipMemory,
-    },
+  },
   'sink-pass-through': {
     summary: 'a whole sink to a target that throws bytes away, beside a loop that reads and posts',
     run: benchSinkPassThrough,

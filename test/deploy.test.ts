@@ -3,7 +3,11 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { parse, parseAllDocuments } from 'yaml';
+import { environmentName } from '../src/commands/shared/flags.js';
+import { logOptionsSchema } from '../src/common/log-options-schema.js';
+import { resolveOptions } from '../src/common/schema-options.js';
 import { resolveNodeOptions } from '../src/node/node-options.js';
+import { nodeOptionsSchema } from '../src/node/node-options-schema.js';
 import { paths } from '../src/protocol/http-api.js';
 import { findCommandFaults, optionsOf } from './support/command-lines.js';
 
@@ -15,7 +19,14 @@ const dockerfile = read('deploy/docker/Dockerfile');
 
 interface Compose {
   readonly services: Readonly<
-    Record<string, { readonly image?: string; readonly command?: string[] }>
+    Record<
+      string,
+      {
+        readonly image?: string;
+        readonly command?: string[];
+        readonly environment?: Readonly<Record<string, string>>;
+      }
+    >
   >;
 }
 const compose = parse(read('deploy/docker/compose.yaml'), { merge: true }) as Compose;
@@ -32,6 +43,7 @@ const manifests = parseAllDocuments(read('deploy/kubernetes/chukcha.yaml')).map(
 
 interface Container {
   readonly args: string[];
+  readonly env: readonly { readonly name: string; readonly value?: string }[];
   readonly [probe: string]: unknown;
 }
 const statefulSet = manifests.find(({ kind }) => kind === 'StatefulSet')?.spec as {
@@ -90,9 +102,30 @@ await t.test('the check of command lines finds what is wrong', async (t) => {
 await t.test('the options of every node in these files are valid', async (t) => {
   for (const [place, words] of commandLines()) {
     if (words[0] !== 'serve' || words.includes('--config')) continue;
-    const given = optionsOf(words.map((word) => word.replaceAll('$(POD_NAME)', 'chukcha-0')));
+    const all = optionsOf(words.map((word) => word.replaceAll('$(POD_NAME)', 'chukcha-0')));
+    const { 'log-level': level, 'log-format': format, ...given } = all;
+    const log = { ...(level && { 'log-level': level }), ...(format && { 'log-format': format }) };
+    t.match(resolveOptions(logOptionsSchema, log), { ok: true });
     t.doesNotThrow(() => resolveNodeOptions(given), place);
   }
+});
+
+await t.test('every variable in these files stands for a flag, with a value that it takes', (t) => {
+  const pairs = [
+    ...(container?.env ?? []).map(({ name, value }) => [name, value] as const),
+    ...Object.values(compose.services).flatMap((service) =>
+      Object.entries(service.environment ?? {}),
+    ),
+  ].filter(([name]) => name.startsWith('CHUKCHA_'));
+  t.equal(pairs.length, 4, 'the pods, and three containers');
+  const schemas = { ...nodeOptionsSchema.properties, ...logOptionsSchema.properties };
+  const known = new Map(Object.keys(schemas).map((name) => [environmentName(name), name]));
+  for (const [variable, value] of pairs) {
+    const name = known.get(variable);
+    t.ok(name, `${variable} is known`);
+    t.match(resolveOptions(logOptionsSchema, { [name ?? '']: value }), { ok: true });
+  }
+  t.end();
 });
 
 await t.test('the manifests fit together', (t) => {

@@ -171,13 +171,14 @@ function parseServer(server: string): URL {
   if (
     /^https?:$/.test(url?.protocol ?? '') &&
     url?.username === '' &&
+    url.password === '' &&
     url.pathname === '/' &&
     url.search === ''
   )
     return url;
   throw new ChukchaError(
     'invalid_option',
-    `Server address ${JSON.stringify(server.replace(/\/\/[^/]*@/, '//...@'))} is not valid: expected http://HOST:PORT or https://HOST:PORT, for example http://127.0.0.1:8080.`,
+    `Server address ${JSON.stringify(server.replace(/\/\/.*@/s, '//...@'))} is not valid: expected http://HOST:PORT or https://HOST:PORT, for example http://127.0.0.1:8080.`,
   );
 }
 

@@ -3,6 +3,7 @@ import { Args } from '@oclif/core';
 import { BaseCommand } from './shared/base-command.js';
 import { jsonFlag } from './shared/flags.js';
 import { formatStep } from './shared/format-step.js';
+import { logFlags } from './shared/log-flags.js';
 import type { RunEntry, RunFile } from './shared/run-file.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
 
@@ -25,7 +26,7 @@ export default class Check extends BaseCommand {
     file: Args.string({ description: 'YAML file of nodes, ships and sinks', required: true }),
   };
 
-  static override flags = { json: jsonFlag };
+  static override flags = { json: jsonFlag, ...logFlags };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Check);

@@ -3,6 +3,7 @@ import { shipOptionsSchema, sinkOptionsSchema } from '../pipeline/pipeline-schem
 import { BaseCommand } from './shared/base-command.js';
 import { environmentName, giveUpOption, onceFlag, settingFlag } from './shared/flags.js';
 import { relaxHeapLimit } from './shared/heap-limit.js';
+import { logFlags } from './shared/log-flags.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
 import { flagsFromSchema } from './shared/schema-flags.js';
 
@@ -35,6 +36,7 @@ export default class Pipe extends BaseCommand {
     once: onceFlag,
     'set-from': settingFlag(),
     'set-to': settingFlag(),
+    ...logFlags,
   };
 
   async run(): Promise<void> {
@@ -56,8 +58,8 @@ export default class Pipe extends BaseCommand {
     const { runPipe } = await import('./shared/pipe-run.js');
     await runUntilSignal((signal) =>
       withEmbeddedNode(
-        { directory: data, once, category, parts: [from, to, group] },
-        ({ client, state, log }) =>
+        { directory: data, once, category, parts: [from, to, group], log: this.logger },
+        ({ client, state }) =>
           runPipe(
             {
               input,
@@ -68,7 +70,7 @@ export default class Pipe extends BaseCommand {
               once,
               ...giveUpOption(ship.retrySeconds, once),
               state,
-              log,
+              log: this.logger,
             },
             signal,
           ),

@@ -6,6 +6,8 @@ import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import { BaseCommand } from './shared/base-command.js';
 import { environmentName } from './shared/flags.js';
 import { relaxHeapLimit } from './shared/heap-limit.js';
+import { logFlags } from './shared/log-flags.js';
+import type { RunFile } from './shared/run-file.js';
 import type { RunSet, TaskReport } from './shared/run-set.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
 
@@ -45,6 +47,7 @@ export default class Run extends BaseCommand {
       env: environmentName('monitor'),
     }),
     schema: Flags.boolean({ description: 'print the JSON Schema of such a file, and end' }),
+    ...logFlags,
   };
 
   async run(): Promise<void> {
@@ -69,6 +72,8 @@ export default class Run extends BaseCommand {
     const { startMonitor } = await import('./shared/run-monitor.js');
     const registry = await findPlugins(this.config, (sentence) => this.say(sentence));
     const file = await readRunFile(path, registry);
+    const given = { 'log-level': flags['log-level'], 'log-format': flags['log-format'] };
+    await this.#logAs(file, given);
     const hash = createHash('sha256').update(resolve(path)).digest('hex').slice(0, hashLength);
     const set = new RunSet(file.state ?? join(stateBaseDirectory(), `run-${hash}`), this.logger);
     const monitor =
@@ -77,7 +82,9 @@ export default class Run extends BaseCommand {
         : await startMonitor(flags.monitor, () => set.reports, this.logger);
     const reload = async (): Promise<void> => {
       try {
-        await set.apply(await readRunFile(path, registry));
+        const changed = await readRunFile(path, registry);
+        await this.#logAs(changed, given);
+        await set.apply(changed);
         this.logger.info('The file was read again, and what has changed in it is done.', { path });
       } catch (error) {
         this.logger.error('The file was read again and is refused; everything runs on.', {
@@ -115,6 +122,15 @@ export default class Run extends BaseCommand {
       clearTimeout(timer);
       watcher?.close();
     };
+  }
+
+  /** Flags go before what the file says. */
+  async #logAs(
+    { log }: RunFile,
+    given: Readonly<Record<string, string | undefined>>,
+  ): Promise<void> {
+    const flags = Object.entries(given).filter(([, value]) => value !== undefined);
+    await this.takeLogOptions({ ...log, ...Object.fromEntries(flags) });
   }
 
   #report(set: RunSet): void {

@@ -2,6 +2,7 @@ import { nodeOptionsSchema } from '../node/node-options-schema.js';
 import { BaseCommand } from './shared/base-command.js';
 import { configFlag } from './shared/flags.js';
 import { relaxHeapLimit } from './shared/heap-limit.js';
+import { logFlags } from './shared/log-flags.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
 import { flagsFromSchema } from './shared/schema-flags.js';
 
@@ -22,7 +23,11 @@ export default class Serve extends BaseCommand {
     "curl --data-binary 'hello\n' 'http://127.0.0.1:8080/write?category=logs'",
   ];
 
-  static override flags = { ...flagsFromSchema(nodeOptionsSchema), config: configFlag };
+  static override flags = {
+    ...flagsFromSchema(nodeOptionsSchema),
+    config: configFlag,
+    ...logFlags,
+  };
 
   async run(): Promise<void> {
     const { flags } = await this.parse(Serve);
@@ -30,7 +35,9 @@ export default class Serve extends BaseCommand {
     relaxHeapLimit();
     const { withConfigFile } = await import('./shared/config-file.js');
     const { resolveNodeOptions } = await import('../node/node-options.js');
-    const options = resolveNodeOptions(await withConfigFile(config, given));
+    const options = resolveNodeOptions(
+      await this.takeLogOptions(await withConfigFile(config, given)),
+    );
     const { startNode } = await import('../node/start-node.js');
     await runUntilSignal(async (signal) => {
       const node = await startNode(options, { log: this.logger });

@@ -4,6 +4,7 @@ import { BaseCommand } from './shared/base-command.js';
 import { credentialFlags, readCredentials, splitCredentials } from './shared/credential-flags.js';
 import { configFlag, giveUpOption, onceFlag, settingFlag, stateFlag } from './shared/flags.js';
 import { relaxHeapLimit } from './shared/heap-limit.js';
+import { logFlags } from './shared/log-flags.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
 import { flagsFromSchema } from './shared/schema-flags.js';
 
@@ -29,6 +30,7 @@ export default class Sink extends BaseCommand {
     state: stateFlag,
     set: settingFlag(),
     config: configFlag,
+    ...logFlags,
     check: Flags.boolean({
       description: 'look whether the target could take the messages, deliver nothing, and end',
     }),
@@ -40,7 +42,9 @@ export default class Sink extends BaseCommand {
     relaxHeapLimit();
     const { withConfigFile } = await import('./shared/config-file.js');
     const { resolveSinkSettings } = await import('../pipeline/pipeline-settings.js');
-    const { credentials, given } = splitCredentials(await withConfigFile(config, rest));
+    const { credentials, given } = splitCredentials(
+      await this.takeLogOptions(await withConfigFile(config, rest)),
+    );
     const settings = resolveSinkSettings(given);
     const { category, group, server, to } = settings;
     const { chooseOutput, findPlugins } = await import('./shared/plugins.js');

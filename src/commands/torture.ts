@@ -1,6 +1,7 @@
 import { Flags } from '@oclif/core';
 import { BaseCommand } from './shared/base-command.js';
 import { environmentName, jsonFlag } from './shared/flags.js';
+import { logFlags } from './shared/log-flags.js';
 import { openReportFile } from './shared/report-file.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
 
@@ -44,6 +45,7 @@ export default class Torture extends BaseCommand {
     keep: Flags.string({ description: 'directory to keep all data and logs in' }),
     report: Flags.string({ description: 'file for the report as JSON' }),
     json: jsonFlag,
+    ...logFlags,
   };
 
   async run(): Promise<void> {

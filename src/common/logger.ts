@@ -1,55 +1,66 @@
 import type { Clock } from './clock.js';
 
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+/** From the least to the most important. `trace` may tell of each batch; everything above it tells of what is rare. */
+export const logLevels = ['trace', 'debug', 'info', 'warn', 'error'] as const;
+
+export type LogLevel = (typeof logLevels)[number];
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
 
-/** Takes a constant sentence and the values that vary. Nothing is logged per message or per batch. */
+/** Takes a constant sentence and the values that vary. Nothing is logged per message, nor per batch above `trace`. */
 export interface Logger {
+  trace(sentence: string, fields?: LogFields): void;
   debug(sentence: string, fields?: LogFields): void;
   info(sentence: string, fields?: LogFields): void;
   warn(sentence: string, fields?: LogFields): void;
   error(sentence: string, fields?: LogFields): void;
 }
 
-const ranks: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
-
-export interface LineLoggerOptions {
-  /** What is less than this is left out. */
+/** What was logged with one call. */
+export interface LogRecord {
+  /** Milliseconds since 1970. */
+  readonly wallMs: number;
   readonly level: LogLevel;
+  readonly sentence: string;
+  readonly fields: LogFields;
+}
+
+export interface LoggerOptions {
+  /** What is less than this is left out; asked at each call, so it may change. */
+  readonly level: () => LogLevel;
   readonly clock: Clock;
-  /** Gets each line, with its newline. */
-  readonly print: (line: string) => void;
+  readonly write: (record: LogRecord) => void;
 }
 
-/** Logs one line per call: time, level, sentence, and the fields as `name=value`. */
-export function createLineLogger(options: LineLoggerOptions): Logger {
-  const log = (level: LogLevel, sentence: string, fields: LogFields = {}): void => {
-    if (ranks[level] < ranks[options.level]) return;
-    const words = [new Date(options.clock.wallMs()).toISOString(), level.padEnd(5), sentence];
-    for (const [name, value] of Object.entries(fields)) {
-      if (value !== undefined) words.push(`${name}=${formatValue(value)}`);
-    }
-    options.print(`${words.join(' ')}\n`);
-  };
+/** Makes a record of each call that is important enough. */
+export function createLogger({ level: least, clock, write }: LoggerOptions): Logger {
+  const log =
+    (level: LogLevel) =>
+    (sentence: string, fields: LogFields = {}): void => {
+      if (logLevels.indexOf(level) < logLevels.indexOf(least())) return;
+      write({ wallMs: clock.wallMs(), level, sentence, fields });
+    };
   return {
-    debug: (sentence, fields) => log('debug', sentence, fields),
-    info: (sentence, fields) => log('info', sentence, fields),
-    warn: (sentence, fields) => log('warn', sentence, fields),
-    error: (sentence, fields) => log('error', sentence, fields),
+    trace: log('trace'),
+    debug: log('debug'),
+    info: log('info'),
+    warn: log('warn'),
+    error: log('error'),
   };
 }
 
-/** A value with blanks, quotes or control characters is quoted, so that no value can forge a field or a line. */
-function formatValue(value: string | number | boolean): string {
-  const text = String(value);
-  if (/^[^\s"=\p{Cc}]+$/u.test(text)) return text;
-  // JSON leaves the control characters behind ASCII as they are, and terminals obey some of them.
-  return JSON.stringify(text).replace(/[\u007f-\u009f]/g, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-  });
+/** Logs what the parts of another command tell of their ordinary life only where somebody looks for faults. */
+export function quietLogger(log: Logger): Logger {
+  return {
+    trace: (sentence, fields) => log.trace(sentence, fields),
+    debug: (sentence, fields) => log.debug(sentence, fields),
+    info: (sentence, fields) => log.debug(sentence, fields),
+    warn: (sentence, fields) => log.warn(sentence, fields),
+    error: (sentence, fields) => log.error(sentence, fields),
+  };
 }
 
 export const silentLogger: Logger = {
+  trace: () => undefined,
   debug: () => undefined,
   info: () => undefined,
   warn: () => undefined,

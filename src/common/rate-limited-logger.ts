@@ -33,6 +33,7 @@ export function createRateLimitedLogger(log: Logger, clock: Clock): Logger {
       kind.leftOutCount = 0;
     };
   return {
+    trace: limited('trace'),
     debug: limited('debug'),
     info: limited('info'),
     warn: limited('warn'),

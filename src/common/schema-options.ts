@@ -88,7 +88,10 @@ function describe(error: ErrorObject, schema: SchemaForOptions): string {
   const name = error.instancePath.slice(1).split('/')[0] ?? '';
   // A secret must not show in an error.
   const value =
-    schema.properties[name]?.['writeOnly'] === true ? 'not valid' : JSON.stringify(error.data);
+    schema.properties[name]?.['writeOnly'] === true
+      ? 'not valid'
+      : // Before the @ of an address there may be a password.
+        JSON.stringify(error.data)?.replace(/\/\/.*@/s, '//...@');
   return `Option ${name} is ${value}: it ${expectation(error)}.`;
 }
 

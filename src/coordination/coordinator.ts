@@ -21,6 +21,8 @@ export interface CoordinatorStatus {
   readonly isAvailable: boolean;
   /** What it failed with last, as a sentence; `undefined` while it is available. */
   readonly problem: string | undefined;
+  /** Whether it answers and does not let this node in, which somebody has to mend. @default false */
+  readonly isDenied?: boolean;
   /** Whether the table was read since the start; before, it is what an earlier start has left. */
   readonly isCurrent: boolean;
 }

@@ -13,7 +13,13 @@ import type {
 } from './coordinator.js';
 import { EtcdLink } from './etcd-link.js';
 import { Etcd3Member } from './etcd-member.js';
-import { type ChangeAnswer, EtcdFailure, type TableChange } from './etcd-port.js';
+import {
+  type ChangeAnswer,
+  type EtcdCredentials,
+  EtcdFailure,
+  type EtcdSession,
+  type TableChange,
+} from './etcd-port.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { SnapshotKeeper } from './snapshot-keeper.js';
 import { TableCopy, withoutLease } from './table-copy.js';
@@ -42,6 +48,8 @@ export interface EtcdCoordinatorOptions extends Partial<EtcdCoordinatorLimits> {
   readonly hosts: readonly string[];
   /** Clusters of different names share one etcd; everything of one is below `/chukcha/<cluster>/`. */
   readonly cluster: string;
+  /** Asked for each new connection; only `https` addresses get the files of TLS. @default none */
+  readonly credentials?: () => EtcdCredentials;
 }
 
 export interface EtcdCoordinatorPorts {
@@ -82,15 +90,16 @@ export class EtcdCoordinator implements Coordinator {
   #closing: Promise<void> | undefined;
 
   private constructor(options: EtcdCoordinatorOptions, ports: EtcdCoordinatorPorts) {
-    const { hosts, cluster, ...limits } = options;
+    const { hosts, cluster, credentials = () => ({}), ...limits } = options;
     if (hosts.length === 0)
       throw new RangeError('There is no address of etcd: expected one or more.');
     checkCluster(cluster);
     this.#limits = { ...limitDefaults, ...limits };
     this.#clock = ports.clock;
     const { callMsMax, triesMsMax, leaseSeconds, reconcileIntervalMs } = this.#limits;
+    const session: EtcdSession = { credentials, token: undefined };
     const connect = (host: string): Etcd3Member => {
-      return new Etcd3Member(host, `/chukcha/${cluster}/`, ports.clock);
+      return new Etcd3Member(host, `/chukcha/${cluster}/`, session, ports.clock);
     };
     const { changed } = this;
     this.#link = new EtcdLink({ hosts, callMsMax, triesMsMax }, { ...ports, connect, changed });
@@ -120,7 +129,12 @@ export class EtcdCoordinator implements Coordinator {
 
   get status(): CoordinatorStatus {
     const { problem } = this.#link;
-    return { isAvailable: problem === undefined, problem, isCurrent: this.#mirror.isCurrent };
+    return {
+      isAvailable: problem === undefined,
+      problem,
+      ...(this.#link.isDenied && { isDenied: true }),
+      isCurrent: this.#mirror.isCurrent,
+    };
   }
 
   get(key: string): CoordinatorEntry | undefined {

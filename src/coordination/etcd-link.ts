@@ -40,6 +40,7 @@ export class EtcdLink {
   #hostIndex: number;
   #member: EtcdMember | undefined;
   #problem: string | undefined = 'etcd has not answered yet';
+  #isDenied = false;
   /** When it went away, for the log; `undefined` while it is there, and before the first answer. */
   #awaySinceMs: number | undefined;
 
@@ -54,9 +55,18 @@ export class EtcdLink {
     return this.#problem;
   }
 
+  /** Whether the last failure was that etcd does not let this node in. */
+  get isDenied(): boolean {
+    return this.#isDenied;
+  }
+
   /** The member in use, newly connected when the last one has failed. */
   get member(): EtcdMember {
-    this.#member ??= this.#ports.connect(this.#options.hosts[this.#hostIndex] ?? '');
+    if (this.#member === undefined) {
+      const host = this.#options.hosts[this.#hostIndex] ?? '';
+      this.#ports.log.debug('Calling a member of etcd.', { host });
+      this.#member = this.#ports.connect(host);
+    }
     return this.#member;
   }
 
@@ -107,6 +117,7 @@ export class EtcdLink {
     if (member !== this.#member || this.#problem === undefined) return;
     const { clock, log, changed } = this.#ports;
     this.#problem = undefined;
+    this.#isDenied = false;
     if (this.#awaySinceMs !== undefined) {
       const awayMs = Math.round(clock.monotonicMs() - this.#awaySinceMs);
       this.#awaySinceMs = undefined;
@@ -120,13 +131,18 @@ export class EtcdLink {
     if (member !== this.#member) return;
     this.renew(member);
     const { clock, log, changed } = this.#ports;
-    this.#problem = `etcd at ${member.host} cannot be reached: ${failure.message}`;
-    if (this.#awaySinceMs === undefined) {
-      this.#awaySinceMs = clock.monotonicMs();
-      log.warn('etcd cannot be reached: changes of the cluster wait, the rest goes on.', {
-        host: member.host,
-        reason: failure.message,
-      });
+    const isDenied = failure.kind === 'denied' || failure.kind === 'refused';
+    this.#problem = `etcd at ${member.host} ${isDenied ? 'does not let this node in' : 'cannot be reached'}: ${failure.message}`;
+    const isNews = this.#awaySinceMs === undefined || (isDenied && !this.#isDenied);
+    this.#awaySinceMs ??= clock.monotonicMs();
+    this.#isDenied = isDenied;
+    if (isNews) {
+      log.warn(
+        isDenied
+          ? 'etcd does not let this node in: changes of the cluster wait, the rest goes on.'
+          : 'etcd cannot be reached: changes of the cluster wait, the rest goes on.',
+        { host: member.host, reason: failure.message },
+      );
     }
     changed.notify();
   }

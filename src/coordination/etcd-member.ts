@@ -2,6 +2,8 @@ import { noop } from 'cockatiel';
 import {
   castGrpcError,
   Etcd3,
+  EtcdAuthenticationFailedError,
+  EtcdInvalidAuthTokenError,
   EtcdLeaseInvalidError,
   EtcdPermissionDeniedError,
   GRPCFailedPreconditionError,
@@ -19,9 +21,11 @@ import type { Clock } from '../common/clock.js';
 import { errorMessage } from '../protocol/chukcha-error.js';
 import {
   type ChangeAnswer,
+  type EtcdCredentials,
   EtcdFailure,
   type EtcdFailureKind,
   type EtcdMember,
+  type EtcdSession,
   noLease,
   type StoredEntry,
   type TableChange,
@@ -50,12 +54,23 @@ type Interceptor = NonNullable<
 >[number];
 type Call = ReturnType<Interceptor>;
 
+/** The moment of the wall clock at which a call is given up. */
+interface End {
+  readonly deadline: number;
+}
+
 interface Closable {
   close(): void;
 }
 
 /** The status of gRPC for calls that the caller has given up. */
 const cancelledStatus = 1;
+
+const strangers = [
+  EtcdAuthenticationFailedError,
+  EtcdInvalidAuthTokenError,
+  GRPCUnauthenticatedError,
+];
 
 /** What gRPC and etcd3 say of calls that never left this process. */
 const notSentPattern =
@@ -69,31 +84,46 @@ const refusals = [
   GRPCOutOfRangeError,
   // No room for another entry.
   GRPCResourceExhastedError,
-  GRPCUnauthenticatedError,
 ];
+
+/** What etcd says of a call without a token that it knows; it has then done nothing. */
+const strangerPattern =
+  /invalid auth token|user name is empty|revision of auth store is old|authentication failed/;
+
+/** etcd takes no user while it asks nobody who he is. */
+const notAskedPattern = /authentication is not enabled/;
+
+/** The header that carries what etcd has given for user and password. */
+const tokenHeader = 'token';
 
 /**
  * One member of etcd by way of etcd3, of which only the plain calls are used. Its own watchers lose changes when
  * they connect again, its leases leave timers behind, its circuit breaker keeps calls from an etcd that is back,
- * and none of them has a time limit (etcd3 1.1.2; `docs/adr/0011-a-table-not-an-api.md`).
+ * and none of them has a time limit (etcd3 1.1.2; `docs/adr/0011-a-table-not-an-api.md`). Its way with user and password
+ * is not used either: it opens a connection for each token that it never closes, and repeats a call without end while
+ * etcd does not take the token.
  */
 export class Etcd3Member implements EtcdMember {
   readonly host: string;
   readonly #clock: Clock;
   readonly #root: string;
   readonly #client: Etcd3;
+  readonly #session: EtcdSession;
+  #authenticating: Promise<void> | undefined;
   /** What is under way, to be given up at the end: a call keeps the process alive until its limit. */
   readonly #calls = new Set<Call>();
   #isClosed = false;
 
   /** @param root what the keys begin with in etcd, ending with a slash */
-  constructor(host: string, root: string, clock: Clock) {
+  constructor(host: string, root: string, session: EtcdSession, clock: Clock) {
     this.host = host;
+    this.#session = session;
     this.#clock = clock;
     this.#root = root;
     this.#client = new Etcd3({
       hosts: host,
       grpcOptions: connectionOptions,
+      ...(host.startsWith('https:') && { credentials: tlsOf(session.credentials()) }),
       faultHandling: { host: () => noop, global: noop },
       defaultCallOptions: {
         interceptors: [(options, next) => this.#keepTrack(next(options) as Call)],
@@ -104,8 +134,8 @@ export class Etcd3Member implements EtcdMember {
 
   async list(limitMs: number): Promise<TableList> {
     const range = { key: Buffer.from(this.#root), range_end: endOf(this.#root) };
-    const { header, kvs } = await this.#attempt(
-      this.#client.kv.range(range, this.#endAfter(limitMs)),
+    const { header, kvs } = await this.#attempt(limitMs, (end) =>
+      this.#client.kv.range(range, end),
     );
     const entries = kvs.map((found) => [this.#keyOf(found), toEntry(found)] as const);
     return { revision: Number(header.revision), entries: new Map(entries) };
@@ -123,8 +153,8 @@ export class Etcd3Member implements EtcdMember {
       success: [writeOf(change, key), read],
       failure: [read],
     };
-    const { header, succeeded, responses } = await this.#attempt(
-      this.#client.kv.txn(request, this.#endAfter(limitMs)),
+    const { header, succeeded, responses } = await this.#attempt(limitMs, (end) =>
+      this.#client.kv.txn(request, end),
     );
     const found = responses.at(-1)?.response_range.kvs[0];
     return {
@@ -140,7 +170,7 @@ export class Etcd3Member implements EtcdMember {
     onStarted: () => void,
     onEvents: (events: readonly TableEvent[]) => void,
   ): Promise<never> {
-    const stream = await this.#attempt(this.#client.watchClient.watch());
+    const stream = await this.#attempt(limitMs, () => this.#client.watchClient.watch());
     const ended = new Promise<never>((_, reject) => {
       const fail = (kind: EtcdFailureKind, reason: string): void => {
         limit.cancel();
@@ -176,28 +206,29 @@ export class Etcd3Member implements EtcdMember {
 
   async grantLease(ttlSeconds: number, limitMs: number): Promise<string> {
     const { leaseClient } = this.#client;
-    const granted = leaseClient.leaseGrant({ TTL: ttlSeconds }, this.#endAfter(limitMs));
-    return (await this.#attempt(granted)).ID;
+    const request = { TTL: ttlSeconds };
+    return (await this.#attempt(limitMs, (end) => leaseClient.leaseGrant(request, end))).ID;
   }
 
   async keepLease(leaseId: string, limitMs: number): Promise<void> {
-    const stream = await this.#attempt(
-      this.#client.leaseClient.leaseKeepAlive(this.#endAfter(limitMs)),
-    );
-    const answer = new Promise<{ readonly TTL: string }>((resolve, reject) => {
-      stream.on('data', resolve);
-      stream.on('error', reject);
-      stream.on('end', () => reject(new Error('the stream was ended by etcd')));
+    const { TTL } = await this.#attempt(limitMs, async (end) => {
+      const stream = await this.#client.leaseClient.leaseKeepAlive(end);
+      const answer = new Promise<{ readonly TTL: string }>((resolve, reject) => {
+        stream.on('data', resolve);
+        stream.on('error', reject);
+        stream.on('end', () => reject(new Error('the stream was ended by etcd')));
+      });
+      stream.write({ ID: leaseId });
+      const answered = await answer;
+      stream.end();
+      return answered;
     });
-    stream.write({ ID: leaseId });
-    const { TTL } = await this.#attempt(answer);
-    stream.end();
     if (TTL === '0') throw new EtcdFailure('lease lost', `lease ${leaseId} has expired`);
   }
 
   async revokeLease(leaseId: string, limitMs: number): Promise<void> {
     const { leaseClient } = this.#client;
-    await this.#attempt(leaseClient.leaseRevoke({ ID: leaseId }, this.#endAfter(limitMs)));
+    await this.#attempt(limitMs, (end) => leaseClient.leaseRevoke({ ID: leaseId }, end));
   }
 
   close(): void {
@@ -209,17 +240,67 @@ export class Etcd3Member implements EtcdMember {
   }
 
   /** gRPC takes a moment of the wall clock, and reads it again at once to make a duration of it. */
-  #endAfter(limitMs: number): { readonly deadline: number } {
+  #endAfter(limitMs: number): End {
     return { deadline: this.#clock.wallMs() + limitMs };
   }
 
-  async #attempt<T>(call: Promise<T>): Promise<T> {
+  /**
+   * Calls with a token, with a new one when etcd does not know it any more. The limit is for each of these steps: making a
+   * token is hard work for etcd, and would leave the first call no time.
+   */
+  async #attempt<T>(limitMs: number, run: (end: End) => Promise<T>): Promise<T> {
     try {
-      return await call;
+      await this.#authenticate(limitMs);
+      try {
+        return await run(this.#endAfter(limitMs));
+      } catch (error) {
+        if (this.#session.credentials().user === undefined || !isStranger(error)) throw error;
+      }
+      this.#session.token = undefined;
+      await this.#authenticate(limitMs);
+      return await run(this.#endAfter(limitMs));
     } catch (error) {
-      const known = castGrpcError(error instanceof Error ? error : new Error(errorMessage(error)));
-      throw new EtcdFailure(kindOf(known), known.message, error);
+      throw this.#toFailure(error);
     }
+  }
+
+  /** Gets a token, if there is a user and none yet. */
+  async #authenticate(limitMs: number): Promise<void> {
+    const { user, password = '' } = this.#session.credentials();
+    if (user === undefined || this.#session.token !== undefined) return;
+    this.#authenticating ??= this.#client.auth
+      .authenticate({ name: user, password }, this.#endAfter(limitMs))
+      .then(
+        ({ token }) => {
+          this.#session.token = token;
+        },
+        (error: unknown) => {
+          // As etcd's own client does it: authentication is turned on after the nodes know their user.
+          if (!notAskedPattern.test(errorMessage(error))) throw error;
+          this.#session.token = '';
+        },
+      )
+      .finally(() => {
+        this.#authenticating = undefined;
+      });
+    await this.#authenticating;
+  }
+
+  #toFailure(error: unknown): EtcdFailure {
+    const known = castGrpcError(error instanceof Error ? error : new Error(errorMessage(error)));
+    const kind = kindOf(known);
+    return new EtcdFailure(kind, `${known.message}${this.#mendOf(kind, known)}`, error);
+  }
+
+  #mendOf(kind: EtcdFailureKind, error: Error): string {
+    const { user } = this.#session.credentials();
+    if (error instanceof EtcdPermissionDeniedError) {
+      return ` (let ${user ?? 'its user'} read and write all below ${this.#root})`;
+    }
+    if (kind !== 'denied') return '';
+    return user === undefined
+      ? ' (give --etcd-user and --etcd-password-file)'
+      : ' (check --etcd-user and the file of --etcd-password-file)';
   }
 
   /** Keeps the call until it has ended. */
@@ -227,10 +308,13 @@ export class Etcd3Member implements EtcdMember {
     const start = call.start.bind(call);
     call.start = (metadata, listener) => {
       this.#calls.add(call);
+      if (this.#session.token) metadata.set(tokenHeader, this.#session.token);
       start(metadata, {
         ...listener,
         onReceiveStatus: (status) => {
           this.#calls.delete(call);
+          // etcd3 repeats the call at once and for ever; without the token etcd says something else of it.
+          if (strangerPattern.test(status.details)) this.#session.token = undefined;
           listener?.onReceiveStatus?.(status);
         },
       });
@@ -266,6 +350,12 @@ function closeAtOnce(client: Etcd3): void {
   }
 }
 
+/** What etcd3 does not get is left to gRPC, which takes the authorities of the system. */
+function tlsOf({ ca, cert, key }: EtcdCredentials): NonNullable<IOptions['credentials']> {
+  const files = { ...(ca && { rootCertificate: ca }), ...(key && { privateKey: key }) };
+  return { ...files, ...(cert && { certChain: cert }) } as NonNullable<IOptions['credentials']>;
+}
+
 function writeOf({ value, expected, leaseId }: TableChange, key: Buffer): IRequestOp {
   if (value === undefined) return { request_delete_range: { key } };
   const bytes = Buffer.from(value);
@@ -290,8 +380,13 @@ function cancelReason({ compact_revision, cancel_reason }: IWatchResponse): stri
   return `etcd keeps the changes only from revision ${compact_revision} on`;
 }
 
+function isStranger(error: unknown): boolean {
+  return strangerPattern.test(errorMessage(error));
+}
+
 function kindOf(error: Error): EtcdFailureKind {
   if (error instanceof EtcdLeaseInvalidError) return 'lease lost';
+  if (strangers.some((stranger) => error instanceof stranger) || isStranger(error)) return 'denied';
   if (notSentPattern.test(error.message)) return 'not sent';
   return refusals.some((refusal) => error instanceof refusal) ? 'refused' : 'unreachable';
 }

@@ -45,10 +45,28 @@ export interface ChangeAnswer extends Omit<TableEvent, 'key'> {
  * What went wrong with a call:
  * - `lease lost`: etcd does not know the lease (any more)
  * - `refused`: etcd has answered, and will not do it; nothing was changed
+ * - `denied`: etcd does not know who asks: user or password are missing or wrong; nothing was changed
  * - `not sent`: there was no connection, so nothing was changed
  * - `unreachable`: no answer, so it is not known whether anything was changed
  */
-export type EtcdFailureKind = 'lease lost' | 'refused' | 'not sent' | 'unreachable';
+export type EtcdFailureKind = 'lease lost' | 'refused' | 'denied' | 'not sent' | 'unreachable';
+
+/** How to show etcd who this is, and to know etcd: PEM and words, as they are now. */
+export interface EtcdCredentials {
+  readonly user?: string;
+  readonly password?: string;
+  /** The authorities whose certificates are taken. @default those of the system */
+  readonly ca?: Buffer;
+  readonly cert?: Buffer;
+  readonly key?: Buffer;
+}
+
+/** As whom etcd is called, by one connection after another. */
+export interface EtcdSession {
+  readonly credentials: () => EtcdCredentials;
+  /** What etcd has given for user and password, empty when it asked for none; all members of etcd know it. */
+  token: string | undefined;
+}
 
 /** A call of etcd that failed. */
 export class EtcdFailure extends Error {

@@ -78,6 +78,10 @@ export class TableMirror {
       const { seenRevision } = copy;
       const list = await link.call((member, limitMs) => member.list(limitMs));
       const outcome = copy.applyList(list, seenRevision);
+      log.debug('Read the whole table of etcd.', {
+        revision: list.revision,
+        entries: list.entries.size,
+      });
       this.#newestListed = 0;
       for (const { version } of list.entries.values()) {
         this.#newestListed = Math.max(this.#newestListed, version);
@@ -119,7 +123,7 @@ export class TableMirror {
 
   /** Follows the table from the last list on, for as long as the watch and the member last; always throws. */
   async #follow(onStarted: () => void): Promise<never> {
-    const { copy, link } = this.#ports;
+    const { copy, link, log } = this.#ports;
     const { member } = link;
     const ended = new AbortController();
     this.#newestWatched = 0;
@@ -128,6 +132,7 @@ export class TableMirror {
       this.#options.callMsMax,
       () => {
         onStarted();
+        log.debug('Watching the table of etcd.', { afterRevision: copy.listedRevision });
         link.noteSuccess(member);
       },
       (events) => this.#takeOver(events),

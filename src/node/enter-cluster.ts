@@ -46,7 +46,11 @@ export async function enterCluster(
     }
     throw new ChukchaError(
       'coordination_unavailable',
-      `The node cannot join the cluster ${cluster.name} while etcd at ${cluster.etcdHosts.join(', ')} does not answer (${status.problem ?? 'no reason is known'}): start etcd, or look at --etcd.`,
+      `The node cannot join the cluster ${cluster.name} while etcd at ${cluster.etcdHosts.join(', ')} ${
+        status.isDenied === true
+          ? `does not let it in (${status.problem}).`
+          : `does not answer (${status.problem ?? 'no reason is known'}): start etcd, or look at --etcd.`
+      }`,
     );
   }
   const clusterId = table.clusterId ?? (await table.found(found?.clusterId ?? random.hex(8)));

@@ -42,7 +42,7 @@ export const nodeOptionsSchema = {
       type: 'string',
       pattern: '^https?://[^,\\s]+(,https?://[^,\\s]+)*$',
       description:
-        'addresses of etcd, as http://HOST:PORT, separated by commas: makes the node a member of a cluster (default: it stands alone)',
+        'addresses of etcd, as http://HOST:PORT or https://HOST:PORT, separated by commas: makes the node a member of a cluster (default: it stands alone)',
     },
     cluster: {
       type: 'string',
@@ -50,6 +50,28 @@ export const nodeOptionsSchema = {
       default: 'chukcha',
       description: 'name of the cluster; several may use one etcd',
     },
+    'etcd-user': {
+      type: 'string',
+      minLength: 1,
+      description: 'user of etcd, which may read and write all below /chukcha/ and --cluster',
+    },
+    'etcd-password-file': {
+      type: 'string',
+      minLength: 1,
+      description: 'file with the password of --etcd-user; read again when it changes',
+    },
+    'etcd-ca': {
+      type: 'string',
+      minLength: 1,
+      description:
+        'file with the authority that has signed the certificates of etcd, PEM (default: those of the system)',
+    },
+    'etcd-cert': {
+      type: 'string',
+      minLength: 1,
+      description: 'file with the certificate to show etcd, PEM; read again when it changes',
+    },
+    'etcd-key': { type: 'string', minLength: 1, description: 'file with its private key, PEM' },
     advertise: {
       type: 'string',
       pattern: '^https?://(\\[[0-9A-Fa-f:.]+\\]|[^:/\\s]+):[0-9]{1,5}$',

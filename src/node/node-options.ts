@@ -4,6 +4,7 @@ import { ChukchaError } from '../protocol/chukcha-error.js';
 import { isCategoryName } from '../protocol/names.js';
 import type { DiskReserve } from '../storage/disk-guard.js';
 import type { RetentionLimits } from '../storage/retention.js';
+import { type EtcdAccessOptions, etcdAccessOptions, refusePasswordInEtcd } from './etcd-access.js';
 import { nodeOptionsSchema } from './node-options-schema.js';
 import { type SecurityOptions, securityOptions } from './security-options.js';
 
@@ -32,6 +33,7 @@ export interface ClusterOptions {
   readonly name: string;
   /** The addresses of etcd. */
   readonly etcdHosts: readonly string[];
+  readonly etcdAccess: EtcdAccessOptions;
   /** Where other nodes reach this one; `undefined` for the address that is listened on. */
   readonly advertisedUrl: string | undefined;
   readonly replicationTimeoutMs: number;
@@ -40,6 +42,7 @@ export interface ClusterOptions {
 
 /** Checks options and fills in the defaults. Throws `invalid_option`. */
 export function resolveNodeOptions(given: Readonly<Record<string, unknown>>): NodeOptions {
+  refusePasswordInEtcd(given['etcd']);
   const resolved = resolveOptions(nodeOptionsSchema, given);
   if (!resolved.ok)
     throw new ChukchaError(
@@ -86,10 +89,12 @@ export function resolveNodeOptions(given: Readonly<Record<string, unknown>>): No
 
 function clusterOptions(options: Readonly<Record<string, unknown>>): ClusterOptions | undefined {
   const etcd = options['etcd'] as string | undefined;
+  const etcdAccess = etcdAccessOptions(options);
   if (etcd === undefined) return undefined;
   return {
     name: options['cluster'] as string,
     etcdHosts: etcd.split(','),
+    etcdAccess,
     advertisedUrl: options['advertise'] as string | undefined,
     replicationTimeoutMs: options['replication-timeout'] as number,
     nodeLostAfterMs: options['node-lost-after'] as number,

@@ -18,6 +18,7 @@ import { Store } from '../storage/store.js';
 import { ClusterNode, type ClusterNodePorts } from './cluster-node.js';
 import { DurationCounts } from './duration-counts.js';
 import { type Entrance, enter, type OpenCoordinator } from './entrance.js';
+import { type EtcdAccess, openEtcdAccess } from './etcd-access.js';
 import { measuredDisk } from './measured-disk.js';
 import { createNodeMetrics, createSyncHistogram, reasonsAgainst } from './node-metrics.js';
 import type { NodeOptions } from './node-options.js';
@@ -72,8 +73,15 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
       throw error;
     },
   );
+  const etcdAccess = await openEtcdAccess(options.cluster?.etcdAccess ?? {}, { clock, log }).catch(
+    async (error: unknown) => {
+      await security.close();
+      await lock.release();
+      throw error;
+    },
+  );
   try {
-    const { openCoordinator = etcdCoordinator({ clock, random, log }) } = ports;
+    const { openCoordinator = etcdCoordinator(etcdAccess, { clock, random, log }) } = ports;
     const entrance = await enter(options, dataDirectory, { disk, random, openCoordinator });
     const { identity, membership } = entrance;
     const store = await Store.open(
@@ -161,6 +169,7 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
         await files.close();
         metrics.close();
         await security.close();
+        await etcdAccess.close();
         await lock.release();
       }
       log.info('Node has stopped.', { name: identity.nodeName });
@@ -168,7 +177,10 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
     return {
       name: identity.nodeName,
       url: listener.url,
-      reload: () => security.reload(),
+      reload: async () => {
+        await security.reload();
+        await etcdAccess.reload();
+      },
       close: () => {
         closing ??= close();
         return closing;
@@ -176,20 +188,31 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
     };
   } catch (error) {
     await security.close();
+    await etcdAccess.close();
     await lock.release();
     throw error;
   }
 }
 
 /** Loaded only by members of a cluster: it takes a third of a second. */
-function etcdCoordinator(ports: {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Logger;
-}): OpenCoordinator {
+function etcdCoordinator(
+  access: EtcdAccess,
+  ports: { readonly clock: Clock; readonly random: Random; readonly log: Logger },
+): OpenCoordinator {
   return async ({ etcdHosts, name }, snapshot) => {
     const { EtcdCoordinator } = await import('../coordination/etcd-coordinator.js');
-    return EtcdCoordinator.open({ hosts: etcdHosts, cluster: name }, { ...ports, snapshot });
+    const unprotected = etcdHosts.filter((host) =>
+      /^http:\/\/(?!127\.|localhost|\[::1\])/.test(host),
+    );
+    if (access.current().user !== undefined && unprotected.length > 0) {
+      ports.log.warn('The password for etcd passes the network readable: use https addresses.', {
+        etcd: unprotected.join(','),
+      });
+    }
+    return EtcdCoordinator.open(
+      { hosts: etcdHosts, cluster: name, credentials: access.current },
+      { ...ports, snapshot },
+    );
   };
 }
 

@@ -207,7 +207,7 @@ export class Shipper {
     if (this.#lanes.size >= idleLaneCountMax) {
       for (const [name, lane] of this.#lanes) if (lane.isIdle) this.#lanes.delete(name);
     }
-    const { client, formatter, random = systemRandom } = this.#ports;
+    const { client, formatter, log, random = systemRandom } = this.#ports;
     const lane = new ShipLane(this.#laneOptions(category), {
       client,
       formatter,
@@ -218,6 +218,7 @@ export class Shipper {
       onSettled: (byteCount, isAccepted) => {
         this.#inFlightBytes -= byteCount;
         if (isAccepted) this.totals.acceptedBytes += byteCount;
+        log.trace('A write was answered.', { category, bytes: byteCount, accepted: isAccepted });
         this.#settled.notify();
       },
       onFailed: (error) => this.#fail(error),

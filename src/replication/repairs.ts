@@ -78,13 +78,19 @@ export class Repairs {
 
   /** Asks for what is missing in a category; tells whether anything is. */
   #ask(category: Category, nowMs: number): boolean {
-    const { nodeName, intakes } = this.#ports;
+    const { nodeName, intakes, log } = this.#ports;
     const steps = planRepair(category, nodeName, [...intakes.values()]);
     for (const step of steps) {
       const intake = intakes.get(step.source.peer);
       const place = formatPlace({ category: category.name, chunk: step.entry.chunk });
       if (intake === undefined || this.#isUnderWay(place)) continue;
       if (intake.wanted.size >= wantedCountMax || !this.#isDue(place, step, nowMs)) continue;
+      log.debug('Asking a peer for what is missing of a chunk.', {
+        peer: step.source.peer,
+        category: category.name,
+        chunk: step.entry.chunkName,
+        offset: step.offset,
+      });
       intake.want(place, step.offset);
     }
     return steps.length > 0;

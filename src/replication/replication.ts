@@ -122,6 +122,7 @@ export class Replication implements StoreListener {
       onClosed: (closed, reason) => this.#feedClosed(closed, reason),
     });
     this.#feeds.set(node, feed);
+    this.#ports.log.debug('A peer has opened a stream and is sent what it lacks.', { peer: node });
     this.#heardAtMs.set(node, this.#ports.clock.monotonicMs());
     feed.start();
   }

@@ -80,7 +80,14 @@ export class Category {
         this.#producers.add(chunk, record);
       },
       onCommitted: () => ports.listener().ownGrown(this),
-      onSealed: (chunk) => this.#noteChanged(chunk),
+      onSealed: (chunk) => {
+        this.#ports.log.debug('Sealed a chunk.', {
+          category: this.name,
+          chunk: chunk.name,
+          bytes: chunk.size,
+        });
+        this.#noteChanged(chunk);
+      },
       onDurable,
     });
     this.#filter = new DuplicateFilter(this.#writer, this.#producers);

@@ -2,11 +2,12 @@ import t from 'tap';
 import { Backoff, backoffDefaults } from '../../src/common/backoff.js';
 import { systemClock } from '../../src/common/clock.js';
 import { createDeferred } from '../../src/common/deferred.js';
-import { createLineLogger, type LogLevel } from '../../src/common/logger.js';
+import { createLogger, type Logger, type LogLevel } from '../../src/common/logger.js';
 import { Mutex } from '../../src/common/mutex.js';
 import { systemRandom } from '../../src/common/random.js';
 import { createRateLimitedLogger } from '../../src/common/rate-limited-logger.js';
 import { retry } from '../../src/common/retry.js';
+import { textLogLine } from '../../src/common/text-log-line.js';
 import { ChangeSignal, sleep } from '../../src/common/wait.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { RecordingLogger } from '../support/recording-logger.js';
@@ -135,12 +136,15 @@ await t.test('who waits again while being woken is not woken twice', async (t) =
   t.equal(wakeCount, 2);
 });
 
-function loggedLines(
-  level: LogLevel,
-  run: (log: ReturnType<typeof createLineLogger>) => void,
-): string[] {
+function loggedLines(level: LogLevel, run: (log: Logger) => void): string[] {
   const lines: string[] = [];
-  run(createLineLogger({ level, clock: new FakeClock(), print: (line) => void lines.push(line) }));
+  run(
+    createLogger({
+      level: () => level,
+      clock: new FakeClock(),
+      write: (record) => void lines.push(textLogLine(record)),
+    }),
+  );
   return lines;
 }
 

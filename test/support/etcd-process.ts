@@ -1,6 +1,9 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { type IncomingMessage, request as sendPlain } from 'node:http';
+import { request as sendSecure } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +14,10 @@ const startMsMax = 15_000;
 
 /** Ports are free when they are asked for; another process may still be faster. */
 const startTriesMax = 3;
+
+const rootPassword = 'root-of-the-test';
+
+const requestMsMax = 5_000;
 
 /** An etcd stops in some milliseconds; one that is stopped by SIGSTOP does not. */
 const stopMsMax = 5_000;
@@ -27,22 +34,43 @@ export function reasonWithoutEtcd(): string | false {
   return reason;
 }
 
+/** How an etcd is reached by TLS: only with a certificate that the authority has signed. */
+export interface EtcdTls {
+  readonly certPath: string;
+  readonly keyPath: string;
+  readonly caPath: string;
+}
+
+export interface EtcdProcessOptions {
+  readonly tls?: EtcdTls;
+  /** Further words of the command line. */
+  readonly words?: readonly string[];
+}
+
 /** An etcd of one member in a directory of its own, whose process a test can treat badly. */
 export class EtcdProcess {
   readonly #directory: string;
   readonly #ports: readonly [client: number, peer: number];
+  readonly #options: EtcdProcessOptions;
+  /** What its own calls of it show when it asks who they are. */
+  #token: string | undefined;
   #child: ChildProcess | undefined;
   #guard: ChildProcess | undefined;
 
-  private constructor(directory: string, ports: readonly [number, number]) {
+  private constructor(
+    directory: string,
+    ports: readonly [number, number],
+    options: EtcdProcessOptions,
+  ) {
     this.#directory = directory;
+    this.#options = options;
     this.#ports = ports;
   }
 
   /** Starts one on free ports; resolves when it answers. */
-  static async start(): Promise<EtcdProcess> {
+  static async start(options: EtcdProcessOptions = {}): Promise<EtcdProcess> {
     for (let triesLeft = startTriesMax; ; triesLeft -= 1) {
-      const etcd = await EtcdProcess.prepare();
+      const etcd = await EtcdProcess.prepare(options);
       try {
         await etcd.restart();
         return etcd;
@@ -54,9 +82,9 @@ export class EtcdProcess {
   }
 
   /** Chooses directory and ports of one that {@link restart} starts. */
-  static async prepare(): Promise<EtcdProcess> {
+  static async prepare(options: EtcdProcessOptions = {}): Promise<EtcdProcess> {
     const directory = await mkdtemp(join(tmpdir(), 'chukcha-etcd-'));
-    return new EtcdProcess(directory, await findFreePorts());
+    return new EtcdProcess(directory, await findFreePorts(), options);
   }
 
   get port(): number {
@@ -64,12 +92,12 @@ export class EtcdProcess {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}`;
+    return `${this.#options.tls === undefined ? 'http' : 'https'}://127.0.0.1:${this.port}`;
   }
 
   /** Starts it, on the data that is there; resolves when it answers. */
   async restart(): Promise<void> {
-    const [clientUrl, peerUrl] = this.#ports.map((port) => `http://127.0.0.1:${port}`);
+    const [clientUrl, peerUrl] = [this.url, `http://127.0.0.1:${this.#ports[1]}`];
     const child = spawn(
       'etcd',
       [
@@ -86,6 +114,8 @@ export class EtcdProcess {
         // Without these a start on old data waits 2 s for an election of one.
         ['--heartbeat-interval', '20'],
         ['--election-timeout', '200'],
+        ...tlsWords(this.#options.tls),
+        [...(this.#options.words ?? [])],
       ].flat(),
       { stdio: 'ignore' },
     );
@@ -101,8 +131,7 @@ export class EtcdProcess {
 
   async isHealthy(): Promise<boolean> {
     try {
-      const answer = await fetch(`${this.url}/health`, { signal: AbortSignal.timeout(1_000) });
-      return (await answer.text()).includes('true');
+      return (await this.#fetch('/health')).text.includes('true');
     } catch {
       return false;
     }
@@ -151,6 +180,27 @@ export class EtcdProcess {
     await this.#call('txn', { success });
   }
 
+  /** Makes a user who may read and write below a prefix, and has etcd ask everybody who he is. */
+  async askWhoCalls(user: string, password: string, prefix: string): Promise<void> {
+    const end = prefix.slice(0, -1) + String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1);
+    await this.#call('role/add', { name: 'root' }, 'auth');
+    await this.#call('user/add', { name: 'root', password: rootPassword }, 'auth');
+    await this.#call('user/grant', { user: 'root', role: 'root' }, 'auth');
+    await this.#call('role/add', { name: user }, 'auth');
+    const perm = { permType: 'READWRITE', key: encode(prefix), range_end: encode(end) };
+    await this.#call('role/grant', { name: user, perm }, 'auth');
+    await this.#call('user/add', { name: user, password }, 'auth');
+    await this.#call('user/grant', { user, role: user }, 'auth');
+    await this.#call('enable', {}, 'auth');
+  }
+
+  /** Gives a user another password; tokens that were given before are of no use then. */
+  async changePassword(user: string, password: string): Promise<void> {
+    const root = { name: 'root', password: rootPassword };
+    this.#token = (await this.#call('authenticate', root, 'auth')).token;
+    await this.#call('user/changepw', { name: user, password }, 'auth');
+  }
+
   /** Forgets all changes up to now. */
   async compact(): Promise<void> {
     const { header } = await this.#call('range', { key: encode('any') });
@@ -175,18 +225,47 @@ export class EtcdProcess {
   }
 
   /** etcd takes its calls as JSON too, with keys and values in base64. */
-  async #call(method: string, request: object): Promise<JsonAnswer> {
-    const answer = await fetch(`${this.url}/v3/kv/${method}`, {
-      method: 'POST',
-      body: JSON.stringify(request),
-    });
-    if (!answer.ok) throw new Error(`etcd refuses ${method}: ${await answer.text()}`);
-    return (await answer.json()) as JsonAnswer;
+  async #call(method: string, request: object, service = 'kv'): Promise<JsonAnswer> {
+    const { isOk, text } = await this.#fetch(`/v3/${service}/${method}`, JSON.stringify(request));
+    if (!isOk) throw new Error(`etcd refuses ${method}: ${text}`);
+    return JSON.parse(text) as JsonAnswer;
   }
+
+  /** By hand, because `fetch` takes no certificates. */
+  async #fetch(path: string, body?: string): Promise<{ isOk: boolean; text: string }> {
+    const { tls } = this.#options;
+    const send = tls === undefined ? sendPlain : sendSecure;
+    const request = send(`${this.url}${path}`, {
+      method: body === undefined ? 'GET' : 'POST',
+      signal: AbortSignal.timeout(requestMsMax),
+      agent: false,
+      headers: this.#token === undefined ? {} : { Authorization: this.#token },
+      ...(tls && {
+        ca: readFileSync(tls.caPath),
+        cert: readFileSync(tls.certPath),
+        key: readFileSync(tls.keyPath),
+      }),
+    });
+    request.end(body);
+    const [answer] = (await once(request, 'response')) as [IncomingMessage];
+    const text = Buffer.concat(await answer.toArray()).toString();
+    return { isOk: answer.statusCode === 200, text };
+  }
+}
+
+function tlsWords(tls: EtcdTls | undefined): string[][] {
+  if (tls === undefined) return [];
+  return [
+    ['--cert-file', tls.certPath],
+    ['--key-file', tls.keyPath],
+    ['--trusted-ca-file', tls.caPath],
+    ['--client-cert-auth'],
+  ];
 }
 
 interface JsonAnswer {
   readonly header: { readonly revision: string };
+  readonly token?: string;
   readonly kvs?: readonly { readonly key: string; readonly value: string }[];
 }
 

@@ -65,6 +65,7 @@ const packageRules: readonly PackageRule[] = [
   { package: /^koa$/, allowed: /^(src\/server|plugins\/http-door)\// },
   // What it uses of time and network, etcd3 uses: the adapter itself has the clock for its own waits.
   { package: /^etcd3$/, allowed: /^src\/coordination\//, fileCountMax: 1 },
+  { package: /^pino$/, allowed: /^src\/common\/json-log-lines\.ts$/ },
   { package: /^cockatiel$/, allowed: /^src\/coordination\/etcd-member\.ts$/ },
   {
     package: /^@oclif\/core(\/|$)/,

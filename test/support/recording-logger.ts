@@ -11,6 +11,10 @@ export class RecordingLogger implements Logger {
   readonly entries: LogEntry[] = [];
   #waiters: (() => void)[] = [];
 
+  trace(sentence: string, fields?: LogFields): void {
+    this.#record('trace', sentence, fields);
+  }
+
   debug(sentence: string, fields?: LogFields): void {
     this.#record('debug', sentence, fields);
   }

@@ -179,14 +179,19 @@ export class FileSet {
     // What is gone between two looks is no failure.
     if (isKnown || error.code === 'ENOENT') return;
     if (error.code === 'ERR_GZIP_INCOMPLETE') {
-      const sentence = 'A packed file is not whole; it is read on when it has grown.';
-      this.#options.log.info(sentence, { file: path });
+      this.#options.log.info('A packed file is not whole; it is read on when it has grown.', {
+        file: path,
+      });
     } else if (error.code === 'ERR_GZIP_DAMAGED') {
-      const sentence = 'A packed file is damaged; what is behind the damage is not read.';
-      this.#options.log.error(sentence, { file: path, error: error.message });
+      this.#options.log.error('A packed file is damaged; what is behind the damage is not read.', {
+        file: path,
+        error: error.message,
+      });
     } else {
-      const sentence = 'A file could not be read; it is tried again.';
-      this.#options.log.error(sentence, { file: path, error: error.message });
+      this.#options.log.error('A file could not be read; it is tried again.', {
+        file: path,
+        error: error.message,
+      });
     }
   }
 

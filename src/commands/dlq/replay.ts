@@ -7,6 +7,7 @@ import { BaseCommand } from '../shared/base-command.js';
 import { credentialFlags } from '../shared/credential-flags.js';
 import { allFlag, reasonFlag } from '../shared/dead-letters.js';
 import { categoryFlag, jsonFlag, serverFlag, settingFlag } from '../shared/flags.js';
+import { logFlags } from '../shared/log-flags.js';
 import { runUntilSignal } from '../shared/run-until-signal.js';
 
 export default class DlqReplay extends BaseCommand {
@@ -33,6 +34,7 @@ export default class DlqReplay extends BaseCommand {
     server: serverFlag,
     ...credentialFlags,
     json: jsonFlag,
+    ...logFlags,
   };
 
   async run(): Promise<void> {

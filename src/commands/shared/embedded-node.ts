@@ -2,8 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from '../../client/client.js';
-import { systemClock } from '../../common/clock.js';
-import { createLineLogger, type Logger } from '../../common/logger.js';
+import { type Logger, quietLogger } from '../../common/logger.js';
 import { resolveNodeOptions } from '../../node/node-options.js';
 import { startNode } from '../../node/start-node.js';
 import { defaultStateDirectory, openPipelineState, type PipelineState } from './pipeline-state.js';
@@ -14,12 +13,12 @@ export interface EmbeddedNodeOptions {
   readonly once: boolean;
   readonly category: string;
   readonly parts: readonly string[];
+  readonly log: Logger;
 }
 
 export interface EmbeddedNode {
   readonly client: Client;
   readonly state: PipelineState;
-  readonly log: Logger;
 }
 
 /** What passes through here is soon gone again, and the disk is often a small one for temporary files. */
@@ -35,12 +34,6 @@ export async function withEmbeddedNode(
   const directory = temporary
     ? await mkdtemp(join(tmpdir(), 'chukcha-pipe-'))
     : (options.directory ?? defaultStateDirectory({ verb: 'pipe', category, parts }));
-  // What a node tells at its start and end is of no interest inside another command.
-  const log = createLineLogger({
-    level: 'warn',
-    clock: systemClock,
-    print: (line) => process.stderr.write(line),
-  });
   try {
     const state = await openPipelineState(join(directory, 'state'));
     try {
@@ -49,10 +42,11 @@ export async function withEmbeddedNode(
         listen: '127.0.0.1:0',
         'disk-reserve': embeddedReserve,
       });
-      const node = await startNode(nodeOptions, { log });
+      // What a node tells at its start and end is of no interest inside another command.
+      const node = await startNode(nodeOptions, { log: quietLogger(options.log) });
       const client = new Client({ server: node.url });
       try {
-        await use({ client, state, log });
+        await use({ client, state });
       } finally {
         client.close();
         await node.close();

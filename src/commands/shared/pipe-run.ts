@@ -2,11 +2,11 @@ import type { InputDescriptor, OutputDescriptor } from '@chukcha/plugin-api';
 import type { Client } from '../../client/client.js';
 import { systemClock } from '../../common/clock.js';
 import { DrainLimit } from '../../common/drain-limit.js';
-import type { Logger } from '../../common/logger.js';
 import type { ShipSettings, SinkSettings } from '../../pipeline/pipeline-settings.js';
 import type { Sink } from '../../pipeline/sink.js';
 import type { SinkEnd } from '../../pipeline/sink-options.js';
 import { ChukchaError } from '../../protocol/chukcha-error.js';
+import type { CommandLog } from './command-log.js';
 import type { PipelineState } from './pipeline-state.js';
 import type { ChosenPlugin } from './plugins.js';
 import { runShip } from './ship-run.js';
@@ -21,7 +21,7 @@ export interface PipeRun {
   readonly once: boolean;
   readonly giveUpAfterMs?: number;
   readonly state: PipelineState;
-  readonly log: Logger;
+  readonly log: CommandLog;
 }
 
 /** How long the output may take for what was shipped after the pipe was told to stop. */

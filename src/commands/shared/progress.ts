@@ -1,5 +1,9 @@
 import { type Clock, systemClock, type Timer } from '../../common/clock.js';
+import type { LogFields } from '../../common/logger.js';
+import { escapeUnprintable } from '../../common/printable.js';
 import { formatBytes, formatDuration } from '../../common/quantity.js';
+import type { CommandLog } from './command-log.js';
+import { standardError } from './standard-error.js';
 
 /** How often a terminal's line is drawn anew, and how often a line is added to a log. */
 const terminalMs = 1_000;
@@ -14,8 +18,12 @@ export interface ProgressOptions {
   readonly clock?: Clock;
 }
 
-/** Shows how far long work has come, on standard error: one changing line on a terminal, a line now and then elsewhere. */
+/**
+ * Shows how far long work has come, on standard error: one changing line on a terminal, a line now and then elsewhere, and
+ * lines of the log where these are for programs.
+ */
 export class Progress {
+  readonly #log: CommandLog;
   readonly #verb: string;
   readonly #byteCount: () => number;
   readonly #options: ProgressOptions;
@@ -29,10 +37,17 @@ export class Progress {
   #isFinished = false;
 
   /**
+   * @param log where it is shown
    * @param verb what is done with the bytes, such as `shipped`
    * @param byteCount tells how many bytes are done
    */
-  constructor(verb: string, byteCount: () => number, options: ProgressOptions = {}) {
+  constructor(
+    log: CommandLog,
+    verb: string,
+    byteCount: () => number,
+    options: ProgressOptions = {},
+  ) {
+    this.#log = log;
     this.#verb = verb;
     this.#byteCount = byteCount;
     this.#options = options;
@@ -40,7 +55,8 @@ export class Progress {
     this.#startMs = this.#clock.monotonicMs();
     this.#shownMs = this.#startMs;
     // Where messages go to the same terminal, a line that changes in place would run through them.
-    this.#onTerminal = process.stderr.isTTY === true && process.stdout.isTTY !== true;
+    this.#onTerminal =
+      log.format === 'text' && process.stderr.isTTY === true && process.stdout.isTTY !== true;
     this.#schedule();
   }
 
@@ -48,7 +64,11 @@ export class Progress {
   problem(sentence: string): void {
     if (sentence === this.#lastError) return;
     this.#lastError = sentence;
-    this.#print(`${this.#clear()}Warning: ${sentence} Trying again.\n`);
+    if (this.#isForPrograms) {
+      this.#log.warn('Something failed and is tried again.', { error: sentence });
+      return;
+    }
+    this.#print(`${this.#clear()}Warning: ${escapeUnprintable(sentence)} Trying again.\n`);
   }
 
   /** Stops and prints the sum. */
@@ -57,6 +77,10 @@ export class Progress {
     this.#timer?.cancel();
     const seconds = (this.#clock.monotonicMs() - this.#startMs) / 1_000;
     const byteCount = this.#byteCount();
+    if (this.#isForPrograms) {
+      this.#log.info('The work has ended.', { ...this.#fields(byteCount), seconds });
+      return;
+    }
     const rate = formatBytes(byteCount / Math.max(seconds, 0.001));
     const note = this.#note();
     this.#print(
@@ -81,14 +105,31 @@ export class Progress {
     this.#shownBytes = byteCount;
     this.#shownMs = nowMs;
     if (rate > 0) this.#lastError = '';
+    if (this.#isForPrograms) {
+      this.#log.info('How far the work has come.', {
+        ...this.#fields(byteCount),
+        bytesPerSecond: Math.round(rate),
+        bytesLeft: backlog,
+      });
+      return;
+    }
     const left = backlog === undefined ? '' : `, ${describeBacklog(backlog, rate)}`;
-    const error = this.#lastError && `, last error: ${this.#lastError}`;
+    const error = this.#lastError && `, last error: ${escapeUnprintable(this.#lastError)}`;
     const line = `${formatBytes(byteCount)} ${this.#verb}, ${formatBytes(rate)}/s${left}${this.#note()}${error}`;
     this.#print(
       this.#onTerminal
         ? `${this.#clear()}${line.slice(0, (process.stderr.columns ?? 80) - 1)}`
         : `${line}\n`,
     );
+  }
+
+  get #isForPrograms(): boolean {
+    return this.#log.format === 'json';
+  }
+
+  #fields(bytes: number): LogFields {
+    const note = this.#options.note?.() || undefined;
+    return { verb: this.#verb, bytes, note, lastError: this.#lastError || undefined };
   }
 
   #note(): string {
@@ -101,7 +142,7 @@ export class Progress {
   }
 
   #print(text: string): void {
-    process.stderr.write(text);
+    standardError().print(text);
   }
 }
 

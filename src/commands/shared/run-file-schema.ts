@@ -1,3 +1,4 @@
+import { logOptionsSchema } from '../../common/log-options-schema.js';
 import { nodeOptionsSchema } from '../../node/node-options-schema.js';
 import { shipOptionsSchema, sinkOptionsSchema } from '../../pipeline/pipeline-schemas.js';
 
@@ -74,6 +75,7 @@ export const runFileSchema = {
       description: 'address of the node, or of nodes, for all ships and sinks that name none',
     },
     ...credentials,
+    ...logOptionsSchema.properties,
     state: {
       type: 'string',
       description:

@@ -55,6 +55,8 @@ export interface RunFile {
   readonly path: string;
   /** The directory that the file asks for; `undefined` for the one that its path gives. */
   readonly state: string | undefined;
+  /** How the file asks to log. */
+  readonly log: Readonly<Record<string, unknown>>;
   readonly entries: readonly RunEntry[];
 }
 
@@ -107,7 +109,12 @@ class RunFileReader {
       );
     }
     this.#throwProblems();
-    return { path: this.#path, state: values['state'] as string | undefined, entries };
+    return {
+      path: this.#path,
+      state: values['state'] as string | undefined,
+      log: { 'log-level': values['log-level'], 'log-format': values['log-format'] },
+      entries,
+    };
   }
 
   /** The values with what they refer to. */
@@ -166,7 +173,8 @@ class RunFileReader {
   }
 
   #entriesOf(values: Values): RunEntry[] {
-    const { nodes, ships, sinks, state, ...common } = values;
+    const { nodes, ships, sinks, state, ...rest } = values;
+    const { 'log-level': _level, 'log-format': _format, ...common } = rest;
     const found: (RunEntry | undefined)[] = [
       ...this.#map(values, 'nodes', (name, given) => ({
         kind: 'node',

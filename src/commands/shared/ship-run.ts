@@ -14,6 +14,7 @@ import { MetricsBook } from '../../plugin-host/metrics-book.js';
 import { type FoundPlugin, openError } from '../../plugin-host/plugin-registry.js';
 import { errorMessage } from '../../protocol/chukcha-error.js';
 import { messageBytesMax } from '../../protocol/limits.js';
+import type { CommandLog } from './command-log.js';
 import { Progress } from './progress.js';
 
 /** Makes the ids of messages of two runs differ when their input does not name their source. */
@@ -30,6 +31,11 @@ export interface ShipRun {
   readonly batchBytesMax: number;
   readonly state: StateJournal;
   readonly log: Logger;
+}
+
+/** A shipper whose progress is shown. */
+export interface ShownShipRun extends ShipRun {
+  readonly log: CommandLog;
 }
 
 /** A shipper whose input is open. */
@@ -80,10 +86,10 @@ export async function openShip(
 }
 
 /** Opens the input, ships until it ends or the signal aborts, and closes it; shows its progress. */
-export async function runShip(run: ShipRun, signal: AbortSignal): Promise<void> {
+export async function runShip(run: ShownShipRun, signal: AbortSignal): Promise<void> {
   let progress: Progress | undefined;
   const ship = await openShip(run, (sentence) => progress?.problem(sentence));
-  progress = new Progress('shipped', () => ship.totals.acceptedBytes, {
+  progress = new Progress(run.log, 'shipped', () => ship.totals.acceptedBytes, {
     note: () => noteOn(ship.formatter),
   });
   try {

@@ -10,6 +10,7 @@ import type { StateJournal } from '../../pipeline/state-journal.js';
 import { MetricsBook } from '../../plugin-host/metrics-book.js';
 import { type FoundPlugin, openError } from '../../plugin-host/plugin-registry.js';
 import { errorMessage } from '../../protocol/chukcha-error.js';
+import type { CommandLog } from './command-log.js';
 import { leaseHolder } from './lease-holder.js';
 import { Progress } from './progress.js';
 
@@ -77,17 +78,22 @@ export async function openSink(
   return { sink, figures, close: () => output.close() };
 }
 
+/** A sink whose progress is to be shown. */
+export interface ShownSinkRun extends SinkRun {
+  readonly log: CommandLog;
+}
+
 /** A sink that shows its progress until that is finished. */
 export interface ShownSink extends OpenSink {
   readonly progress: Progress;
 }
 
 /** As {@link openSink}, with its progress shown. */
-export async function openShownSink(run: SinkRun): Promise<ShownSink> {
+export async function openShownSink(run: ShownSinkRun): Promise<ShownSink> {
   let progress: Progress | undefined;
   const opened = await openSink(run, (sentence) => progress?.problem(sentence));
   const { totals } = opened.sink;
-  progress = new Progress('delivered', () => totals.deliveredBytes, {
+  progress = new Progress(run.log, 'delivered', () => totals.deliveredBytes, {
     note: () => (totals.deadLetters === 0 ? '' : `${totals.deadLetters} dead letters`),
     backlog: () => backlogOf(run),
   });

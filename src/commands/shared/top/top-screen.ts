@@ -10,8 +10,7 @@ const clearBelow = '\u001b[J';
 const quitKeys = ['q', 'Q', '\u0003', '\u0004'];
 
 /** Control characters in a name or an error would move the cursor; they are shown as a mark. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
-const controlCharacters = /[\u0000-\u001f\u007f-\u009f]/g;
+const controlCharacters = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 
 /**
  * The second screen of a terminal, which is drawn over in place, so that nothing that was there before is lost. `q`, Ctrl-C
