@@ -23,6 +23,8 @@ export interface CoordinatorStatus {
   readonly problem: string | undefined;
   /** Whether the table was read since the start; before, it is what an earlier start has left. */
   readonly isCurrent: boolean;
+  /** How long ago the table has answered last, in milliseconds; `undefined` when it never has. */
+  readonly answeredMsAgo: number | undefined;
 }
 
 /**

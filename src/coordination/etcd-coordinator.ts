@@ -14,6 +14,7 @@ import type {
 import { EtcdLink } from './etcd-link.js';
 import { Etcd3Member } from './etcd-member.js';
 import { type ChangeAnswer, EtcdFailure, type TableChange } from './etcd-port.js';
+import { EtcdPulse } from './etcd-pulse.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { SnapshotKeeper } from './snapshot-keeper.js';
 import { TableCopy, withoutLease } from './table-copy.js';
@@ -77,6 +78,7 @@ export class EtcdCoordinator implements Coordinator {
   readonly #copy = new TableCopy();
   readonly #link: EtcdLink;
   readonly #mirror: TableMirror;
+  readonly #pulse: EtcdPulse;
   readonly #leases: LeaseKeeper;
   readonly #snapshots: SnapshotKeeper;
   #closing: Promise<void> | undefined;
@@ -94,6 +96,7 @@ export class EtcdCoordinator implements Coordinator {
     };
     const { changed } = this;
     this.#link = new EtcdLink({ hosts, callMsMax, triesMsMax }, { ...ports, connect, changed });
+    this.#pulse = new EtcdPulse(this.#link, ports.clock);
     const parts = { ...ports, copy: this.#copy, link: this.#link, changed };
     this.#mirror = new TableMirror({ callMsMax, reconcileIntervalMs }, parts);
     const change = (wanted: TableChange): Promise<ChangeAnswer> => this.#change(wanted);
@@ -113,14 +116,21 @@ export class EtcdCoordinator implements Coordinator {
     const coordinator = new EtcdCoordinator(options, ports);
     await coordinator.#snapshots.load();
     coordinator.#mirror.start();
+    coordinator.#pulse.start();
     coordinator.#snapshots.start();
     await coordinator.#within(coordinator.#mirror.firstList, coordinator.#limits.openMsMax);
     return coordinator;
   }
 
   get status(): CoordinatorStatus {
-    const { problem } = this.#link;
-    return { isAvailable: problem === undefined, problem, isCurrent: this.#mirror.isCurrent };
+    const { problem, answeredAtMs } = this.#link;
+    return {
+      isAvailable: problem === undefined,
+      problem,
+      isCurrent: this.#mirror.isCurrent,
+      answeredMsAgo:
+        answeredAtMs === undefined ? undefined : this.#clock.monotonicMs() - answeredAtMs,
+    };
   }
 
   get(key: string): CoordinatorEntry | undefined {
@@ -164,6 +174,7 @@ export class EtcdCoordinator implements Coordinator {
     const ends = [this.#leases.close(closeMsMax), this.#snapshots.close()];
     await this.#within(Promise.all(ends), closeMsMax);
     this.#link.close();
+    await this.#pulse.close();
     await this.#mirror.close();
     this.changed.notify();
   }

@@ -42,6 +42,7 @@ export class EtcdLink {
   #problem: string | undefined = 'etcd has not answered yet';
   /** When it went away, for the log; `undefined` while it is there, and before the first answer. */
   #awaySinceMs: number | undefined;
+  #answeredAtMs: number | undefined;
 
   constructor(options: EtcdLinkOptions, ports: EtcdLinkPorts) {
     this.#options = options;
@@ -52,6 +53,11 @@ export class EtcdLink {
   /** What the last call or watch failed with; `undefined` when it worked. */
   get problem(): string | undefined {
     return this.#problem;
+  }
+
+  /** When an answer came last, by the monotonic clock; `undefined` before the first. */
+  get answeredAtMs(): number | undefined {
+    return this.#answeredAtMs;
   }
 
   /** The member in use, newly connected when the last one has failed. */
@@ -78,8 +84,22 @@ export class EtcdLink {
     } catch (error) {
       const failure = asFailure(error);
       if (failure.kind === 'lease lost') this.noteSuccess(member);
-      else if (failure.kind !== 'refused') this.noteFailure(member, failure);
+      else if (failure.kind === 'refused') this.#noteAnswer(member);
+      else this.noteFailure(member, failure);
       throw failure;
+    }
+  }
+
+  /** Asks for nothing but an answer. Whether one comes decides nothing; never rejects. */
+  async ask(limitMs: number): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    const { member } = this;
+    try {
+      await member.ask(limitMs);
+      this.#noteAnswer(member);
+    } catch (error) {
+      // The calls that matter find out by themselves, and in their own time.
+      if (asFailure(error).kind === 'refused') this.#noteAnswer(member);
     }
   }
 
@@ -104,6 +124,7 @@ export class EtcdLink {
 
   /** Notes that the member has answered. */
   noteSuccess(member: EtcdMember): void {
+    this.#noteAnswer(member);
     if (member !== this.#member || this.#problem === undefined) return;
     const { clock, log, changed } = this.#ports;
     this.#problem = undefined;
@@ -113,6 +134,10 @@ export class EtcdLink {
       log.info('etcd is back.', { host: member.host, awayMs });
     }
     changed.notify();
+  }
+
+  #noteAnswer(member: EtcdMember): void {
+    if (member === this.#member) this.#answeredAtMs = this.#ports.clock.monotonicMs();
   }
 
   /** Notes that the member has failed, and leaves it. What an earlier member did is of no interest any more. */

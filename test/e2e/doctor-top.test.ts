@@ -71,6 +71,7 @@ const healthy: NodeStatus = {
   clusterStatus: null,
   lastScrub: null,
   categories: [],
+  pipelines: [],
 };
 
 const peer: MemberStatus = {
@@ -93,7 +94,7 @@ t.test('what is wrong with nodes is found, each with a fix', async (t) => {
     );
   const cluster = (member: MemberStatus, problem: string | null = null) => ({
     name: 'c',
-    coordination: { available: problem === null, problem },
+    coordination: { available: problem === null, problem, answeredSecondsAgo: 0 },
     bytesHereOnly: 0,
     members: [member],
   });
@@ -213,6 +214,8 @@ t.test('doctor and top tell of a node, and of what is wrong here', async (t) => 
   t.match(table.stdout.toString(), /^NODE +STATE.*\nnode1 +running/m);
   await node.stop();
   const gone = await runCli(['top', '--once', '--interval', '1', ...server], { env });
+  t.equal(gone.exit, 1);
+  t.match(gone.stderr, /^No node answered at http.*: name one that runs with --server\.$/m);
   t.match(gone.stdout.toString(), /no answer[\s\S]*! No chukcha node answers/);
 });
 

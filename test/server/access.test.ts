@@ -78,6 +78,8 @@ const calls: readonly {
   { method: 'PUT', path: '/groups/g?category=logs', right: 'ack', scope: 'logs' },
   { method: 'DELETE', path: '/groups/g?category=logs', right: 'admin', scope: 'logs' },
   { method: 'POST', path: '/seal?category=logs', right: 'ack', scope: 'logs' },
+  { method: 'PUT', path: '/pipelines/p?kind=ship&category=logs', right: 'write', scope: 'logs' },
+  { method: 'PUT', path: '/pipelines/p?kind=sink&category=logs', right: 'ack', scope: 'logs' },
   { method: 'GET', path: '/status', right: 'observe', scope: 'node' },
   { method: 'GET', path: '/metrics', right: 'observe', scope: 'node' },
   { method: 'POST', path: '/nodes/node1?change=drain', right: 'admin', scope: 'node' },

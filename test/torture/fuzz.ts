@@ -31,6 +31,7 @@ const pathsOf = [
   '/listCategories',
   '/groups',
   '/groups/a',
+  '/pipelines/a',
   '/seal',
   '/status',
   '/nodes/node1',
@@ -132,6 +133,8 @@ const bodies = [
   '3\r\na\n\r\n0\r\n\r\n',
   '5\r\na',
   '\x1f\x8b\x08',
+  '{}',
+  '{"host":"a","state":"running","group":"\\u001b"}',
   'x'.repeat(70_000),
   `${'x'.repeat(70_000)}\n`,
 ];
@@ -144,6 +147,7 @@ const plain: readonly string[] = [
   'GET /listChunks?category=logs&group=a&version=1&wait_ms=1',
   'PUT /groups/a?category=logs&from=latest',
   'DELETE /groups/a?category=logs',
+  'PUT /pipelines/a?kind=ship&category=logs',
   'POST /seal?category=logs',
   'POST /write?category=logs&sync_each_write=true',
   'POST /nodes/node1?change=drain&force=true',
@@ -159,7 +163,7 @@ function nearlyPlain(random: SeededRandom): string {
     random.integer(0, 1) === 0
       ? words
       : words.replace(/=([^&=]*)(?=&|$)/, () => `=${random.pick(texts)}`);
-  const body = words.startsWith('POST /write') ? random.pick(bodies) : '';
+  const body = /^(POST .write|PUT .pipelines)/.test(words) ? random.pick(bodies) : '';
   return `${odd} HTTP/1.1\r\nHost: node\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 }
 
