@@ -4,6 +4,11 @@ import { BaseCommand } from './shared/base-command.js';
 import { credentialFlags, readCredentials, splitCredentials } from './shared/credential-flags.js';
 import { configFlag, giveUpOption, onceFlag, settingFlag, stateFlag } from './shared/flags.js';
 import { relaxHeapLimit } from './shared/heap-limit.js';
+import {
+  monitorFlags,
+  resolveMonitor,
+  splitMonitorValues,
+} from './shared/monitor/monitor-options.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
 import { flagsFromSchema } from './shared/schema-flags.js';
 
@@ -25,6 +30,7 @@ export default class Ship extends BaseCommand {
   static override flags = {
     ...flagsFromSchema(shipOptionsSchema),
     ...credentialFlags,
+    ...monitorFlags,
     once: onceFlag,
     state: stateFlag,
     set: settingFlag(),
@@ -40,22 +46,32 @@ export default class Ship extends BaseCommand {
     relaxHeapLimit();
     const { withConfigFile } = await import('./shared/config-file.js');
     const { resolveShipSettings } = await import('../pipeline/pipeline-settings.js');
-    const { credentials, given } = splitCredentials(await withConfigFile(config, rest));
+    const options = splitMonitorValues(await withConfigFile(config, rest));
+    const monitor = resolveMonitor(options.monitor);
+    const { credentials, given } = splitCredentials(options.rest);
     const settings = resolveShipSettings(given);
     const { from, category, server } = settings;
     const { chooseInput, findPlugins } = await import('./shared/plugins.js');
     const registry = await findPlugins(this.config, (sentence) => this.say(sentence));
-    const { plugin, options } = chooseInput(registry, from, set);
+    const { plugin, options: pluginOptions } = chooseInput(registry, from, set);
     const { Client } = await import('../client/client.js');
     const client = new Client({ server, ...(await readCredentials(credentials)) });
-    const { defaultStateDirectory, openPipelineState } = await import('./shared/pipeline-state.js');
+    const { defaultStateDirectory, nameOfState, openPipelineState } = await import(
+      './shared/pipeline-state.js'
+    );
     // By the first address, so that nodes can be added behind it.
     const directory =
       stateDirectory ??
       defaultStateDirectory({ verb: 'ship', category, parts: [from, client.servers[0]] });
     if (explain) {
       const { explainShip } = await import('./shared/ship-explain.js');
-      const lines = await explainShip({ plugin, options, client, directory, log: this.logger });
+      const lines = await explainShip({
+        plugin,
+        options: pluginOptions,
+        client,
+        directory,
+        log: this.logger,
+      });
       for (const line of lines) this.log(line);
       client.close();
       return;
@@ -63,15 +79,18 @@ export default class Ship extends BaseCommand {
     const { rememberAbout } = await import('./shared/ship-states.js');
     const { runShip } = await import('./shared/ship-run.js');
     const { waitForNode } = await import('./shared/wait-for-node.js');
+    const { PipelineWatch } = await import('./shared/pipeline-watch.js');
+    const watch = await PipelineWatch.open(monitor, this.logger);
     await runUntilSignal(async (signal) => {
       const { batchBytesMax } = await waitForNode(client, settings.retrySeconds, signal);
       const state = await openPipelineState(directory);
+      const name = nameOfState(directory);
       try {
         await rememberAbout(state.journal, { from, category, server });
         await runShip(
           {
             plugin,
-            pluginOptions: options,
+            pluginOptions,
             settings,
             client,
             once,
@@ -81,11 +100,12 @@ export default class Ship extends BaseCommand {
             log: this.logger,
           },
           signal,
+          (watched) => watch.add({ kind: 'ship', name, server, credentials, watched }),
         );
       } finally {
         client.close();
         await state.close();
       }
-    });
+    }).finally(() => watch.close());
   }
 }

@@ -8,7 +8,7 @@ import type { Finding } from '../../src/commands/shared/doctor/finding.js';
 import { checkMachine } from '../../src/commands/shared/doctor/machine-checks.js';
 import { checkGroups, checkNodes } from '../../src/commands/shared/doctor/node-checks.js';
 import { formatTop } from '../../src/commands/shared/top/format-top.js';
-import { RateMeter } from '../../src/commands/shared/top/rate-meter.js';
+import { RateMeter } from '../../src/common/rate-meter.js';
 import { drawFrame } from '../../src/commands/shared/top/top-screen.js';
 import type { TopView } from '../../src/commands/shared/top/top-view.js';
 import type { MemberStatus, NodeStatus } from '../../src/protocol/http-api.js';
