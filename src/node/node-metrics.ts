@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { NodeStatus } from '../protocol/http-api.js';
+import { pipelineStates } from '../protocol/pipeline-report.js';
 import type { RequestCounts } from '../server/request-counts.js';
 
 /** So many series a metric by category, group or peer has at most; the rest is left out, and counted. */
@@ -84,6 +85,9 @@ export function createNodeMetrics(
     'The 99th percentile of the delay of the event loop since the last look',
   );
   const memory = gauge('chukcha_resident_bytes', 'Resident memory of the process');
+  const pipelines = gauge('chukcha_pipelines', 'Ships and sinks that report to the node', [
+    'state',
+  ]);
   const leftOut = gauge('chukcha_series_left_out', 'Series that are not shown, above the limit');
   const delays = monitorEventLoopDelay({ resolution: 20 });
   delays.enable();
@@ -117,6 +121,9 @@ export function createNodeMetrics(
       }
     }
     leftOut.set(now.categories.length - shown.length + groupCount - (seriesCountMax - groupsLeft));
+    for (const state of pipelineStates) {
+      pipelines.set({ state }, now.pipelines.filter((each) => each.state === state).length);
+    }
     hereOnly.set(now.clusterStatus?.bytesHereOnly ?? 0);
     coordination.set(now.clusterStatus?.coordination.available === false ? 0 : 1);
     for (const { name: peer, self, ...member } of now.clusterStatus?.members ?? []) {

@@ -11,6 +11,7 @@ import {
   startBrowser,
   type WatchedPage,
 } from '../support/browser.js';
+import { EtcdProcess, reasonWithoutEtcd } from '../support/etcd-process.js';
 import { startRefusingProxy } from '../support/refusing-proxy.js';
 import { TestCluster } from '../support/test-cluster.js';
 import { testDirectory } from '../support/test-directory.js';
@@ -240,6 +241,41 @@ async function testConsole(): Promise<void> {
     await cluster.start('a', { listen: new URL(url).host });
     await page.getByText(/^The node at .* cannot be reached/).waitFor({ state: 'hidden' });
     t.equal(await page.locator('#node-state').textContent(), 'running');
+    await page.context().close();
+  });
+
+  const withoutEtcd = reasonWithoutEtcd();
+  await t.test('an etcd that stands still or dies shows', { skip: withoutEtcd }, async (t) => {
+    const etcd = await EtcdProcess.start();
+    t.teardown(() => etcd.close());
+    const node = await startTestNode(testDirectory(t), { etcd: etcd.url, cluster: 'console' });
+    t.teardown(() => node.close());
+    const { page, errors } = await open(node.url);
+    const notices = page.getByRole('status', { name: 'Notices' });
+    const shows = async (
+      what: string,
+      text: RegExp,
+      state: 'visible' | 'hidden',
+      limitMs: number,
+    ) => {
+      const startMs = performance.now();
+      await notices.getByText(text).waitFor({ state, timeout: limitMs });
+      t.comment(`${what}: ${Math.round(performance.now() - startMs)} ms`);
+    };
+    await page.getByRole('rowheader', { name: 'node1', exact: true }).waitFor();
+    // An answer every half a second is no silence, whenever the page asks.
+    await page.waitForTimeout(1_500);
+    t.equal(await notices.getByText(/etcd/).count(), 0);
+    etcd.freeze();
+    await shows('frozen', /^etcd (does not answer|is away)/, 'visible', shownMsMax);
+    await shows('called away', /^etcd is away/, 'visible', loadedMsMax);
+    etcd.thaw();
+    await shows('thawed', /^etcd/, 'hidden', loadedMsMax);
+    await etcd.kill();
+    await shows('killed', /^etcd is away/, 'visible', shownMsMax);
+    await etcd.restart();
+    await shows('started again', /^etcd/, 'hidden', loadedMsMax);
+    t.same(errors, []);
     await page.context().close();
   });
 
