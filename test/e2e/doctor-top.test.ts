@@ -175,7 +175,7 @@ t.test('what is wrong with nodes is found, each with a fix', async (t) => {
   }).join('\n');
   t.match(
     shown,
-    /machine1\.web +logs > clickhouse +stalled +1 KiB\/s +2 KiB +2 m +3\n\n! sink machine1\.web: There is no table logs\./,
+    /machine1\.web +logs>clickhouse +stalled +1 KiB\/s +2 KiB, 2 m +3\n\n! sink machine1\.web: There is no table logs\./,
   );
 
   const held = (bytes: number): NodeStatus => ({

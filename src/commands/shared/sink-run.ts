@@ -104,6 +104,8 @@ export async function openSink(
       duplicates: duplicatesIn(figures),
     }),
     backlog: async () => {
+      // Whoever does the work knows how much of it is left.
+      if (standing.isStandingBy) return undefined;
       const bytes = await backlogOf(run, sink);
       if (bytes !== undefined) standing.noteBusAnswer();
       return bytes;

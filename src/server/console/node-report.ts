@@ -100,6 +100,14 @@ export function isAway({ self, state, receiving }: MemberReport): boolean {
   return !self && state !== 'lost' && state !== 'replaceable' && !receiving;
 }
 
+/** Nodes say once a second that they are there; whole seconds are told. */
+const memberSilentSeconds = 2;
+
+/** Whether a member that counts as there has said nothing for longer than it should. */
+export function isSilent({ self, heardSecondsAgo, ...member }: MemberReport): boolean {
+  return !self && member.receiving && (heardSecondsAgo ?? 0) >= memberSilentSeconds;
+}
+
 /** A node asks etcd twice a second, so that a silence of more than this is one of etcd, in seconds. */
 const etcdSilentSeconds = 1.2;
 

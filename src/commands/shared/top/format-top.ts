@@ -88,8 +88,7 @@ function formatPipelines(pipelines: readonly PipelineStatus[]): string[] {
       { title: 'WAY', value: wayOf },
       { title: 'STATE', value: ({ state }) => state },
       { title: 'RATE', value: ({ bytesPerSecond }) => rate(bytesPerSecond), align: 'right' },
-      { title: 'BACKLOG', value: ({ backlogBytes }) => size(backlogBytes), align: 'right' },
-      { title: 'LEFT', value: pipelineTimeLeft, align: 'right' },
+      { title: 'BACKLOG', value: pipelineBacklog, align: 'right' },
       { title: 'LETTERS', value: ({ deadLetters }) => String(deadLetters), align: 'right' },
     ],
     pipelines,
@@ -97,12 +96,13 @@ function formatPipelines(pipelines: readonly PipelineStatus[]): string[] {
 }
 
 function wayOf({ kind, plugin, category }: PipelineStatus): string {
-  return kind === 'ship' ? `${plugin} > ${category}` : `${category} > ${plugin}`;
+  return kind === 'ship' ? `${plugin}>${category}` : `${category}>${plugin}`;
 }
 
-function pipelineTimeLeft({ backlogBytes, secondsLeft }: PipelineStatus): string {
-  if (backlogBytes === null || backlogBytes === 0) return nothing;
-  return secondsLeft === null ? 'does not shrink' : formatDuration(secondsLeft * 1_000);
+/** What is left, and for how long where it shrinks. */
+function pipelineBacklog({ backlogBytes, secondsLeft }: PipelineStatus): string {
+  if (backlogBytes === 0 || secondsLeft === null) return size(backlogBytes);
+  return `${size(backlogBytes)}, ${formatDuration(secondsLeft * 1_000)}`;
 }
 
 function formatTasks(tasks: readonly TopTask[]): string[] {
