@@ -181,7 +181,7 @@ export interface MemberStatus {
 }
 
 /** How a node stands with etcd. */
-export interface CoordinationStatus {
+interface CoordinationStatus {
   readonly available: boolean;
   readonly problem: string | null;
   /**

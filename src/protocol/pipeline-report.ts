@@ -40,7 +40,7 @@ export interface PipelineReport {
   readonly state: PipelineState;
   /** Accepted by the bus, or delivered, over the last minute. */
   readonly bytesPerSecond: number | null;
-  /** For a sink what it has still to deliver, for a ship what was read and is not accepted yet. */
+  /** For a sink what it has still to deliver, for a ship what is not accepted yet: what was read, and what its input knows of. */
   readonly backlogBytes: number | null;
   /** Until the backlog is gone, at the pace of the last minute; `null` also when it does not shrink. */
   readonly secondsLeft: number | null;

@@ -94,7 +94,7 @@ export async function openShip(
       deadLetters: 0,
       duplicates: totals.duplicateWrites,
     }),
-    backlog: async () => totals.readBytes - totals.acceptedBytes,
+    backlog: async () => totals.readBytes - totals.acceptedBytes + unreadIn(figures),
   });
   return {
     totals,
@@ -125,6 +125,11 @@ export async function runShip(
   } finally {
     progress.finish();
   }
+}
+
+/** What there is to read, as far as the input counts it; plugins that do name that gauge alike. */
+function unreadIn(figures: MetricsBook): number {
+  return figures.list().find(({ name }) => name === 'unread_bytes')?.value ?? 0;
 }
 
 /** What the format could not do as it should; empty when it could. */
