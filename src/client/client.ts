@@ -19,6 +19,7 @@ import {
   serverUrlDefault,
   type WriteReceipt,
 } from '../protocol/http-api.js';
+import type { PipelineKind, PipelineReport } from '../protocol/pipeline-report.js';
 import type {
   CallOptions,
   ChunkListing,
@@ -228,6 +229,24 @@ export class Client {
     await this.#call('DELETE', leasePath(group), { category, holder }, options);
   }
 
+  /** Tells a node how a pipeline stands. */
+  async reportPipeline(
+    pipeline: { readonly kind: PipelineKind; readonly name: string; readonly category: string },
+    report: PipelineReport,
+    options: CallOptions = {},
+  ): Promise<void> {
+    const { kind, name, category } = pipeline;
+    const body = Buffer.from(JSON.stringify(report));
+    await this.#ask(options, {
+      method: 'PUT',
+      path: `${paths.pipelines}/${encodeURIComponent(name)}`,
+      query: { kind, category },
+      pieces: [body],
+      byteCount: body.length,
+      timeoutMs: this.#timeoutMs,
+    });
+  }
+
   /** Seals the node's open chunk of the category, so that it can be acknowledged now. */
   async seal(category: string, options: CallOptions = {}): Promise<SealReceipt> {
     return parseJson(await this.#call('POST', paths.seal, { category }, options)) as SealReceipt;
@@ -237,7 +256,8 @@ export class Client {
   async status(options: CallOptions = {}): Promise<NodeStatus> {
     const answer = await this.#get(paths.status, {}, options);
     const status = parseJson(answer) as NodeStatus | null;
-    if (Array.isArray(status?.categories)) return status;
+    // A node of an earlier version knows of no pipelines.
+    if (Array.isArray(status?.categories)) return { ...status, pipelines: status.pipelines ?? [] };
     throw invalidResponse(
       `${answer.server} answered at ${paths.status}, but not as a chukcha node does`,
     );

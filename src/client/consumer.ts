@@ -104,6 +104,13 @@ export class Consumer implements AsyncIterable<ConsumerBatch> {
     return cluster === undefined ? undefined : { cluster, owners: this.#cursors.positions() };
   }
 
+  /** What is processed already of the chunks that the group has still to acknowledge, in bytes. */
+  get processedBytes(): number {
+    let sum = 0;
+    for (const cursor of this.#cursors) sum += cursor.processedBytes;
+    return sum;
+  }
+
   /** May be called once. Leaving the loop closes the consumer, unless it was told not to. */
   async *[Symbol.asyncIterator](): AsyncGenerator<ConsumerBatch, void, void> {
     try {

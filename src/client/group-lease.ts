@@ -53,6 +53,8 @@ export class GroupLease {
   ): Promise<T | undefined> {
     for (;;) {
       if (!(await this.#acquire(signal))) return undefined;
+      // Whoever is found next is told anew.
+      this.#standbyFor = '';
       const lost = new AbortController();
       const end = new AbortController();
       const renewing = this.#renew(lost, end.signal);

@@ -67,6 +67,17 @@ export class OwnerCursor {
     return this.#processedTo;
   }
 
+  /** What is processed of the chunks that the group has not acknowledged yet, in bytes. */
+  get processedBytes(): number {
+    const { index, offset } = this.#processedTo;
+    let sum = 0;
+    for (const chunk of this.#chunks) {
+      if (chunk.index > index) break;
+      sum += chunk.index < index ? chunk.size : Math.min(offset, chunk.size);
+    }
+    return sum;
+  }
+
   /** Takes over a node's listing of the owner's chunks. */
   update(chunks: readonly ListedChunk[], { server, isAlone }: ListSource): void {
     const known = new Map(this.#chunks.map((chunk) => [chunk.index, chunk]));

@@ -4,6 +4,11 @@ import { BaseCommand } from './shared/base-command.js';
 import { environmentName, giveUpOption, onceFlag, settingFlag } from './shared/flags.js';
 import { relaxHeapLimit } from './shared/heap-limit.js';
 import { logFlags } from './shared/log-flags.js';
+import {
+  monitorFlags,
+  resolveMonitor,
+  splitMonitorValues,
+} from './shared/monitor/monitor-options.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
 import { flagsFromSchema } from './shared/schema-flags.js';
 
@@ -29,6 +34,7 @@ export default class Pipe extends BaseCommand {
 
   static override flags = {
     ...pipelineFlags,
+    ...monitorFlags,
     data: Flags.string({
       description: 'directory for the embedded node and the state (default: see above)',
       env: environmentName('data'),
@@ -50,12 +56,15 @@ export default class Pipe extends BaseCommand {
     const sink = resolveSinkSettings(pickOptions(sinkOptionsSchema, given));
     const { category, from } = ship;
     const { group, to } = sink;
+    const monitor = resolveMonitor(splitMonitorValues(given).monitor);
     const { chooseInput, chooseOutput, findPlugins } = await import('./shared/plugins.js');
     const registry = await findPlugins(this.config, (sentence) => this.say(sentence));
     const input = chooseInput(registry, from, setFrom);
     const output = chooseOutput(registry, to, setTo);
     const { withEmbeddedNode } = await import('./shared/embedded-node.js');
     const { runPipe } = await import('./shared/pipe-run.js');
+    const { PipelineWatch } = await import('./shared/pipeline-watch.js');
+    const watch = await PipelineWatch.open(monitor, this.logger);
     await runUntilSignal((signal) =>
       withEmbeddedNode(
         { directory: data, once, category, parts: [from, to, group], log: this.logger },
@@ -71,11 +80,12 @@ export default class Pipe extends BaseCommand {
               ...giveUpOption(ship.retrySeconds, once),
               state,
               log: this.logger,
+              watch,
             },
             signal,
-          ),
+          ).finally(() => watch.close()),
       ),
-    );
+    ).finally(() => watch.close());
   }
 }
 

@@ -4,11 +4,12 @@ import { join, resolve } from 'node:path';
 import { Args, Flags } from '@oclif/core';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import { BaseCommand } from './shared/base-command.js';
-import { environmentName } from './shared/flags.js';
 import { relaxHeapLimit } from './shared/heap-limit.js';
 import { logFlags } from './shared/log-flags.js';
+import { monitorFlags } from './shared/monitor/monitor-options.js';
+import type { TaskReport } from './shared/monitor/task-report.js';
 import type { RunFile } from './shared/run-file.js';
-import type { RunSet, TaskReport } from './shared/run-set.js';
+import type { RunSet } from './shared/run-set.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
 
 /** How often it is told how everything stands. */
@@ -41,11 +42,7 @@ export default class Run extends BaseCommand {
 
   static override flags = {
     watch: Flags.boolean({ description: 'read the file again when it has changed' }),
-    monitor: Flags.string({
-      description:
-        'address to answer /livez, /status and /metrics on, as HOST:PORT (default: none)',
-      env: environmentName('monitor'),
-    }),
+    ...monitorFlags,
     schema: Flags.boolean({ description: 'print the JSON Schema of such a file, and end' }),
     ...logFlags,
   };
@@ -69,18 +66,21 @@ export default class Run extends BaseCommand {
     const { readRunFile } = await import('./shared/run-file.js');
     const { stateBaseDirectory } = await import('./shared/pipeline-state.js');
     const { RunSet } = await import('./shared/run-set.js');
-    const { startMonitor } = await import('./shared/run-monitor.js');
+    const { resolveMonitor, splitMonitorValues } = await import(
+      './shared/monitor/monitor-options.js'
+    );
+    const monitorOptions = resolveMonitor(splitMonitorValues(flags).monitor);
     const registry = await findPlugins(this.config, (sentence) => this.say(sentence));
     const file = await readRunFile(path, registry);
     const given = { 'log-level': flags['log-level'], 'log-format': flags['log-format'] };
     await this.#logAs(file, given);
     const hash = createHash('sha256').update(resolve(path)).digest('hex').slice(0, hashLength);
     const set = new RunSet(file.state ?? join(stateBaseDirectory(), `run-${hash}`), this.logger);
+    const { startMonitor } = await import('./shared/monitor/start-monitor.js');
     const monitor =
-      flags.monitor === undefined
-        ? undefined
-        : await startMonitor(flags.monitor, () => set.reports, this.logger);
+      monitorOptions && (await startMonitor(monitorOptions, () => set.reports, this.logger));
     const reload = async (): Promise<void> => {
+      await monitor?.reload();
       try {
         const changed = await readRunFile(path, registry);
         await this.#logAs(changed, given);

@@ -5,6 +5,11 @@ import { credentialFlags, readCredentials, splitCredentials } from './shared/cre
 import { configFlag, giveUpOption, onceFlag, settingFlag, stateFlag } from './shared/flags.js';
 import { relaxHeapLimit } from './shared/heap-limit.js';
 import { logFlags } from './shared/log-flags.js';
+import {
+  monitorFlags,
+  resolveMonitor,
+  splitMonitorValues,
+} from './shared/monitor/monitor-options.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
 import { flagsFromSchema } from './shared/schema-flags.js';
 
@@ -26,6 +31,7 @@ export default class Ship extends BaseCommand {
   static override flags = {
     ...flagsFromSchema(shipOptionsSchema),
     ...credentialFlags,
+    ...monitorFlags,
     once: onceFlag,
     state: stateFlag,
     set: settingFlag(),
@@ -42,24 +48,34 @@ export default class Ship extends BaseCommand {
     relaxHeapLimit();
     const { withConfigFile } = await import('./shared/config-file.js');
     const { resolveShipSettings } = await import('../pipeline/pipeline-settings.js');
-    const { credentials, given } = splitCredentials(
+    const options = splitMonitorValues(
       await this.takeLogOptions(await withConfigFile(config, rest)),
     );
+    const monitor = resolveMonitor(options.monitor);
+    const { credentials, given } = splitCredentials(options.rest);
     const settings = resolveShipSettings(given);
     const { from, category, server } = settings;
     const { chooseInput, findPlugins } = await import('./shared/plugins.js');
     const registry = await findPlugins(this.config, (sentence) => this.say(sentence));
-    const { plugin, options } = chooseInput(registry, from, set);
+    const { plugin, options: pluginOptions } = chooseInput(registry, from, set);
     const { Client } = await import('../client/client.js');
     const client = new Client({ server, ...(await readCredentials(credentials)) });
-    const { defaultStateDirectory, openPipelineState } = await import('./shared/pipeline-state.js');
+    const { defaultStateDirectory, nameOfState, openPipelineState } = await import(
+      './shared/pipeline-state.js'
+    );
     // By the first address, so that nodes can be added behind it.
     const directory =
       stateDirectory ??
       defaultStateDirectory({ verb: 'ship', category, parts: [from, client.servers[0]] });
     if (explain) {
       const { explainShip } = await import('./shared/ship-explain.js');
-      const lines = await explainShip({ plugin, options, client, directory, log: this.logger });
+      const lines = await explainShip({
+        plugin,
+        options: pluginOptions,
+        client,
+        directory,
+        log: this.logger,
+      });
       for (const line of lines) this.log(line);
       client.close();
       return;
@@ -67,15 +83,18 @@ export default class Ship extends BaseCommand {
     const { rememberAbout } = await import('./shared/ship-states.js');
     const { runShip } = await import('./shared/ship-run.js');
     const { waitForNode } = await import('./shared/wait-for-node.js');
+    const { PipelineWatch } = await import('./shared/pipeline-watch.js');
+    const watch = await PipelineWatch.open(monitor, this.logger);
     await runUntilSignal(async (signal) => {
       const { batchBytesMax } = await waitForNode(client, settings.retrySeconds, signal);
       const state = await openPipelineState(directory);
+      const name = nameOfState(directory);
       try {
         await rememberAbout(state.journal, { from, category, server });
         await runShip(
           {
             plugin,
-            pluginOptions: options,
+            pluginOptions,
             settings,
             client,
             once,
@@ -85,11 +104,12 @@ export default class Ship extends BaseCommand {
             log: this.logger,
           },
           signal,
+          (watched) => watch.add({ kind: 'ship', name, server, credentials, watched }),
         );
       } finally {
         client.close();
         await state.close();
       }
-    });
+    }).finally(() => watch.close());
   }
 }

@@ -5,6 +5,11 @@ import { credentialFlags, readCredentials, splitCredentials } from './shared/cre
 import { configFlag, giveUpOption, onceFlag, settingFlag, stateFlag } from './shared/flags.js';
 import { relaxHeapLimit } from './shared/heap-limit.js';
 import { logFlags } from './shared/log-flags.js';
+import {
+  monitorFlags,
+  resolveMonitor,
+  splitMonitorValues,
+} from './shared/monitor/monitor-options.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
 import { flagsFromSchema } from './shared/schema-flags.js';
 
@@ -26,6 +31,7 @@ export default class Sink extends BaseCommand {
   static override flags = {
     ...flagsFromSchema(sinkOptionsSchema),
     ...credentialFlags,
+    ...monitorFlags,
     once: onceFlag,
     state: stateFlag,
     set: settingFlag(),
@@ -42,39 +48,45 @@ export default class Sink extends BaseCommand {
     relaxHeapLimit();
     const { withConfigFile } = await import('./shared/config-file.js');
     const { resolveSinkSettings } = await import('../pipeline/pipeline-settings.js');
-    const { credentials, given } = splitCredentials(
+    const options = splitMonitorValues(
       await this.takeLogOptions(await withConfigFile(config, rest)),
     );
+    const monitor = resolveMonitor(options.monitor);
+    const { credentials, given } = splitCredentials(options.rest);
     const settings = resolveSinkSettings(given);
     const { category, group, server, to } = settings;
     const { chooseOutput, findPlugins } = await import('./shared/plugins.js');
     const registry = await findPlugins(this.config, (sentence) => this.say(sentence));
-    const { plugin, options } = chooseOutput(registry, to, set);
+    const { plugin, options: pluginOptions } = chooseOutput(registry, to, set);
     const { Client } = await import('../client/client.js');
     const client = new Client({ server, ...(await readCredentials(credentials)) });
     if (check) {
       const { printCheck } = await import('./shared/output-check.js');
       const isFine = await printCheck(
-        { plugin, options, client, category, log: this.logger },
+        { plugin, options: pluginOptions, client, category, log: this.logger },
         (line) => this.log(line),
       ).finally(() => client.close());
       if (!isFine) process.exitCode = 1;
       return;
     }
-    const { defaultStateDirectory, openPipelineState } = await import('./shared/pipeline-state.js');
+    const { defaultStateDirectory, nameOfState, openPipelineState } = await import(
+      './shared/pipeline-state.js'
+    );
     // By the first address, so that nodes can be added behind it.
     const directory =
       stateDirectory ??
       defaultStateDirectory({ verb: 'sink', category, parts: [group, client.servers[0]] });
     const { openShownSink, runAlone } = await import('./shared/sink-run.js');
     const { waitForNode } = await import('./shared/wait-for-node.js');
+    const { PipelineWatch } = await import('./shared/pipeline-watch.js');
+    const watch = await PipelineWatch.open(monitor, this.logger);
     await runUntilSignal(async (signal) => {
       await waitForNode(client, settings.retrySeconds, signal);
       const state = await openPipelineState(directory);
       try {
-        const { sink, progress, close } = await openShownSink({
+        const opened = await openShownSink({
           plugin,
-          pluginOptions: options,
+          pluginOptions,
           settings,
           client,
           once,
@@ -82,14 +94,16 @@ export default class Sink extends BaseCommand {
           state: state.journal,
           log: this.logger,
         });
+        const { watched, progress, close } = opened;
+        watch.add({ kind: 'sink', name: nameOfState(directory), server, credentials, watched });
         try {
           const standBy = (holder: string): void =>
             this.say(
               `Standing by: ${holder} drains category ${category} for group ${group}. This one goes on when that one ends.`,
             );
-          await runAlone({ client, settings, state: state.journal }, standBy, signal, (held) =>
-            sink.run(held, once ? 'end' : 'stopped'),
-          );
+          const until = once ? 'end' : 'stopped';
+          const place = { client, settings, state: state.journal };
+          await runAlone(place, opened, standBy, signal, until);
         } finally {
           progress.finish();
           await close();
@@ -98,6 +112,6 @@ export default class Sink extends BaseCommand {
         client.close();
         await state.close();
       }
-    });
+    }).finally(() => watch.close());
   }
 }

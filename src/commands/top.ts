@@ -11,7 +11,7 @@ export default class Top extends BaseCommand {
 
   static override description =
     'Shows all nodes of the cluster that the given ones belong to. WRITTEN and ACKED are of the last minute; groups ' +
-    'acknowledge chunk by chunk, so ACKED stands still and then jumps. On a terminal the table is drawn in place until ' +
+    'acknowledge chunk by chunk, so ACKED stands still and then jumps. Pipelines are those that report to these nodes, and those of --monitor. On a terminal the table is drawn in place until ' +
     'q is pressed; elsewhere a table is printed for each look. With --json, each look is a line.';
 
   static override examples = [
@@ -51,7 +51,12 @@ export default class Top extends BaseCommand {
     if (flags.once) {
       await sampler.sample();
       await sleep(intervalMs);
-      await this.#print(await sampler.sample(), flags.json);
+      const view = await sampler.sample();
+      await this.#print(view, flags.json);
+      if (!view.nodes.some(({ version }) => version !== null)) {
+        this.say(`No node answered at ${flags.server}: name one that runs with --server.`);
+        process.exitCode = 1;
+      }
       return;
     }
     await runUntilSignal(async (signal) => {

@@ -25,6 +25,8 @@ export interface CoordinatorStatus {
   readonly isDenied?: boolean;
   /** Whether the table was read since the start; before, it is what an earlier start has left. */
   readonly isCurrent: boolean;
+  /** How long ago the table has answered last, in milliseconds; `undefined` when it never has. */
+  readonly answeredMsAgo: number | undefined;
 }
 
 /**

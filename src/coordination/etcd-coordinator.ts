@@ -20,6 +20,7 @@ import {
   type EtcdSession,
   type TableChange,
 } from './etcd-port.js';
+import { EtcdPulse } from './etcd-pulse.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { SnapshotKeeper } from './snapshot-keeper.js';
 import { TableCopy, withoutLease } from './table-copy.js';
@@ -85,6 +86,7 @@ export class EtcdCoordinator implements Coordinator {
   readonly #copy = new TableCopy();
   readonly #link: EtcdLink;
   readonly #mirror: TableMirror;
+  readonly #pulse: EtcdPulse;
   readonly #leases: LeaseKeeper;
   readonly #snapshots: SnapshotKeeper;
   #closing: Promise<void> | undefined;
@@ -103,6 +105,7 @@ export class EtcdCoordinator implements Coordinator {
     };
     const { changed } = this;
     this.#link = new EtcdLink({ hosts, callMsMax, triesMsMax }, { ...ports, connect, changed });
+    this.#pulse = new EtcdPulse(this.#link, ports.clock);
     const parts = { ...ports, copy: this.#copy, link: this.#link, changed };
     this.#mirror = new TableMirror({ callMsMax, reconcileIntervalMs }, parts);
     const change = (wanted: TableChange): Promise<ChangeAnswer> => this.#change(wanted);
@@ -122,18 +125,21 @@ export class EtcdCoordinator implements Coordinator {
     const coordinator = new EtcdCoordinator(options, ports);
     await coordinator.#snapshots.load();
     coordinator.#mirror.start();
+    coordinator.#pulse.start();
     coordinator.#snapshots.start();
     await coordinator.#within(coordinator.#mirror.firstList, coordinator.#limits.openMsMax);
     return coordinator;
   }
 
   get status(): CoordinatorStatus {
-    const { problem } = this.#link;
+    const { problem, answeredAtMs } = this.#link;
     return {
       isAvailable: problem === undefined,
       problem,
       ...(this.#link.isDenied && { isDenied: true }),
       isCurrent: this.#mirror.isCurrent,
+      answeredMsAgo:
+        answeredAtMs === undefined ? undefined : this.#clock.monotonicMs() - answeredAtMs,
     };
   }
 
@@ -178,6 +184,7 @@ export class EtcdCoordinator implements Coordinator {
     const ends = [this.#leases.close(closeMsMax), this.#snapshots.close()];
     await this.#within(Promise.all(ends), closeMsMax);
     this.#link.close();
+    await this.#pulse.close();
     await this.#mirror.close();
     this.changed.notify();
   }

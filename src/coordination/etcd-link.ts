@@ -43,6 +43,7 @@ export class EtcdLink {
   #isDenied = false;
   /** When it went away, for the log; `undefined` while it is there, and before the first answer. */
   #awaySinceMs: number | undefined;
+  #answeredAtMs: number | undefined;
 
   constructor(options: EtcdLinkOptions, ports: EtcdLinkPorts) {
     this.#options = options;
@@ -58,6 +59,11 @@ export class EtcdLink {
   /** Whether the last failure was that etcd does not let this node in. */
   get isDenied(): boolean {
     return this.#isDenied;
+  }
+
+  /** When an answer came last, by the monotonic clock; `undefined` before the first. */
+  get answeredAtMs(): number | undefined {
+    return this.#answeredAtMs;
   }
 
   /** The member in use, newly connected when the last one has failed. */
@@ -88,8 +94,22 @@ export class EtcdLink {
     } catch (error) {
       const failure = asFailure(error);
       if (failure.kind === 'lease lost') this.noteSuccess(member);
-      else if (failure.kind !== 'refused') this.noteFailure(member, failure);
+      else if (failure.kind === 'refused') this.#noteAnswer(member);
+      else this.noteFailure(member, failure);
       throw failure;
+    }
+  }
+
+  /** Asks for nothing but an answer. Whether one comes decides nothing; never rejects. */
+  async ask(limitMs: number): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    const { member } = this;
+    try {
+      await member.ask(limitMs);
+      this.#noteAnswer(member);
+    } catch (error) {
+      // The calls that matter find out by themselves, and in their own time.
+      if (asFailure(error).kind === 'refused') this.#noteAnswer(member);
     }
   }
 
@@ -114,6 +134,7 @@ export class EtcdLink {
 
   /** Notes that the member has answered. */
   noteSuccess(member: EtcdMember): void {
+    this.#noteAnswer(member);
     if (member !== this.#member || this.#problem === undefined) return;
     const { clock, log, changed } = this.#ports;
     this.#problem = undefined;
@@ -124,6 +145,10 @@ export class EtcdLink {
       log.info('etcd is back.', { host: member.host, awayMs });
     }
     changed.notify();
+  }
+
+  #noteAnswer(member: EtcdMember): void {
+    if (member === this.#member) this.#answeredAtMs = this.#ports.clock.monotonicMs();
   }
 
   /** Notes that the member has failed, and leaves it. What an earlier member did is of no interest any more. */

@@ -132,6 +132,11 @@ export class Etcd3Member implements EtcdMember {
     closeAtOnce(this.#client);
   }
 
+  async ask(limitMs: number): Promise<void> {
+    const range = { key: Buffer.from(this.#root), limit: 1, keys_only: true };
+    await this.#attempt(limitMs, (end) => this.#client.kv.range(range, end));
+  }
+
   async list(limitMs: number): Promise<TableList> {
     const range = { key: Buffer.from(this.#root), range_end: endOf(this.#root) };
     const { header, kvs } = await this.#attempt(limitMs, (end) =>

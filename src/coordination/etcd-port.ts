@@ -86,6 +86,9 @@ export class EtcdFailure extends Error {
 export interface EtcdMember {
   readonly host: string;
 
+  /** Resolves when etcd has answered something that a majority of its members agrees on. */
+  ask(limitMs: number): Promise<void>;
+
   list(limitMs: number): Promise<TableList>;
   change(change: TableChange, limitMs: number): Promise<ChangeAnswer>;
 

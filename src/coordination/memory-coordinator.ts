@@ -35,7 +35,7 @@ export class MemoryCoordinator implements Coordinator, MemoryTableUser {
   get status(): CoordinatorStatus {
     const isAvailable = !this.#table.isCutOff(this);
     const problem = isAvailable ? undefined : 'this node is cut off from the table in memory';
-    return { isAvailable, problem, isCurrent: true };
+    return { isAvailable, problem, isCurrent: true, answeredMsAgo: isAvailable ? 0 : undefined };
   }
 
   get(key: string): CoordinatorEntry | undefined {

@@ -261,11 +261,16 @@ export class ClusterNode implements ClusterPorts, Membership {
 
   status(): ClusterStatus {
     const { table, identity } = this.#ports;
-    const { isAvailable, problem } = table.coordinator.status;
+    const { isAvailable, problem, answeredMsAgo } = table.coordinator.status;
     const peers = new Map(this.#replication.peers().map((peer) => [peer.name, peer]));
     return {
       name: this.#options.name,
-      coordination: { available: isAvailable, problem: problem ?? null },
+      coordination: {
+        available: isAvailable,
+        problem: problem ?? null,
+        answeredSecondsAgo:
+          answeredMsAgo === undefined ? null : Math.round(answeredMsAgo / 100) / 10,
+      },
       bytesHereOnly: this.#replication.bytesHereOnly,
       members: table.members.flatMap((member) =>
         member.state === 'removed'

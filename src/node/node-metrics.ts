@@ -1,6 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import { Gauge, Histogram, Registry } from 'prom-client';
 import type { NodeStatus } from '../protocol/http-api.js';
+import { pipelineStates } from '../protocol/pipeline-report.js';
 import type { RequestCounts } from '../server/request-counts.js';
 import type { Store } from '../storage/store.js';
 import type { DurationCounts } from './duration-counts.js';
@@ -86,6 +87,9 @@ export function createNodeMetrics(
     'When the last check of all chunks ended, 0 for never since the start',
   );
   const inodes = gauge('chukcha_disk_free_inodes', 'Free inodes on the disk of the data directory');
+  const pipelines = gauge('chukcha_pipelines', 'Ships and sinks that report to the node', [
+    'state',
+  ]);
   const leftOut = gauge('chukcha_series_left_out', 'Series that are not shown, above the limit');
   const events = createEventMetrics(registry, counts, store.damage);
   const take = (now: NodeStatus): void => {
@@ -113,6 +117,9 @@ export function createNodeMetrics(
       }
     }
     leftOut.set(now.categories.length - shown.length + groupCount - (seriesCountMax - groupsLeft));
+    for (const state of pipelineStates) {
+      pipelines.set({ state }, now.pipelines.filter((each) => each.state === state).length);
+    }
     hereOnly.set(now.clusterStatus?.bytesHereOnly ?? 0);
     coordination.set(now.clusterStatus?.coordination.available === false ? 0 : 1);
     for (const { name: peer, self, ...member } of now.clusterStatus?.members ?? []) {

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import type { Clock } from '../common/clock.js';
 import type { ClusterStatus, NodeState, NodeStatus } from '../protocol/http-api.js';
 import type { ByteBudget } from '../server/byte-budget.js';
+import type { PipelineBoard } from '../server/pipeline-board.js';
 import type { Store } from '../storage/store.js';
 import type { Identity } from './identity.js';
 
@@ -10,6 +11,7 @@ export interface NodeStatusPorts {
   readonly store: Store;
   readonly clock: Clock;
   readonly budget: ByteBudget;
+  readonly pipelines: PipelineBoard;
   /** Aborts when the node begins to stop. */
   readonly stopping: AbortSignal;
   /** What there is to say of the cluster; `undefined` for a node that stands alone. */
@@ -22,7 +24,7 @@ const { version } = createRequire(import.meta.url)('chukcha/package.json') as { 
 
 /** Returns how to ask a node that starts now for its status. */
 export function createNodeStatus(ports: NodeStatusPorts): () => Promise<NodeStatus> {
-  const { identity, store, clock, budget, cluster } = ports;
+  const { identity, store, clock, budget, cluster, pipelines } = ports;
   const startedAt = new Date(clock.wallMs()).toISOString();
   const startMs = clock.monotonicMs();
   return async () => ({
@@ -44,6 +46,7 @@ export function createNodeStatus(ports: NodeStatusPorts): () => Promise<NodeStat
       hiddenChunks: category.hiddenChunks,
       groups: category.view.groups(),
     })),
+    pipelines: pipelines.list(),
   });
 }
 

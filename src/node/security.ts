@@ -32,7 +32,7 @@ export async function openSecurity(
   options: SecurityOptions,
   ports: { readonly clock: Clock; readonly log: Logger },
 ): Promise<Security> {
-  const { tokensPath, clusterSecretPath, tls: tlsPaths } = options;
+  const { tokensPath, clusterSecretPath, flagPrefix, tls: tlsPaths } = options;
   const watched: WatchedFiles[] = [];
   const access = tokensPath === undefined ? undefined : new Access([]);
   if (access !== undefined && tokensPath !== undefined) {
@@ -52,7 +52,7 @@ export async function openSecurity(
   if (tlsPaths !== undefined) {
     const { certPath, keyPath, clientCaPath } = tlsPaths;
     const load = async (): Promise<void> => {
-      const next = await readTls(certPath, keyPath, clientCaPath);
+      const next = await readTls(certPath, keyPath, clientCaPath, flagPrefix);
       material = next;
       for (const take of listeners) take(next);
     };
@@ -86,11 +86,14 @@ async function readTls(
   certPath: string,
   keyPath: string,
   clientCaPath: string | undefined,
+  flagPrefix: string,
 ): Promise<TlsMaterial> {
   const [cert, key, ca] = await Promise.all([
-    readSecurityFile(certPath, 'tls-cert'),
-    readSecurityFile(keyPath, 'tls-key'),
-    clientCaPath === undefined ? undefined : readSecurityFile(clientCaPath, 'tls-client-ca'),
+    readSecurityFile(certPath, `${flagPrefix}tls-cert`),
+    readSecurityFile(keyPath, `${flagPrefix}tls-key`),
+    clientCaPath === undefined
+      ? undefined
+      : readSecurityFile(clientCaPath, `${flagPrefix}tls-client-ca`),
   ]);
   const { createSecureContext } = await import('node:tls');
   try {

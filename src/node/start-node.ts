@@ -8,6 +8,7 @@ import { createNodeNetwork } from '../replication/node-network.js';
 import { ByteBudget } from '../server/byte-budget.js';
 import { GroupLeases } from '../server/group-leases.js';
 import { Listener } from '../server/listener.js';
+import { PipelineBoard } from '../server/pipeline-board.js';
 import { RequestCounts } from '../server/request-counts.js';
 import { SlabPool } from '../server/slab-pool.js';
 import { DirectoryLock } from '../storage/directory-lock.js';
@@ -105,11 +106,13 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
         tls: security.tls,
       }),
     });
+    const pipelines = new PipelineBoard(clock);
     const status = createNodeStatus({
       identity,
       store,
       clock,
       budget,
+      pipelines,
       stopping: stopping.signal,
       cluster: cluster && (() => cluster.status()),
       isDraining: () => cluster?.isDraining ?? false,
@@ -125,6 +128,7 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
     const serverPorts = {
       store,
       leases: new GroupLeases(clock),
+      pipelines,
       clock,
       log: createRateLimitedLogger(log, clock),
       slabs: new SlabPool(),

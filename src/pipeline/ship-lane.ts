@@ -11,7 +11,7 @@ import { errorCode } from '../protocol/chukcha-error.js';
 import type { LineFormatName } from './formats/line-format.js';
 import type { LineFormatter } from './line-formatter.js';
 import type { IntentPart, ShipIntent, ShipIntents } from './ship-intent.js';
-import { type ShipWrite, sourceBytesOf, type WritePart } from './ship-write.js';
+import { messageCountOf, type ShipWrite, sourceBytesOf, type WritePart } from './ship-write.js';
 
 export interface ShipLaneOptions {
   readonly category: string;
@@ -28,6 +28,14 @@ export interface ShipLaneOptions {
   readonly onRetry: RetryListener | undefined;
 }
 
+/** What the bus has accepted, as the input gave it. */
+export interface AcceptedWrite {
+  readonly byteCount: number;
+  readonly messageCount: number;
+  /** Whether the bus had it already. */
+  readonly isDuplicate: boolean;
+}
+
 export interface ShipLanePorts {
   readonly client: Client;
   readonly intents: ShipIntents;
@@ -36,8 +44,10 @@ export interface ShipLanePorts {
   readonly random: Random;
   /** Gives up what is under way. */
   readonly signal: AbortSignal;
-  /** Called when so many bytes that the input gave are accepted, or not. */
-  readonly onSettled: (byteCount: number, isAccepted: boolean) => void;
+  /** Called when so many bytes that the input gave are accepted, or never will be. */
+  readonly onSettled: (byteCount: number) => void;
+  /** Called when a write is accepted. */
+  readonly onAccepted: (accepted: AcceptedWrite) => void;
   readonly onFailed: (error: unknown) => void;
 }
 
@@ -96,7 +106,7 @@ export class ShipLane {
       checkBatch([batch.bytes]);
     } catch (error) {
       this.#fail(error);
-      this.#ports.onSettled(batch.bytes.length - from, false);
+      this.#ports.onSettled(batch.bytes.length - from);
       void this.#nack(batch, error);
       return;
     }
@@ -226,24 +236,27 @@ export class ShipLane {
 
   /** Never rejects. */
   async #deliver(write: ShipWrite): Promise<void> {
-    const { intents, onSettled } = this.#ports;
+    const { intents, onSettled, onAccepted } = this.#ports;
     const { intent } = write;
+    const byteCount = sourceBytesOf(write);
     try {
       if (this.#failure !== undefined) throw this.#failure.error;
       if (intent !== undefined && !write.isRepeated) await intents.save(intent);
-      await this.#send(write);
+      const isDuplicate = await this.#send(write);
+      onAccepted({ byteCount, messageCount: messageCountOf(write), isDuplicate });
     } catch (error) {
       if (!isReusedKey(write, error)) this.#fail(error);
-      onSettled(sourceBytesOf(write), false);
+      onSettled(byteCount);
       for (const { batch } of write.parts) await this.#nack(batch, error);
       return;
     }
-    onSettled(sourceBytesOf(write), true);
+    onSettled(byteCount);
     await this.#settling;
     this.#settling = this.#settle(write);
   }
 
-  async #send({ pieces, stamp, isRepeated }: ShipWrite): Promise<void> {
+  /** Resolves with whether the bus had the write already. */
+  async #send({ pieces, stamp, isRepeated }: ShipWrite): Promise<boolean> {
     const { client, clock, random, signal } = this.#ports;
     const { category, sync, minSyncReplicas, giveUpAfterMs, onRetry } = this.#options;
     const options = {
@@ -253,7 +266,7 @@ export class ShipLane {
       signal,
     };
     try {
-      await retryOnNodes(client, () => client.write(category, pieces, options), {
+      const receipt = await retryOnNodes(client, () => client.write(category, pieces, options), {
         clock,
         random,
         decide: decideRetry,
@@ -261,9 +274,10 @@ export class ShipLane {
         giveUpAfterMs,
         signal,
       });
+      return receipt.duplicate;
     } catch (error) {
       // The stamp is this write's own, so the bus has it; only its form has changed since.
-      if (isRepeated && errorCode(error) === 'sequence_reused') return;
+      if (isRepeated && errorCode(error) === 'sequence_reused') return true;
       throw error;
     }
   }

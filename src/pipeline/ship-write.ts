@@ -1,4 +1,4 @@
-import type { InputBatch } from '@chukcha/plugin-api';
+import { countNewlines, type InputBatch } from '@chukcha/plugin-api';
 import type { ProducerStamp } from '../protocol/http-api.js';
 import type { ShipIntent } from './ship-intent.js';
 
@@ -24,4 +24,11 @@ export interface ShipWrite {
 /** How many bytes of batches the write is made of. */
 export function sourceBytesOf({ parts }: ShipWrite): number {
   return parts.reduce((sum, { from, to }) => sum + to - from, 0);
+}
+
+/** How many messages of batches the write is made of. */
+export function messageCountOf({ parts }: ShipWrite): number {
+  return parts.reduce((sum, { batch, from, to }) => {
+    return sum + countNewlines(batch.bytes.subarray(from, to));
+  }, 0);
 }

@@ -11,7 +11,7 @@ import { batchBytesMaxDefault } from '../protocol/limits.js';
 import type { LineFormatName } from './formats/line-format.js';
 import type { LineFormatter } from './line-formatter.js';
 import { type ShipIntent, ShipIntents } from './ship-intent.js';
-import { ShipLane, type ShipLaneOptions } from './ship-lane.js';
+import { type AcceptedWrite, ShipLane, type ShipLaneOptions } from './ship-lane.js';
 import type { StateJournal } from './state-journal.js';
 import { StateSection } from './state-section.js';
 
@@ -36,6 +36,8 @@ export interface ShipperOptions {
   readonly giveUpAfterMs?: number;
   /** Called before each new try. */
   readonly onRetry?: RetryListener;
+  /** Called when the bus has accepted a write. */
+  readonly onAccepted?: () => void;
   /**
    * How long what was read may wait to be accepted after the shipper was told to stop, in milliseconds.
    * @default 10000
@@ -57,8 +59,11 @@ export interface ShipperPorts {
 export interface ShipTotals {
   /** Bytes that the input gave. */
   readBytes: number;
-  /** Bytes that the bus has accepted. */
+  /** Bytes that the bus has accepted, as the input gave them. */
   acceptedBytes: number;
+  acceptedMessages: number;
+  /** Writes that were sent again and that the bus had already. */
+  duplicateWrites: number;
 }
 
 const drainMsDefault = 10_000;
@@ -82,7 +87,12 @@ const syncIntervalMs = 1_000;
  * the bus refuses for good stops the shipper with the checkpoint in front of it.
  */
 export class Shipper {
-  readonly totals: ShipTotals = { readBytes: 0, acceptedBytes: 0 };
+  readonly totals: ShipTotals = {
+    readBytes: 0,
+    acceptedBytes: 0,
+    acceptedMessages: 0,
+    duplicateWrites: 0,
+  };
   readonly #input: Input;
   readonly #options: ShipperOptions;
   readonly #ports: ShipperPorts;
@@ -215,16 +225,25 @@ export class Shipper {
       clock: this.#clock,
       random,
       signal: this.#giveUp.signal,
-      onSettled: (byteCount, isAccepted) => {
+      onSettled: (byteCount) => {
         this.#inFlightBytes -= byteCount;
-        if (isAccepted) this.totals.acceptedBytes += byteCount;
-        log.trace('A write was answered.', { category, bytes: byteCount, accepted: isAccepted });
         this.#settled.notify();
+      },
+      onAccepted: (accepted) => {
+        log.trace('A write was accepted.', { category, bytes: accepted.byteCount });
+        this.#noteAccepted(accepted);
       },
       onFailed: (error) => this.#fail(error),
     });
     this.#lanes.set(category, lane);
     return lane;
+  }
+
+  #noteAccepted({ byteCount, messageCount, isDuplicate }: AcceptedWrite): void {
+    this.totals.acceptedBytes += byteCount;
+    this.totals.acceptedMessages += messageCount;
+    if (isDuplicate) this.totals.duplicateWrites += 1;
+    this.#options.onAccepted?.();
   }
 
   #laneOptions(category: string): ShipLaneOptions {

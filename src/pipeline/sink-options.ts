@@ -26,6 +26,10 @@ export interface SinkOptions {
   readonly giveUpAfterMs?: number;
   /** Called when the target failed and the same batch will be sent again. */
   readonly onOutputRetry?: (error: unknown, delayMs: number) => void;
+  /** Called when the target has taken a batch. */
+  readonly onDelivered?: () => void;
+  /** Called when messages became dead letters, with the reason of the first. */
+  readonly onDeadLetters?: (reason: string) => void;
   /** @default the system's */
   readonly clock?: Clock;
   readonly random?: Random;

@@ -46,6 +46,7 @@ export class Sink {
   readonly #options: SinkOptions;
   readonly #clock: Clock;
   readonly #random: Random;
+  #consumer: Consumer | undefined;
 
   constructor(output: Output, client: Client, state: StateJournal, options: SinkOptions) {
     this.#output = output;
@@ -54,6 +55,11 @@ export class Sink {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#random = options.random ?? systemRandom;
+  }
+
+  /** What was delivered already of the chunks that the group has still to acknowledge, in bytes; 0 between two runs. */
+  get deliveredUnacknowledgedBytes(): number {
+    return this.#consumer?.processedBytes ?? 0;
   }
 
   /**
@@ -75,6 +81,7 @@ export class Sink {
       throw error;
     } finally {
       drain.release();
+      this.#consumer = undefined;
     }
   }
 
@@ -142,6 +149,7 @@ export class Sink {
     until: SinkUntil,
   ): Promise<SinkEnd> {
     const consumer = this.#createConsumer(record, until);
+    this.#consumer = consumer;
     const work = new SinkWork(consumer, () => this.#batching(), this.#clock, signal);
     const deliver = async (cut: Delivery): Promise<DeliveryEnd> => {
       const cluster = consumer.position()?.cluster ?? '';
@@ -169,6 +177,7 @@ export class Sink {
   #count(byteCount: number, messageCount: number): void {
     this.totals.deliveredBytes += byteCount;
     this.totals.deliveredMessages += messageCount;
+    this.#options.onDelivered?.();
   }
 
   #createConsumer(record: SinkRecord, until: SinkUntil): Consumer {
@@ -246,6 +255,7 @@ export class Sink {
     });
     await box.write(letters, signal);
     this.totals.deadLetters += letters.length;
+    this.#options.onDeadLetters?.(messages[0]?.reason ?? '');
   }
 }
 

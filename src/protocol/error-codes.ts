@@ -18,7 +18,7 @@ export const errorCodes = {
   invalid_name: {
     status: 400,
     retryable: false,
-    meaning: 'The name of a category, chunk, group, node or producer is not valid.',
+    meaning: 'The name of a category, chunk, group, node, pipeline or producer is not valid.',
   },
   batch_empty: { status: 400, retryable: false, meaning: 'The body of a write has no message.' },
   batch_unterminated: {
@@ -50,6 +50,11 @@ export const errorCodes = {
     status: 429,
     retryable: true,
     meaning: 'The node holds as many bytes of bodies as it may. Nothing was stored.',
+  },
+  too_many_pipelines: {
+    status: 429,
+    retryable: true,
+    meaning: 'As many pipelines report to the node as it keeps in mind. The report was not taken.',
   },
   request_timeout: {
     status: 408,

@@ -1,3 +1,5 @@
+import type { PipelineStatus } from './pipeline-report.js';
+
 /** Paths, parameters and headers of a node's HTTP interface; `docs/http-api.md` describes them. */
 export const paths = {
   write: '/write',
@@ -11,6 +13,7 @@ export const paths = {
   stream: '/stream',
   status: '/status',
   nodes: '/nodes',
+  pipelines: '/pipelines',
   live: '/livez',
   ready: '/readyz',
   metrics: '/metrics',
@@ -177,12 +180,23 @@ export interface MemberStatus {
   readonly problem: string | null;
 }
 
+/** How a node stands with etcd. */
+interface CoordinationStatus {
+  readonly available: boolean;
+  readonly problem: string | null;
+  /**
+   * How long ago etcd has answered last, to the tenth; it is asked twice a second, and called away only after more than
+   * that. `null` when it has not since the start.
+   */
+  readonly answeredSecondsAgo: number | null;
+}
+
 /** What a node says of its cluster. */
 export interface ClusterStatus {
   /** The name of the cluster, as it was given. */
   readonly name: string;
   /** Whether etcd can be reached; what does not work without it says so by itself. */
-  readonly coordination: { readonly available: boolean; readonly problem: string | null };
+  readonly coordination: CoordinationStatus;
   /** Bytes of this node's own chunks that no other node has. */
   readonly bytesHereOnly: number;
   /** By name. */
@@ -208,6 +222,8 @@ export interface NodeStatus {
   readonly lastScrub: { readonly endedAt: string; readonly checkedBytes: number } | null;
   /** By name; also those that only have groups so far. */
   readonly categories: readonly CategoryStatus[];
+  /** Ships and sinks that have reported to this node within the last seconds, by kind and name. */
+  readonly pipelines: readonly PipelineStatus[];
 }
 
 /** A node that is stopping takes no more writes. */

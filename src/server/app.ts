@@ -21,6 +21,7 @@ import { readRoute } from './routes/read-route.js';
 import { readyRoute } from './routes/ready-route.js';
 import { registerGroupRoute } from './routes/register-group-route.js';
 import { removeGroupRoute } from './routes/remove-group-route.js';
+import { reportPipelineRoute } from './routes/report-pipeline-route.js';
 import { sealRoute } from './routes/seal-route.js';
 import { statusRoute } from './routes/status-route.js';
 import { streamRoute } from './routes/stream-route.js';
@@ -42,6 +43,7 @@ export const routes: readonly Route[] = [
   takeLeaseRoute,
   releaseLeaseRoute,
   sealRoute,
+  reportPipelineRoute,
   statusRoute,
   changeNodeRoute,
   liveRoute,

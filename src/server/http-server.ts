@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
-import type { TlsOptions as TlsServerOptions } from 'node:tls';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import {
   connectionCountMax,
@@ -15,6 +14,7 @@ import { createApp } from './app.js';
 import { errorAnswer, requestTimeoutError } from './operations/error-answer.js';
 import type { ServerPorts } from './server-ports.js';
 import type { TlsMaterial } from './tls-material.js';
+import { tlsOptions } from './tls-options.js';
 
 /** The HTTP server of a node, with its limits; it does not listen yet. */
 export function createHttpServer(ports: ServerPorts, tls?: TlsMaterial): Server {
@@ -38,18 +38,6 @@ export function createHttpServer(ports: ServerPorts, tls?: TlsMaterial): Server 
     refuseConnection(socket as Socket, error, ports);
   });
   return server;
-}
-
-/** How a server takes connections with this certificate; with an authority, nobody without a certificate of it. */
-export function tlsOptions({ cert, key, ca }: TlsMaterial): TlsServerOptions {
-  return {
-    cert,
-    key,
-    minVersion: 'TLSv1.2',
-    // A connection speaks HTTP/1.1 here, or the streams that begin as that.
-    ALPNProtocols: ['http/1.1'],
-    ...(ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: true }),
-  };
 }
 
 /**

@@ -3,10 +3,11 @@ import type { AddressInfo, Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import { drainMsMax } from '../protocol/limits.js';
-import { createHttpServer, tlsOptions } from './http-server.js';
+import { createHttpServer } from './http-server.js';
 import { Lane, type LaneOptions } from './lane/lane.js';
 import type { ServerPorts } from './server-ports.js';
 import type { TlsMaterial } from './tls-material.js';
+import { tlsOptions } from './tls-options.js';
 
 /** How often a stopping node looks for connections that have become idle. */
 const sweepMs = 50;

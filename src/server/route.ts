@@ -13,11 +13,12 @@ export interface Route {
   readonly path: string;
   readonly methods: readonly string[];
   /**
-   * What a token has to allow where tokens are asked for; `open` asks for none. @default "admin"
+   * What a token has to allow where tokens are asked for, which a parameter may say; `open` asks for none.
+   * @default "admin"
    *
    * It has to hold for the category of the query, or for the whole node where the call takes none.
    */
-  readonly right?: Right | 'open';
+  readonly right?: Right | 'open' | ((query: Query) => Right);
   /** Where the right has to hold instead. */
   readonly scope?: 'any' | 'node';
   /** The parameters in the query that the call takes; others are refused before `handle`. */

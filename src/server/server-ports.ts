@@ -8,6 +8,7 @@ import type { ClusterSecret } from './access/cluster-secret.js';
 import type { ByteBudget } from './byte-budget.js';
 import type { ClusterPorts } from './cluster-ports.js';
 import type { GroupLeases } from './group-leases.js';
+import type { PipelineBoard } from './pipeline-board.js';
 import type { RequestCounts } from './request-counts.js';
 import type { SlabPool } from './slab-pool.js';
 
@@ -24,6 +25,8 @@ export interface ServerPorts {
   readonly files: OpenFiles;
   /** Which readers drain what for their groups. */
   readonly leases: GroupLeases;
+  /** What ships and sinks say of themselves. */
+  readonly pipelines: PipelineBoard;
   readonly nodeName: string;
   /** The id of the cluster, or of the data directory of a lone node. */
   readonly clusterId: string;

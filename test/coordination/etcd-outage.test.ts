@@ -204,6 +204,31 @@ const outages: Record<string, (t: Test) => Promise<void>> = {
     t.same([...stored.keys()], ['/chukcha/test/a', '/chukcha/test/alive/node1']);
   },
 
+  'a silence of etcd is told before anything is decided by it': async (t) => {
+    const etcd = await startEtcd(t);
+    const { coordinator } = await openEtcdCoordinator(t, etcd.url);
+    await coordinator.hold('alive/node1', '1', never);
+    const silenceMs = (): number => coordinator.status.answeredMsAgo ?? Number.POSITIVE_INFINITY;
+    for (let count = 0; count < 20; count += 1) {
+      t.ok(silenceMs() < 1_200, `answered ${Math.round(silenceMs())} ms ago`);
+      await delay(100);
+    }
+    // Longer than a question that is asked twice a second, shorter than any call may take.
+    for (let round = 0; round < 3; round += 1) {
+      etcd.freeze();
+      await untilSeen(coordinator, () => silenceMs() > 1_000);
+      t.ok(coordinator.status.isAvailable, 'it is silent, and not called away');
+      etcd.thaw();
+      await untilSeen(coordinator, () => silenceMs() < 500);
+    }
+    t.ok(coordinator.status.isAvailable);
+    t.match(await coordinator.put('a', '1', 'absent'), { done: true }, 'the connection is whole');
+    await etcd.kill();
+    await untilSeen(coordinator, () => !coordinator.status.isAvailable);
+    await etcd.restart();
+    await untilSeen(coordinator, () => coordinator.status.isAvailable && silenceMs() < 1_000);
+  },
+
   'etcd stands still for 5 s': async (t) => {
     const etcd = await startEtcd(t);
     const [reader, writer] = [

@@ -34,6 +34,8 @@ class DeafMember implements EtcdMember {
     return { key, entry, revision };
   }
 
+  async ask(): Promise<void> {}
+
   async list(): Promise<TableList> {
     DeafMember.listCount += 1;
     return DeafMember.table;

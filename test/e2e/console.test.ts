@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Page } from 'playwright-core';
 import t, { type Test } from 'tap';
+import { Client } from '../../src/client/client.js';
+import { type PipelineReport, pipelineReportHoldsMs } from '../../src/protocol/pipeline-report.js';
 import {
   openPage,
   reasonWithoutChromium,
@@ -9,6 +11,7 @@ import {
   startBrowser,
   type WatchedPage,
 } from '../support/browser.js';
+import { EtcdProcess, reasonWithoutEtcd } from '../support/etcd-process.js';
 import { startRefusingProxy } from '../support/refusing-proxy.js';
 import { TestCluster } from '../support/test-cluster.js';
 import { testDirectory } from '../support/test-directory.js';
@@ -20,6 +23,24 @@ const phone = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch:
 
 /** A page is loaded, and its first answers are there. */
 const loadedMsMax = 10_000;
+
+const aReport: PipelineReport = {
+  host: 'machine1',
+  plugin: 'clickhouse',
+  group: 'archive',
+  state: 'running',
+  bytesPerSecond: 0,
+  backlogBytes: 0,
+  secondsLeft: 0,
+  lastError: null,
+  lastErrorClass: null,
+  secondsSinceSuccess: 1,
+  bytes: 10,
+  messages: 1,
+  retries: 0,
+  deadLetters: 0,
+  duplicates: 0,
+};
 
 const require = createRequire(import.meta.url);
 
@@ -45,7 +66,7 @@ async function testConsole(): Promise<void> {
     const command = await page.locator('#write-command').textContent();
     t.equal(command, `curl --data-binary $'hello\\n' "${url}/write?category=logs"`);
     t.ok(await page.getByText('No groups yet.').isVisible());
-    t.ok(await page.getByText('This node reports no pipelines.').isVisible());
+    t.ok(await page.getByText('No pipelines report to this node.').isVisible());
     await post(url, 'logs', 'hello\n');
     await page.getByRole('button', { name: /^logs/ }).waitFor({ timeout: shownMsMax });
     await page.getByRole('rowheader', { name: 'node1-chunk000000000' }).waitFor();
@@ -223,6 +244,41 @@ async function testConsole(): Promise<void> {
     await page.context().close();
   });
 
+  const withoutEtcd = reasonWithoutEtcd();
+  await t.test('an etcd that stands still or dies shows', { skip: withoutEtcd }, async (t) => {
+    const etcd = await EtcdProcess.start();
+    t.teardown(() => etcd.close());
+    const node = await startTestNode(testDirectory(t), { etcd: etcd.url, cluster: 'console' });
+    t.teardown(() => node.close());
+    const { page, errors } = await open(node.url);
+    const notices = page.getByRole('status', { name: 'Notices' });
+    const shows = async (
+      what: string,
+      text: RegExp,
+      state: 'visible' | 'hidden',
+      limitMs: number,
+    ) => {
+      const startMs = performance.now();
+      await notices.getByText(text).waitFor({ state, timeout: limitMs });
+      t.comment(`${what}: ${Math.round(performance.now() - startMs)} ms`);
+    };
+    await page.getByRole('rowheader', { name: 'node1', exact: true }).waitFor();
+    // An answer every half a second is no silence, whenever the page asks.
+    await page.waitForTimeout(1_500);
+    t.equal(await notices.getByText(/etcd/).count(), 0);
+    etcd.freeze();
+    await shows('frozen', /^etcd (does not answer|is away)/, 'visible', shownMsMax);
+    await shows('called away', /^etcd is away/, 'visible', loadedMsMax);
+    etcd.thaw();
+    await shows('thawed', /^etcd/, 'hidden', loadedMsMax);
+    await etcd.kill();
+    await shows('killed', /^etcd is away/, 'visible', shownMsMax);
+    await etcd.restart();
+    await shows('started again', /^etcd/, 'hidden', loadedMsMax);
+    t.same(errors, []);
+    await page.context().close();
+  });
+
   await t.test('a disk without room is said in a sentence', async (t) => {
     const node = await startTestNode(testDirectory(t), { 'disk-reserve': '900TiB' });
     t.teardown(() => node.close());
@@ -278,21 +334,36 @@ async function testConsole(): Promise<void> {
     await page.context().close();
   });
 
-  await t.test('pipelines that a node reports are shown, with what each says', async (t) => {
-    const target = await startLoneNode(t);
-    const status = (await (await fetch(`${target}/status`)).json()) as object;
-    const pipelines = [
-      { name: 'logs-to-clickhouse', state: 'running', lagBytes: 4096 },
-      { name: 'audit', state: 'waiting', error: 'The server is away.' },
-    ];
-    // No node has pipelines yet: this is a fake of one.
-    const url = await startRefusingProxy(t, target, ({ path }) =>
-      path === '/status' ? { status: 200, body: { ...status, pipelines } } : undefined,
-    );
-    const { page } = await open(url);
-    await page.getByRole('rowheader', { name: 'logs-to-clickhouse' }).waitFor();
-    t.ok(await page.getByText('lagBytes 4096').isVisible());
-    t.ok(await page.getByText('waiting: The server is away.').isVisible());
+  await t.test('pipelines show as they say, and go when they say nothing more', async (t) => {
+    const url = await startLoneNode(t);
+    const client = new Client({ server: url });
+    t.teardown(() => client.close());
+    const tell = (name: string, report: Partial<PipelineReport>): Promise<void> =>
+      client.reportPipeline({ kind: 'sink', name, category: 'logs' }, { ...aReport, ...report });
+    const attack = '<script>document.title="run"</script><img src=x onerror="document.title=1">';
+    const { page, errors } = await open(url);
+    await page.getByText('No pipelines report to this node.').waitFor();
+    await tell('to-clickhouse', { bytesPerSecond: 2048, backlogBytes: 4096, secondsLeft: 2 });
+    await tell('audit', { state: 'stalled', lastError: attack, lastErrorClass: 'operator' });
+    await tell('spare', { state: 'standing by' });
+    const rowOf = (name: string): ReturnType<Page['locator']> =>
+      page.locator('#pipelines-table tbody tr').filter({ hasText: name });
+    await rowOf('to-clickhouse')
+      .getByText('4.00 KiB, done in 2 s')
+      .waitFor({ timeout: shownMsMax });
+    await rowOf('to-clickhouse').getByText('2.00 KiB/s').waitFor();
+    await rowOf('to-clickhouse').getByText('logs to clickhouse, group archive').waitFor();
+    const still = page.getByRole('status', { name: 'Notices' });
+    await still.getByText(`The sink audit stands still: ${attack}.`).waitFor();
+    t.equal(await rowOf('audit').getByText(attack).getAttribute('data-tone'), 'bad');
+    t.equal(await rowOf('spare').getByText('standing by').getAttribute('data-tone'), 'quiet');
+    t.equal(await page.title(), 'node1 · chukcha', 'an error is text, whatever is in it');
+    await tell('audit', { lastError: attack, lastErrorClass: 'operator' });
+    await still.getByText('stands still').waitFor({ state: 'hidden', timeout: shownMsMax });
+    t.equal(await rowOf('audit').getByText(attack).getAttribute('data-tone'), 'quiet');
+    await rowOf('audit').waitFor({ state: 'hidden', timeout: pipelineReportHoldsMs + shownMsMax });
+    await page.getByText('No pipelines report to this node.').waitFor();
+    t.same(errors, []);
     await page.context().close();
   });
 

@@ -8,10 +8,11 @@ import type { Finding } from '../../src/commands/shared/doctor/finding.js';
 import { checkMachine } from '../../src/commands/shared/doctor/machine-checks.js';
 import { checkGroups, checkNodes } from '../../src/commands/shared/doctor/node-checks.js';
 import { formatTop } from '../../src/commands/shared/top/format-top.js';
-import { RateMeter } from '../../src/commands/shared/top/rate-meter.js';
 import { drawFrame } from '../../src/commands/shared/top/top-screen.js';
 import type { TopView } from '../../src/commands/shared/top/top-view.js';
+import { RateMeter } from '../../src/common/rate-meter.js';
 import type { MemberStatus, NodeStatus } from '../../src/protocol/http-api.js';
+import type { PipelineStatus } from '../../src/protocol/pipeline-report.js';
 import { CliNode, readUrl, runCli, startCli } from '../support/cli.js';
 import { testDirectory } from '../support/test-directory.js';
 
@@ -71,6 +72,7 @@ const healthy: NodeStatus = {
   clusterStatus: null,
   lastScrub: null,
   categories: [],
+  pipelines: [],
 };
 
 const peer: MemberStatus = {
@@ -93,7 +95,7 @@ t.test('what is wrong with nodes is found, each with a fix', async (t) => {
     );
   const cluster = (member: MemberStatus, problem: string | null = null) => ({
     name: 'c',
-    coordination: { available: problem === null, problem },
+    coordination: { available: problem === null, problem, answeredSecondsAgo: 0 },
     bytesHereOnly: 0,
     members: [member],
   });
@@ -130,6 +132,51 @@ t.test('what is wrong with nodes is found, each with a fix', async (t) => {
   t.same(troubles(checkNodes(two)), ['versions warning']);
   const away = { url: 'http://n1:8080', problem: 'Nobody is there.', askedMs: nowMs };
   t.same(troubles(checkNodes([away])), ['node failed']);
+
+  const pipeline: PipelineStatus = {
+    name: 'machine1.web',
+    kind: 'sink',
+    category: 'logs',
+    host: 'machine1',
+    plugin: 'clickhouse',
+    group: 'archive',
+    state: 'running',
+    bytesPerSecond: 1_024,
+    backlogBytes: 2_048,
+    secondsLeft: 120,
+    lastError: 'There is no table logs.',
+    lastErrorClass: 'operator',
+    secondsSinceSuccess: 1,
+    bytes: 10,
+    messages: 1,
+    retries: 0,
+    deadLetters: 3,
+    duplicates: 0,
+    reportedSecondsAgo: 1,
+  };
+  const standing = (state: PipelineStatus['state']) => ({ pipelines: [{ ...pipeline, state }] });
+  t.same(check(standing('running')), []);
+  t.same(check(standing('standing by')), []);
+  t.same(check(standing('retrying')), ['sink machine1.web warning']);
+  t.same(check(standing('waiting')), ['sink machine1.web failed']);
+  t.same(check(standing('stalled')), ['sink machine1.web failed']);
+  const newest = [
+    { ...healthy, ...standing('stalled') },
+    { ...healthy, node: 'node2', pipelines: [{ ...pipeline, reportedSecondsAgo: 0 }] },
+  ].map((status) => ({ url: 'http://n', status, askedMs: nowMs }));
+  t.same(troubles(checkNodes(newest)), [], 'what a pipeline has said last counts');
+  const shown = formatTop({
+    at: '',
+    nodes: [],
+    groups: [],
+    tasks: [],
+    pipelines: standing('stalled').pipelines,
+    problems: [],
+  }).join('\n');
+  t.match(
+    shown,
+    /machine1\.web +logs>clickhouse +stalled +1 KiB\/s +2 KiB, 2 m +3\n\n! sink machine1\.web: There is no table logs\./,
+  );
 
   const held = (bytes: number): NodeStatus => ({
     ...healthy,
@@ -213,6 +260,8 @@ t.test('doctor and top tell of a node, and of what is wrong here', async (t) => 
   t.match(table.stdout.toString(), /^NODE +STATE.*\nnode1 +running/m);
   await node.stop();
   const gone = await runCli(['top', '--once', '--interval', '1', ...server], { env });
+  t.equal(gone.exit, 1);
+  t.match(gone.stderr, /^No node answered at http.*: name one that runs with --server\.$/m);
   t.match(gone.stdout.toString(), /no answer[\s\S]*! No chukcha node answers/);
 });
 
@@ -325,6 +374,7 @@ t.test('paces and times left', async (t) => {
         lastError: 'It failed.',
       },
     ],
+    pipelines: [],
     problems: ['Something is wrong.'],
   };
   t.match(formatTop(view).join('\n'), /logs +2 KiB +1 KiB\/s +g +2 KiB +2 KiB\/s +2 m\n/);

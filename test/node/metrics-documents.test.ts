@@ -3,8 +3,10 @@ import t from 'tap';
 import { parse } from 'yaml';
 import { ConsumeStream } from '../../src/client/consume-stream.js';
 import { ProduceStream } from '../../src/client/produce-stream.js';
+import { formatTaskMetrics } from '../../src/commands/shared/monitor/task-metrics.js';
 import { DurationCounts } from '../../src/node/duration-counts.js';
 import { createNodeMetrics, createSyncHistogram } from '../../src/node/node-metrics.js';
+import type { PipelineReport } from '../../src/protocol/pipeline-report.js';
 import { RequestCounts } from '../../src/server/request-counts.js';
 import { FaultDisk } from '../support/fault-disk.js';
 import { RawConnection, writeRequest } from '../support/raw-connection.js';
@@ -24,7 +26,36 @@ t.test('documents, alerts and the dashboard name the metrics that there are', as
     syncSeconds: createSyncHistogram(),
   });
   t.teardown(() => metrics.close());
-  const there = [...(await metrics.read()).matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(
+  const pipeline: PipelineReport = {
+    host: 'h',
+    plugin: 'p',
+    group: 'g',
+    state: 'running',
+    bytesPerSecond: 1,
+    backlogBytes: 1,
+    secondsLeft: 1,
+    lastError: null,
+    lastErrorClass: null,
+    secondsSinceSuccess: 1,
+    bytes: 1,
+    messages: 1,
+    retries: 1,
+    deadLetters: 1,
+    duplicates: 1,
+  };
+  const common = { restarts: 0, lastError: undefined, bytes: 1, deadLetters: 1, readBytes: 1 };
+  const tasks = (['node', 'ship', 'sink'] as const).map((kind) => ({
+    ...common,
+    kind,
+    name: 'a"b\n',
+    state: 'running',
+    figures: [],
+    category: 'logs',
+    pipeline: kind === 'node' ? undefined : pipeline,
+  }));
+  const text = `${await metrics.read()}\n${await formatTaskMetrics(tasks)}`;
+  t.match(text, 'chukcha_task_up{kind="node",name="a\\"b\\n"} 1\n', 'no name forges a line');
+  const there = [...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(
     ([, name, kind]) => `${name} ${kind}`,
   );
   const rows = readFileSync('docs/metrics.md', 'utf8').matchAll(/^\| `(\w+)` \| (\w+) \|/gm);

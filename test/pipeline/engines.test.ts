@@ -156,7 +156,12 @@ t.test('a shipper acknowledges to its input what the bus has accepted', async (t
   const input = new ListInput(['a\n', 'b\nc\n']);
   const totals = await ship(bed, input);
   t.same(input.fates, ['ack a', 'ack b\nc']);
-  t.same(totals, { readBytes: 6, acceptedBytes: 6 });
+  t.same(totals, {
+    readBytes: 6,
+    acceptedBytes: 6,
+    acceptedMessages: 3,
+    duplicateWrites: 0,
+  });
   t.equal(await readAll(bed.client), 'a\nb\nc\n');
 });
 
@@ -309,7 +314,7 @@ t.test('what a format makes larger than a write goes into several', async (t) =>
   const input = new ListInput(['x\n'.repeat(20_000)]);
   const totals = await ship(bed, input, { format: 'envelope', batchBytesMax: 1024 * 1024 });
   t.same(input.fates.length, 1);
-  t.same(totals, { readBytes: 40_000, acceptedBytes: 40_000 });
+  t.match(totals, { readBytes: 40_000, acceptedBytes: 40_000, duplicateWrites: 0 });
   const ids = (await readAll(bed.client)).split('\n').slice(0, -1);
   t.equal(ids.length, 20_000);
   t.equal((JSON.parse(ids.at(-1) ?? '') as { id: string }).id, 'run1-39998');

@@ -11,6 +11,7 @@ import { ByteBudget } from '../../src/server/byte-budget.js';
 import { GroupLeases } from '../../src/server/group-leases.js';
 import type { LaneOptions } from '../../src/server/lane/lane.js';
 import { Listener } from '../../src/server/listener.js';
+import { PipelineBoard } from '../../src/server/pipeline-board.js';
 import { RequestCounts } from '../../src/server/request-counts.js';
 import type { ServerPorts } from '../../src/server/server-ports.js';
 import { SlabPool } from '../../src/server/slab-pool.js';
@@ -51,11 +52,13 @@ export async function startServer(
   const stopping = new AbortController();
   const identity = testIdentity(options.nodeName);
   const budget = new ByteBudget(options.inFlightBytesMax ?? inFlightBytesMaxDefault);
+  const pipelines = new PipelineBoard(clock);
   const status = createNodeStatus({
     identity,
     store,
     clock,
     budget,
+    pipelines,
     stopping: stopping.signal,
     cluster: undefined,
     isDraining: () => false,
@@ -64,6 +67,7 @@ export async function startServer(
   const ports: ServerPorts = {
     store,
     leases: new GroupLeases(clock),
+    pipelines,
     clock,
     log: createRateLimitedLogger(log, clock),
     slabs: new SlabPool(),

@@ -9,6 +9,9 @@ export interface FileFigures {
   readonly lostBytes: PluginCounter;
   readonly files: PluginGauge;
   readonly openFiles: PluginGauge;
+  readonly waitingFiles: PluginGauge;
+  readonly unreadBytes: PluginGauge;
+  readonly failingPaths: PluginGauge;
 }
 
 export function createFileFigures(metrics: PluginMetrics): FileFigures {
@@ -35,5 +38,14 @@ export function createFileFigures(metrics: PluginMetrics): FileFigures {
     ),
     files: metrics.gauge('files', 'Files that are followed.'),
     openFiles: metrics.gauge('open_files', 'Files that are open.'),
+    waitingFiles: metrics.gauge(
+      'waiting_files',
+      'Files that have something which is not read yet.',
+    ),
+    unreadBytes: metrics.gauge(
+      'unread_bytes',
+      'Bytes of files that are not read yet; of packed ones only before they are read.',
+    ),
+    failingPaths: metrics.gauge('failing_paths', 'Paths that cannot be looked at or read now.'),
   };
 }

@@ -94,6 +94,21 @@ export class FileSet {
     }
   }
 
+  /** Says how far reading is behind what is there; never rejects. It changes nothing else. */
+  async countUnread(): Promise<void> {
+    const { waitingFiles, unreadBytes, failingPaths } = this.#options.figures;
+    let waitingCount = 0;
+    let byteCount = 0;
+    for (const { file } of [...this.members.values()]) {
+      const lagBytes = await file.lagBytes();
+      if (lagBytes > 0) waitingCount += 1;
+      byteCount += lagBytes;
+    }
+    waitingFiles.set(waitingCount);
+    unreadBytes.set(byteCount);
+    failingPaths.set(this.problems.size);
+  }
+
   /** Looks at the files that no path leads to. */
   async lookAtUnseen(): Promise<void> {
     for (const member of this.#map.unseen) {

@@ -72,6 +72,19 @@ export class FollowedFile {
     return Math.max(0, this.#end.offset - (this.generation?.readOffset ?? 0));
   }
 
+  /**
+   * How many bytes are there and not read. Of a packed file it is the size until it is read, and nothing then, because
+   * nobody knows where in it the reading stands. Never rejects.
+   */
+  async lagBytes(): Promise<number> {
+    const { opened } = this;
+    if (opened !== undefined && opened.plain === undefined) return 0;
+    // One that is closed was looked at not long ago, or is not read for now.
+    if (opened === undefined && !this.hasMore) return 0;
+    const { size } = (await opened?.plain?.status().catch(() => undefined)) ?? this.status;
+    return this.generation === undefined ? 0 : Math.max(0, size - this.generation.readOffset);
+  }
+
   /** Takes notice of what a look at the file showed. */
   observe(status: FileStatus): void {
     const { size, modifiedNs } = this.status;

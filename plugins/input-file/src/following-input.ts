@@ -4,6 +4,9 @@ import { FileReader } from './file-reader.js';
 import { PathWatch } from './path-watch.js';
 import { WakeSignal } from './wake-signal.js';
 
+/** How often it is counted what is not read yet, which takes a look at each open file. */
+const countIntervalMs = 2_000;
+
 /**
  * Follows files until it is stopped. One loop reads: in each round one block of every file that may have
  * more, so that a large file does not keep the others waiting; between rounds it looks at the paths when
@@ -12,6 +15,7 @@ import { WakeSignal } from './wake-signal.js';
 export class FollowingInput extends FileReader {
   readonly #wake = new WakeSignal();
   readonly #watch: PathWatch;
+  #countTimer: NodeJS.Timeout | undefined;
 
   constructor(parts: FileInputParts) {
     super(parts);
@@ -31,6 +35,7 @@ export class FollowingInput extends FileReader {
   async *batches(signal: AbortSignal): AsyncGenerator<InputBatch> {
     const { files } = this.parts;
     this.#watch.start();
+    this.#count();
     while (!signal.aborted) {
       if (performance.now() >= this.#watch.dueAtMs) await this.#watch.step();
       let hasRead = false;
@@ -55,7 +60,20 @@ export class FollowingInput extends FileReader {
     }
   }
 
+  /** Counts apart from reading, which stands still while the bus takes nothing. */
+  #count(): void {
+    this.#countTimer = setTimeout(() => {
+      void this.parts.files.countUnread().then(() => {
+        if (this.#countTimer !== undefined) this.#count();
+      });
+    }, countIntervalMs);
+    // It keeps no process alive.
+    this.#countTimer.unref();
+  }
+
   protected override async stop(): Promise<void> {
+    clearTimeout(this.#countTimer);
+    this.#countTimer = undefined;
     this.#watch.close();
   }
 

@@ -18,6 +18,7 @@ import {
   createMemoryState,
   createTestContext,
   createTestLog,
+  createTestMetrics,
   inputConformance,
   soon,
 } from '@chukcha/plugin-api/conformance';
@@ -255,6 +256,31 @@ t.test('following', async (t) => {
       await run.stop();
     },
   );
+
+  t.test('what is not read is counted, also while nobody asks for more', async (t) => {
+    const directory = t.testdir({ 'a.log': 'one\n', 'b.log.gz': gzipSync('packed\n') });
+    const metrics = createTestMetrics();
+    const paths = [`${directory}/*`];
+    const input = await openInput({ paths }, createTestContext({ metrics }));
+    const abort = new AbortController();
+    const batches = input.batches(abort.signal)[Symbol.asyncIterator]();
+    for (let count = 0; count < 2; count += 1) (await batches.next()).value?.ack();
+    appendFileSync(join(directory, 'a.log'), 'two\nthree\n');
+    const whenCounted = async (byteCount: number): Promise<void> => {
+      while (metrics.values.get('unread_bytes') !== byteCount)
+        await new Promise((ok) => setTimeout(ok, 10));
+    };
+    await soon(whenCounted(10), '10 bytes that are not read');
+    t.equal(metrics.values.get('waiting_files'), 1);
+    t.equal(metrics.values.get('failing_paths'), 0);
+    (await batches.next()).value?.ack();
+    const rest = batches.next();
+    await soon(whenCounted(0), 'nothing that is not read');
+    t.equal(metrics.values.get('waiting_files'), 0);
+    abort.abort();
+    await rest;
+    await input.close();
+  });
 
   t.test('hints alone are enough when polls are far apart', async (t) => {
     const directory = t.testdir({ 'a.log': 'a1\n' });

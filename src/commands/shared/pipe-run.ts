@@ -8,6 +8,7 @@ import type { SinkEnd } from '../../pipeline/sink-options.js';
 import { ChukchaError } from '../../protocol/chukcha-error.js';
 import type { CommandLog } from './command-log.js';
 import type { PipelineState } from './pipeline-state.js';
+import type { PipelineWatch } from './pipeline-watch.js';
 import type { ChosenPlugin } from './plugins.js';
 import { runShip } from './ship-run.js';
 import { openShownSink } from './sink-run.js';
@@ -22,6 +23,8 @@ export interface PipeRun {
   readonly giveUpAfterMs?: number;
   readonly state: PipelineState;
   readonly log: CommandLog;
+  /** Shows how both sides stand. */
+  readonly watch: PipelineWatch;
 }
 
 /** How long the output may take for what was shipped after the pipe was told to stop. */
@@ -41,12 +44,14 @@ export async function runPipe(run: PipeRun, signal: AbortSignal): Promise<void> 
   const giveUp = run.giveUpAfterMs === undefined ? {} : { giveUpAfterMs: run.giveUpAfterMs };
   const { batchBytesMax } = await client.live({ signal });
   const common = { client, once, ...giveUp, state, log };
-  const { sink, progress, close } = await openShownSink({
+  const { sink, watched, progress, close } = await openShownSink({
     ...common,
     plugin: run.output.plugin,
     pluginOptions: run.output.options,
     settings: run.sink,
   });
+  const { server } = client;
+  run.watch.add({ kind: 'sink', name: 'pipe', server, watched });
   const drain = new DrainLimit(signal, drainMs, systemClock);
   const stopShip = new AbortController();
   const stopSink = new AbortController();
@@ -65,6 +70,7 @@ export async function runPipe(run: PipeRun, signal: AbortSignal): Promise<void> 
         batchBytesMax,
       },
       stopShip.signal,
+      (shown) => run.watch.add({ kind: 'ship', name: 'pipe', server, watched: shown }),
     );
     const [shipped] = await Promise.allSettled([shipping]);
     const sunk = await sinkTheRest(sink, sinking, stopSink, drain.signal);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { StateJournal } from '../../pipeline/state-journal.js';
 import { ChukchaError, errorMessage } from '../../protocol/chukcha-error.js';
 import { DirectoryLock } from '../../storage/directory-lock.js';
@@ -32,6 +32,18 @@ export function defaultStateDirectory({ verb, category, parts }: PipelineParts):
     .digest('hex')
     .slice(0, hashLength);
   return join(stateBaseDirectory(), `${verb}-${category}-${hash}`);
+}
+
+/** What a pipeline is called by the directory of its state, which no other one of this machine has. */
+export function nameOfState(directory: string): string {
+  const path = resolve(directory);
+  const name = basename(path);
+  if (dirname(path) === resolve(stateBaseDirectory())) return name;
+  // Elsewhere there may be another one with the same last part.
+  return `${name}-${createHash('sha256')
+    .update(path)
+    .digest('hex')
+    .slice(0, hashLength / 2)}`;
 }
 
 /** The state of a pipeline that runs: its directory is this process's alone. */

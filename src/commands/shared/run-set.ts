@@ -1,21 +1,28 @@
+import { hostname } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
 import { systemClock } from '../../common/clock.js';
 import type { Logger } from '../../common/logger.js';
 import { systemRandom } from '../../common/random.js';
-import { SupervisedTask, type TaskStatus } from '../../pipeline/supervised-task.js';
+import type { PipelineReporter } from '../../pipeline/pipeline-reporter.js';
+import { failureClassOf } from '../../pipeline/pipeline-standing.js';
+import { SupervisedTask } from '../../pipeline/supervised-task.js';
 import { errorMessage } from '../../protocol/chukcha-error.js';
-import type { RunEntry, RunFile } from './run-file.js';
-import { RunTask, type TaskFigures } from './run-task.js';
-
-/** A task of a file, and how it stands. */
-export interface TaskReport extends TaskStatus, TaskFigures {
-  readonly kind: RunEntry['kind'];
-  readonly name: string;
-}
+import {
+  type FailureClass,
+  type PipelineReport,
+  toReportText,
+} from '../../protocol/pipeline-report.js';
+import { createReporter } from './create-reporter.js';
+import type { TaskReport } from './monitor/task-report.js';
+import type { RunEntry, RunFile, ShipEntry, SinkEntry } from './run-file.js';
+import { RunTask } from './run-task.js';
 
 interface Member {
   readonly task: RunTask;
   readonly supervised: SupervisedTask;
+  /** Tells nodes how a ship or a sink stands. */
+  readonly reporter: PipelineReporter | undefined;
+  failureClass: FailureClass;
 }
 
 /** Nodes first, because the others need them; they go last. */
@@ -38,12 +45,7 @@ export class RunSet {
   }
 
   get reports(): TaskReport[] {
-    return [...this.#members.values()].map(({ task, supervised }) => ({
-      kind: task.entry.kind,
-      name: task.entry.name,
-      ...supervised.status,
-      ...task.figures,
-    }));
+    return [...this.#members.values()].map(describe);
   }
 
   /** Has run what the file says. Calls come about one after another. */
@@ -94,23 +96,106 @@ export class RunSet {
       {
         clock: systemClock,
         random: systemRandom,
-        onFailed: (error, delayMs) =>
+        onFailed: (error, delayMs) => {
+          member.failureClass = failureClassOf(error);
           this.#log.error('Stopped by a failure; started again after the delay.', {
             kind,
             name,
             error: errorMessage(error),
             delayMs: Math.round(delayMs),
-          }),
+          });
+        },
       },
     );
-    this.#members.set(key, { task, supervised });
+    const member: Member = {
+      task,
+      supervised,
+      reporter: entry.kind === 'node' ? undefined : reporterFor(entry, () => reportNow(member)),
+      failureClass: 'transient',
+    };
+    this.#members.set(key, member);
+    member.reporter?.start();
   }
 
-  async #stop(key: string, { task, supervised }: Member): Promise<void> {
+  async #stop(key: string, { task, supervised, reporter }: Member): Promise<void> {
+    await reporter?.close();
     await supervised.stop();
     this.#members.delete(key);
     this.#log.info('Stopped.', { kind: task.entry.kind, name: task.entry.name });
   }
+}
+
+function describe(member: Member): TaskReport {
+  const { task, supervised } = member;
+  const { kind, name } = task.entry;
+  const pipeline = pipelineOf(member);
+  const { bytes = 0, deadLetters = 0, readBytes = 0 } = task.watched?.totals ?? {};
+  return {
+    kind,
+    name,
+    ...supervised.status,
+    state: pipeline?.state ?? supervised.status.state,
+    bytes,
+    deadLetters,
+    readBytes,
+    figures: task.watched?.figures ?? [],
+    category: task.entry.kind === 'node' ? undefined : task.entry.settings.category,
+    pipeline,
+  };
+}
+
+async function reportNow(member: Member): Promise<PipelineReport> {
+  await member.task.watched?.refresh();
+  const report = pipelineOf(member);
+  if (report !== undefined) return report;
+  throw new TypeError('A node is no pipeline.');
+}
+
+/** How a ship or a sink stands: as its engine says while that runs, else as what starts it again says. */
+function pipelineOf({ task, supervised, failureClass }: Member): PipelineReport | undefined {
+  const { entry, watched } = task;
+  if (entry.kind === 'node') return undefined;
+  const { state, lastError } = supervised.status;
+  const report = watched?.report() ?? unopenedReport(entry);
+  if (state === 'running') return report;
+  return {
+    ...report,
+    state: state === 'waiting' ? 'waiting' : 'starting',
+    ...(lastError !== undefined && {
+      lastError: toReportText(lastError),
+      lastErrorClass: failureClass,
+    }),
+  };
+}
+
+/** Of a pipeline whose plugin was never open. */
+function unopenedReport(entry: ShipEntry | SinkEntry): PipelineReport {
+  const { plugin } = entry.kind === 'ship' ? entry.input : entry.output;
+  return {
+    host: toReportText(hostname(), 128),
+    plugin: toReportText(plugin.descriptor.name, 128),
+    group: entry.kind === 'ship' ? null : entry.settings.group,
+    state: 'starting',
+    bytesPerSecond: null,
+    backlogBytes: null,
+    secondsLeft: null,
+    lastError: null,
+    lastErrorClass: null,
+    secondsSinceSuccess: null,
+    bytes: 0,
+    messages: 0,
+    retries: 0,
+    deadLetters: 0,
+    duplicates: 0,
+  };
+}
+
+function reporterFor(
+  { kind, name, settings, credentials }: ShipEntry | SinkEntry,
+  report: () => Promise<PipelineReport>,
+): PipelineReporter {
+  const { category, server } = settings;
+  return createReporter({ kind, name, category, server, credentials, report });
 }
 
 function keyOf({ kind, name }: RunEntry): string {

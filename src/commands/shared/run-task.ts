@@ -7,22 +7,13 @@ import type { Logger } from '../../common/logger.js';
 import { systemRandom } from '../../common/random.js';
 import { startNode } from '../../node/start-node.js';
 import type { StateJournal } from '../../pipeline/state-journal.js';
-import type { MetricsBook, PluginFigure } from '../../plugin-host/metrics-book.js';
 import { readCredentials } from './credential-flags.js';
 import { openPipelineState } from './pipeline-state.js';
 import type { NodeEntry, RunEntry, ShipEntry, SinkEntry } from './run-file.js';
 import { openShip } from './ship-run.js';
 import { rememberAbout } from './ship-states.js';
 import { openSink, runAlone } from './sink-run.js';
-
-/** What a task has done, and what its plugin counts. */
-export interface TaskFigures {
-  /** Bytes that were accepted by the bus, or delivered. */
-  readonly bytes: number;
-  readonly deadLetters: number;
-  /** By names that say what kind of plugin it is. */
-  readonly figures: readonly PluginFigure[];
-}
+import type { WatchedPipeline } from './watched-pipeline.js';
 
 export interface RunTaskPorts {
   /** Where the states of all ships and sinks lie. */
@@ -35,15 +26,16 @@ export interface RunTaskPorts {
 export class RunTask {
   readonly entry: RunEntry;
   readonly #ports: RunTaskPorts;
-  #read: () => TaskFigures = () => ({ bytes: 0, deadLetters: 0, figures: [] });
+  #watched: WatchedPipeline | undefined;
 
   constructor(entry: RunEntry, ports: RunTaskPorts) {
     this.entry = entry;
     this.#ports = ports;
   }
 
-  get figures(): TaskFigures {
-    return this.#read();
+  /** How its pipeline stands, or stood when it ended last; `undefined` before its plugin was open, and for a node. */
+  get watched(): WatchedPipeline | undefined {
+    return this.#watched;
   }
 
   /** Runs until the signal aborts; what is under way then is finished, so that nothing comes twice later. */
@@ -76,11 +68,7 @@ export class RunTask {
       const { plugin, options: pluginOptions } = input;
       const run = { plugin, pluginOptions, settings, client, once: false, batchBytesMax };
       const ship = await openShip({ ...run, state, log, ...giveUp(settings) }, onProblem);
-      this.#read = () => ({
-        bytes: ship.totals.acceptedBytes,
-        deadLetters: 0,
-        figures: named('input', plugin.descriptor.name, ship.figures),
-      });
+      this.#watched = ship.watched;
       ready();
       await ship.run(signal);
     });
@@ -94,19 +82,14 @@ export class RunTask {
       const { plugin, options: pluginOptions } = output;
       const run = { plugin, pluginOptions, settings, client, once: false };
       const sink = await openSink({ ...run, state, log, ...giveUp(settings) }, onProblem);
-      const { totals } = sink.sink;
-      this.#read = () => ({
-        bytes: totals.deliveredBytes,
-        deadLetters: totals.deadLetters,
-        figures: named('output', plugin.descriptor.name, sink.figures),
-      });
+      this.#watched = sink.watched;
       ready();
       try {
-        const standBy = (holder: string): void =>
-          onProblem(`${holder} drains the category for the group; this one stands by.`);
-        await runAlone({ client, settings, state }, standBy, signal, (held) =>
-          sink.sink.run(held, 'stopped'),
-        );
+        const standBy = (holder: string): void => {
+          const fields = { kind: entry.kind, name, holder };
+          log.info('Standing by: another one drains the category for the group.', fields);
+        };
+        await runAlone({ client, settings, state }, sink, standBy, signal, 'stopped');
       } finally {
         await sink.close();
       }
@@ -146,9 +129,4 @@ export class RunTask {
 
 function giveUp({ retrySeconds }: { readonly retrySeconds?: number }): { giveUpAfterMs?: number } {
   return retrySeconds === undefined ? {} : { giveUpAfterMs: retrySeconds * 1_000 };
-}
-
-function named(kind: 'input' | 'output', plugin: string, figures: MetricsBook): PluginFigure[] {
-  const prefix = `${kind}_${plugin.replaceAll('-', '_')}_`;
-  return figures.list().map((figure) => ({ ...figure, name: prefix + figure.name }));
 }

@@ -1,12 +1,14 @@
 import { hostname } from 'node:os';
 import type { Input, InputDescriptor, PluginOptions } from '@chukcha/plugin-api';
 import type { Client } from '../../client/client.js';
+import { systemClock } from '../../common/clock.js';
 import type { Logger } from '../../common/logger.js';
 import { systemRandom } from '../../common/random.js';
 import { createLineFormat } from '../../pipeline/formats/create-line-format.js';
 import type { LineFormat, LineFormatName } from '../../pipeline/formats/line-format.js';
 import { LineFormatter } from '../../pipeline/line-formatter.js';
 import type { ShipSettings } from '../../pipeline/pipeline-settings.js';
+import { PipelineStanding } from '../../pipeline/pipeline-standing.js';
 import { Shipper, type ShipTotals } from '../../pipeline/shipper.js';
 import type { StateJournal } from '../../pipeline/state-journal.js';
 import { StateSection } from '../../pipeline/state-section.js';
@@ -16,6 +18,7 @@ import { errorMessage } from '../../protocol/chukcha-error.js';
 import { messageBytesMax } from '../../protocol/limits.js';
 import type { CommandLog } from './command-log.js';
 import { Progress } from './progress.js';
+import { WatchedPipeline } from './watched-pipeline.js';
 
 /** Makes the ids of messages of two runs differ when their input does not name their source. */
 const sourceIdBytes = 8;
@@ -42,8 +45,8 @@ export interface ShownShipRun extends ShipRun {
 export interface OpenShip {
   readonly totals: ShipTotals;
   readonly formatter: LineFormatter;
-  /** What the input counts. */
-  readonly figures: MetricsBook;
+  /** How it stands. */
+  readonly watched: WatchedPipeline;
   /** As `Shipper.run`; closes the input then. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -64,6 +67,7 @@ export async function openShip(
   });
   const figures = new MetricsBook();
   const input = await openInput(run, figures);
+  const standing = new PipelineStanding(systemClock);
   const shipper = new Shipper(
     input,
     {
@@ -72,31 +76,66 @@ export async function openShip(
       sync,
       ...(minSyncReplicas === undefined ? {} : { minSyncReplicas }),
       batchBytesMax,
-      onRetry: (error) => onProblem(errorMessage(error)),
+      onRetry: (error) => {
+        standing.noteRetry(error, 'bus');
+        onProblem(errorMessage(error));
+      },
+      onAccepted: () => standing.noteSuccess(),
       ...(giveUpAfterMs === undefined ? {} : { giveUpAfterMs }),
     },
     { client, state, formatter, log },
   );
-  return {
-    totals: shipper.totals,
-    formatter,
+  const { totals } = shipper;
+  const watched = new WatchedPipeline({
+    kind: 'ship',
+    category,
+    plugin: run.plugin.descriptor.name,
+    group: null,
+    standing,
     figures,
+    totals: () => ({
+      bytes: totals.acceptedBytes,
+      messages: totals.acceptedMessages,
+      readBytes: totals.readBytes,
+      deadLetters: 0,
+      duplicates: totals.duplicateWrites,
+    }),
+    backlog: async () => totals.readBytes - totals.acceptedBytes + unreadIn(figures),
+  });
+  return {
+    totals,
+    formatter,
+    watched,
     run: (signal) => shipper.run(signal).finally(() => input.close()),
   };
 }
 
-/** Opens the input, ships until it ends or the signal aborts, and closes it; shows its progress. */
-export async function runShip(run: ShownShipRun, signal: AbortSignal): Promise<void> {
+/**
+ * Opens the input, ships until it ends or the signal aborts, and closes it; shows its progress.
+ *
+ * @param onOpen is told when the input is open
+ */
+export async function runShip(
+  run: ShownShipRun,
+  signal: AbortSignal,
+  onOpen: (watched: WatchedPipeline) => void,
+): Promise<void> {
   let progress: Progress | undefined;
   const ship = await openShip(run, (sentence) => progress?.problem(sentence));
   progress = new Progress(run.log, 'shipped', () => ship.totals.acceptedBytes, {
     note: () => noteOn(ship.formatter),
   });
+  onOpen(ship.watched);
   try {
     await ship.run(signal);
   } finally {
     progress.finish();
   }
+}
+
+/** What there is to read, as far as the input counts it; plugins that do name that gauge alike. */
+function unreadIn(figures: MetricsBook): number {
+  return figures.list().find(({ name }) => name === 'unread_bytes')?.value ?? 0;
 }
 
 /** What the format could not do as it should; empty when it could. */

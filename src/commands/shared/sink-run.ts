@@ -5,7 +5,9 @@ import { systemClock } from '../../common/clock.js';
 import type { Logger } from '../../common/logger.js';
 import { sampleMessages } from '../../pipeline/category-sample.js';
 import type { SinkSettings } from '../../pipeline/pipeline-settings.js';
+import { type PipelineSide, PipelineStanding } from '../../pipeline/pipeline-standing.js';
 import { Sink } from '../../pipeline/sink.js';
+import type { SinkUntil } from '../../pipeline/sink-options.js';
 import type { StateJournal } from '../../pipeline/state-journal.js';
 import { MetricsBook } from '../../plugin-host/metrics-book.js';
 import { type FoundPlugin, openError } from '../../plugin-host/plugin-registry.js';
@@ -13,6 +15,7 @@ import { errorMessage } from '../../protocol/chukcha-error.js';
 import type { CommandLog } from './command-log.js';
 import { leaseHolder } from './lease-holder.js';
 import { Progress } from './progress.js';
+import { WatchedPipeline } from './watched-pipeline.js';
 
 export interface SinkRun {
   readonly plugin: FoundPlugin<OutputDescriptor>;
@@ -28,8 +31,9 @@ export interface SinkRun {
 /** A sink whose output is open. */
 export interface OpenSink {
   readonly sink: Sink;
-  /** What the output counts. */
-  readonly figures: MetricsBook;
+  readonly standing: PipelineStanding;
+  /** How it stands. */
+  readonly watched: WatchedPipeline;
   close(): Promise<void>;
 }
 
@@ -65,17 +69,46 @@ export async function openSink(
   const { category, group, delivery } = run.settings;
   const figures = new MetricsBook();
   const output = await openOutput({ plugin, pluginOptions, category, client, log }, figures);
+  const standing = new PipelineStanding(systemClock);
+  const noteRetry = (error: unknown, side: PipelineSide): void => {
+    standing.noteRetry(error, side);
+    onProblem(errorMessage(error));
+  };
   const sink = new Sink(output, client, state, {
     category,
     group,
     target: plugin.descriptor.name,
     once,
-    consumer: { onRetry: (error) => onProblem(errorMessage(error)) },
-    onOutputRetry: (error) => onProblem(errorMessage(error)),
+    consumer: { onRetry: (error) => noteRetry(error, 'bus') },
+    onOutputRetry: (error) => noteRetry(error, 'plugin'),
+    onDelivered: () => standing.noteSuccess(),
+    onDeadLetters: (reason) => standing.noteRefused(reason),
     ...delivery,
     ...(giveUpAfterMs === undefined ? {} : { giveUpAfterMs }),
   });
-  return { sink, figures, close: () => output.close() };
+  const watched = new WatchedPipeline({
+    kind: 'sink',
+    category,
+    plugin: plugin.descriptor.name,
+    group,
+    standing,
+    figures,
+    totals: () => ({
+      bytes: sink.totals.deliveredBytes,
+      messages: sink.totals.deliveredMessages,
+      readBytes: 0,
+      deadLetters: sink.totals.deadLetters,
+      duplicates: duplicatesIn(figures),
+    }),
+    backlog: async () => {
+      // Whoever does the work knows how much of it is left.
+      if (standing.isStandingBy) return undefined;
+      const bytes = await backlogOf(run, sink);
+      if (bytes !== undefined) standing.noteBusAnswer();
+      return bytes;
+    },
+  });
+  return { sink, standing, watched, close: () => output.close() };
 }
 
 /** A sink whose progress is to be shown. */
@@ -95,7 +128,7 @@ export async function openShownSink(run: ShownSinkRun): Promise<ShownSink> {
   const { totals } = opened.sink;
   progress = new Progress(run.log, 'delivered', () => totals.deliveredBytes, {
     note: () => (totals.deadLetters === 0 ? '' : `${totals.deadLetters} dead letters`),
-    backlog: () => backlogOf(run),
+    backlog: () => backlogOf(run, opened.sink),
   });
   return { ...opened, progress };
 }
@@ -108,18 +141,43 @@ export async function openShownSink(run: ShownSinkRun): Promise<ShownSink> {
  */
 export async function runAlone(
   { client, settings, state }: Pick<SinkRun, 'client' | 'settings' | 'state'>,
+  { sink, standing }: Pick<OpenSink, 'sink' | 'standing'>,
   onStandby: (holder: string) => void,
   signal: AbortSignal,
-  work: (signal: AbortSignal) => Promise<unknown>,
+  until: SinkUntil,
 ): Promise<void> {
   const { category, group } = settings;
   const holder = await leaseHolder(state);
-  const lease = new GroupLease(client, { category, group, holder, clock: systemClock, onStandby });
-  await lease.hold(signal, work);
+  const lease = new GroupLease(client, {
+    category,
+    group,
+    holder,
+    clock: systemClock,
+    onStandby: (other) => {
+      standing.isStandingBy = true;
+      onStandby(other);
+    },
+  });
+  await lease.hold(signal, (held) => {
+    standing.isStandingBy = false;
+    return sink.run(held, until);
+  });
 }
 
-/** What the group has still to acknowledge, in bytes; `undefined` while no node can say. */
-async function backlogOf({ client, settings }: SinkRun): Promise<number | undefined> {
+/**
+ * What is still to be delivered, in bytes; `undefined` while no node can say. The group acknowledges whole chunks, so that what
+ * was delivered of the last ones counts for its node still.
+ */
+async function backlogOf({ client, settings }: SinkRun, sink: Sink): Promise<number | undefined> {
   const groups = await client.groups(settings.category).catch(() => []);
-  return groups.find(({ group }) => group === settings.group)?.bytes;
+  const bytes = groups.find(({ group }) => group === settings.group)?.bytes;
+  return bytes === undefined ? undefined : Math.max(0, bytes - sink.deliveredUnacknowledgedBytes);
+}
+
+/** What the target had already, as far as the output counts it; plugins name such counters alike. */
+function duplicatesIn(figures: MetricsBook): number {
+  return figures
+    .list()
+    .filter(({ name }) => /^duplicate\w*_total$/.test(name))
+    .reduce((sum, { value }) => sum + value, 0);
 }

@@ -4,20 +4,25 @@ import type { Query } from '../query.js';
 import type { Route } from '../route.js';
 import { type Access, type AccessScope, openPass, type Pass } from './access.js';
 
+/** What of a call says who may make it. */
+export type GuardedRoute = Pick<Route, 'right' | 'scope' | 'queryNames'>;
+
 /** Decides whether a request may have what it asks for. Throws `unauthorized` or `forbidden`. */
 export function authorize(
   access: Access | undefined,
-  route: Route,
+  route: GuardedRoute,
   query: Query,
   request: IncomingMessage,
 ): Pass {
   if (access === undefined || route.right === 'open') return openPass;
   refuseOtherSites(request);
   // A route that says nothing is for the operator alone.
-  return access.check(request.headers.authorization, route.right ?? 'admin', scopeOf(route, query));
+  const { right = 'admin' } = route;
+  const needed = typeof right === 'function' ? right(query) : right;
+  return access.check(request.headers.authorization, needed, scopeOf(route, query));
 }
 
-function scopeOf(route: Route, query: Query): AccessScope {
+function scopeOf(route: GuardedRoute, query: Query): AccessScope {
   if (route.scope !== undefined) return route.scope;
   if (!route.queryNames.includes('category')) return 'node';
   const category = query.optional('category');

@@ -9,7 +9,7 @@ import type { MemberReport, NodeReport, PipelineReport } from './node-report.js'
 import { type Link, NodeWatch } from './node-watch.js';
 import { findNotices, NoticeList } from './notices.js';
 import { Overview } from './overview.js';
-import { pipelineColumns, pipelineName } from './pipeline-columns.js';
+import { pipelineColumns, pipelineKey } from './pipeline-columns.js';
 import { Session } from './session.js';
 import { SignIn } from './sign-in.js';
 import { connectThemeSwitch } from './theme-choice.js';
@@ -41,7 +41,7 @@ class ConsolePage {
   });
   readonly #pipelines = new LiveTable<PipelineReport>({
     title: 'Pipelines',
-    keyOf: pipelineName,
+    keyOf: pipelineKey,
     columns: pipelineColumns,
   });
   readonly #watch = new NodeWatch(this.#calls, {

@@ -1,6 +1,6 @@
 import { formatBytes, formatSpan } from './format-figures.js';
 import type { Cell, Column } from './live-table.js';
-import { isAway, type MemberReport, type NodeReport } from './node-report.js';
+import { isAway, isSilent, type MemberReport, type NodeReport } from './node-report.js';
 
 /** The nodes that a report knows of; one that stands alone knows itself. */
 export function nodeRows({ node, state, clusterStatus }: NodeReport): readonly MemberReport[] {
@@ -54,15 +54,18 @@ export const nodeColumns: readonly Column<MemberReport>[] = [
 function stateCell(member: MemberReport): Cell {
   if (isAway(member)) return { text: 'away', tone: 'bad' };
   const { state, drained, self } = member;
+  if (isSilent(member)) return { text: 'silent', tone: 'warn' };
   if (drained) return { text: 'drained', tone: 'warn' };
   if (state !== 'active') return { text: state, tone: state === 'lost' ? 'bad' : 'warn' };
   return { text: self ? 'this node' : 'active', tone: 'good' };
 }
 
-function contactCell({ self, heardSecondsAgo }: MemberReport): Cell {
+function contactCell(member: MemberReport): Cell {
+  const { self, heardSecondsAgo } = member;
   if (self) return { text: 'here', tone: 'quiet' };
   if (heardSecondsAgo === null) return { text: 'not since our start', tone: 'quiet' };
-  return { text: heardSecondsAgo < 1 ? 'now' : `${formatSpan(heardSecondsAgo)} ago` };
+  const tone = isSilent(member) ? 'warn' : 'plain';
+  return { text: heardSecondsAgo < 1 ? 'now' : `${formatSpan(heardSecondsAgo)} ago`, tone };
 }
 
 function linkCell(isSelf: boolean, isThere: boolean): Cell {

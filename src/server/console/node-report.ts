@@ -13,7 +13,7 @@ export interface NodeReport {
   readonly disk: DiskReport;
   readonly clusterStatus: ClusterReport | null;
   readonly categories: readonly CategoryReport[];
-  /** Pipelines that run in the node; a node that has none may leave it out. */
+  /** Ships and sinks that report to the node; one of an earlier version leaves it out. */
   readonly pipelines?: readonly PipelineReport[];
 }
 
@@ -26,7 +26,12 @@ interface DiskReport {
 
 interface ClusterReport {
   readonly name: string;
-  readonly coordination: { readonly available: boolean; readonly problem: string | null };
+  readonly coordination: {
+    readonly available: boolean;
+    readonly problem: string | null;
+    /** A node of an earlier version does not say it. */
+    readonly answeredSecondsAgo?: number | null;
+  };
   readonly bytesHereOnly: number;
   readonly members: readonly MemberReport[];
 }
@@ -62,8 +67,26 @@ export interface GroupReport {
   readonly bytes: number;
 }
 
-/** A name and a state are shown as such; everything else that a pipeline says is shown as it is named. */
-export type PipelineReport = Readonly<Record<string, unknown>>;
+export interface PipelineReport {
+  readonly name: string;
+  readonly kind: string;
+  readonly category: string;
+  readonly group: string | null;
+  readonly host: string;
+  readonly plugin: string;
+  readonly state: string;
+  readonly bytesPerSecond: number | null;
+  readonly backlogBytes: number | null;
+  readonly secondsLeft: number | null;
+  readonly lastError: string | null;
+  readonly lastErrorClass: string | null;
+  readonly secondsSinceSuccess: number | null;
+  readonly bytes: number;
+  readonly messages: number;
+  readonly retries: number;
+  readonly deadLetters: number;
+  readonly duplicates: number;
+}
 
 /** One chunk of `/listChunks`. */
 export interface ChunkReport {
@@ -75,4 +98,35 @@ export interface ChunkReport {
 /** Whether nothing comes from a member that should be there. */
 export function isAway({ self, state, receiving }: MemberReport): boolean {
   return !self && state !== 'lost' && state !== 'replaceable' && !receiving;
+}
+
+/** Nodes say once a second that they are there; whole seconds are told. */
+const memberSilentSeconds = 2;
+
+/** Whether a member that counts as there has said nothing for longer than it should. */
+export function isSilent({ self, heardSecondsAgo, ...member }: MemberReport): boolean {
+  return !self && member.receiving && (heardSecondsAgo ?? 0) >= memberSilentSeconds;
+}
+
+/** A node asks etcd twice a second, so that a silence of more than this is one of etcd, in seconds. */
+const etcdSilentSeconds = 1.2;
+
+/** A silence that may become one: worth to be looked at again soon. */
+const etcdSuspectSeconds = 0.8;
+
+/** Whether etcd has not answered the node for longer than it takes by any right. */
+export function isEtcdSilent(report: NodeReport): boolean {
+  return etcdSilenceSeconds(report) > etcdSilentSeconds;
+}
+
+/** Whether etcd may just have fallen silent. */
+export function isEtcdSuspect(report: NodeReport): boolean {
+  const silence = etcdSilenceSeconds(report);
+  return silence > etcdSuspectSeconds && silence <= etcdSilentSeconds;
+}
+
+/** 0 for a node that stands alone, and for one that has said already that etcd is away. */
+function etcdSilenceSeconds({ clusterStatus }: NodeReport): number {
+  if (clusterStatus === null || !clusterStatus.coordination.available) return 0;
+  return clusterStatus.coordination.answeredSecondsAgo ?? 0;
 }

@@ -1,6 +1,6 @@
 import { CallError, sentenceOf } from './call-error.js';
 import type { NodeCalls } from './node-calls.js';
-import type { NodeReport } from './node-report.js';
+import { isEtcdSuspect, type NodeReport } from './node-report.js';
 
 /**
  * How the page stands with its node:
@@ -29,6 +29,9 @@ const pollIntervalMs = 1_000;
 /** The shortest pause between an answer and the next call, for a node that is slow to answer. */
 const pauseMsMin = 250;
 
+/** When the last report leaves it open whether something has just gone, the next one comes this soon. */
+const suspectIntervalMs = 200;
+
 /** An answer that takes longer is called late. */
 const lateMs = 1_500;
 
@@ -38,6 +41,7 @@ export class NodeWatch {
   readonly #listener: NodeWatchListener;
   #link: Link = { kind: 'connecting' };
   #wake: () => void = () => undefined;
+  #isSuspect = false;
 
   constructor(calls: NodeCalls, listener: NodeWatchListener) {
     this.#calls = calls;
@@ -55,7 +59,9 @@ export class NodeWatch {
       const startedMs = performance.now();
       await this.#ask();
       const elapsedMs = performance.now() - startedMs;
-      await this.#pause(Math.max(pauseMsMin, pollIntervalMs - elapsedMs));
+      await this.#pause(
+        this.#isSuspect ? suspectIntervalMs : Math.max(pauseMsMin, pollIntervalMs - elapsedMs),
+      );
     }
   }
 
@@ -71,6 +77,7 @@ export class NodeWatch {
     }, lateMs);
     try {
       const report = await this.#calls.status();
+      this.#isSuspect = isEtcdSuspect(report);
       this.#change({ kind: 'connected', isLate: false });
       this.#listener.reported(report);
     } catch (error) {
@@ -81,6 +88,7 @@ export class NodeWatch {
   }
 
   #noteFailure(error: unknown): void {
+    this.#isSuspect = false;
     const sentence = sentenceOf(error);
     if (error instanceof CallError && error.isRefusal) {
       this.#change({ kind: 'refused', status: error.status, sentence });

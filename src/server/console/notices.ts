@@ -1,7 +1,8 @@
 import { element, part } from './element.js';
 import { formatBytes, formatNumberOf, formatTime } from './format-figures.js';
-import { isAway, type NodeReport } from './node-report.js';
+import { isAway, isEtcdSilent, type NodeReport, type PipelineReport } from './node-report.js';
 import type { Link } from './node-watch.js';
+import { standsStill } from './pipeline-columns.js';
 
 export interface Notice {
   readonly tone: 'warn' | 'bad';
@@ -10,6 +11,9 @@ export interface Notice {
 
 /** Free space below this many times the reserve is worth a word. */
 const reserveWarnFactor = 1.25;
+
+/** So many pipelines that stand still are named; the rest is counted. */
+const pipelineCountMax = 5;
 
 /** What somebody has to know now, the most urgent first. */
 export function findNotices(link: Link, report: NodeReport | undefined): Notice[] {
@@ -31,7 +35,8 @@ function linkNotices(link: Link, report: NodeReport | undefined): Notice[] {
   return [];
 }
 
-function reportNotices({ node, state, disk, clusterStatus, categories }: NodeReport): Notice[] {
+function reportNotices(report: NodeReport): Notice[] {
+  const { node, state, disk, clusterStatus, categories } = report;
   const notices: Notice[] = [];
   if (disk.refusal !== null)
     notices.push({ tone: 'bad', text: `Writes are refused. ${disk.refusal}` });
@@ -47,6 +52,10 @@ function reportNotices({ node, state, disk, clusterStatus, categories }: NodeRep
     const why = problem === null ? '' : ` (${problem.replace(/\.$/, '')})`;
     const text = `etcd is away${why}. Writes, reads and acknowledgements go on; groups and nodes cannot be changed.`;
     notices.push({ tone: 'bad', text });
+  } else if (isEtcdSilent(report)) {
+    const text =
+      'etcd does not answer for more than a second now. Writes, reads and acknowledgements go on.';
+    notices.push({ tone: 'warn', text });
   }
   for (const member of clusterStatus?.members ?? []) {
     if (!isAway(member)) continue;
@@ -58,7 +67,22 @@ function reportNotices({ node, state, disk, clusterStatus, categories }: NodeRep
     const text = `${formatNumberOf(hiddenChunks.length, 'damaged chunk')} of ${name} cannot be read until the intact messages have room on the disk.`;
     notices.push({ tone: 'bad', text });
   }
-  return notices;
+  return [...notices, ...pipelineNotices(report.pipelines ?? [])];
+}
+
+function pipelineNotices(pipelines: readonly PipelineReport[]): Notice[] {
+  const still = pipelines.filter(standsStill);
+  const notices = still
+    .slice(0, pipelineCountMax)
+    .map(({ kind, name, state, lastError }): Notice => {
+      const stands = state === 'waiting' ? 'has ended and is started again' : 'stands still';
+      const why = lastError === null ? '' : `: ${lastError}`;
+      return { tone: 'bad', text: `The ${kind} ${name} ${stands}${why}`.replace(/\.?$/, '.') };
+    });
+  const restCount = still.length - notices.length;
+  if (restCount === 0) return notices;
+  const text = `${formatNumberOf(restCount, 'more pipeline')} stand still or wait.`;
+  return [...notices, { tone: 'bad', text }];
 }
 
 /** Shows notices in a region that a screen reader reads out when it changes; what stays is left alone. */

@@ -1,5 +1,7 @@
 import { formatBytes } from '../../../common/quantity.js';
 import type { NodeStatus } from '../../../protocol/http-api.js';
+import type { PipelineStatus } from '../../../protocol/pipeline-report.js';
+import { mergePipelines } from '../merge-pipelines.js';
 import type { Finding } from './finding.js';
 
 /** A node that was asked, and its answer or why there is none. */
@@ -21,6 +23,7 @@ export function checkNodes(nodes: readonly AskedNode[]): Finding[] {
     ...nodes.flatMap(checkNode),
     ...checkVersions(statuses),
     ...statuses.flatMap(checkCategories),
+    ...mergePipelines(statuses).flatMap(checkPipeline),
   ];
 }
 
@@ -114,6 +117,26 @@ function checkCategories({ node, categories }: NodeStatus): Finding[] {
           },
         ]),
   ]);
+}
+
+/** A pipeline that does not move, and why. */
+function checkPipeline({ kind, name, host, state, ...pipeline }: PipelineStatus): Finding[] {
+  const about = `${kind} ${name}`;
+  const why = pipeline.lastError === null ? '' : `: ${pipeline.lastError}`;
+  if (state === 'stalled') {
+    const detail = `It stands still on ${host}${why}`;
+    const fix = 'mend what the error says; it goes on by itself then';
+    return [{ about, result: 'failed', detail, fix }];
+  }
+  if (state === 'waiting') {
+    const detail = `It has ended on ${host} and is started again after a while${why}`;
+    const fix = 'mend what the error says; its log has the rest';
+    return [{ about, result: 'failed', detail, fix }];
+  }
+  if (state !== 'retrying') return [];
+  const detail = `Something fails on ${host} and is tried again${why}`;
+  const fix = 'wait, or look whether its node and its target can be reached';
+  return [{ about, result: 'warning', detail, fix }];
 }
 
 /** What a group holds is worth a word from here on. */

@@ -1,4 +1,5 @@
 import { formatBytes, formatDuration } from '../../../common/quantity.js';
+import type { PipelineStatus } from '../../../protocol/pipeline-report.js';
 import { formatTable } from '../format-table.js';
 import { wrapText } from '../wrap-text.js';
 import type { TopGroup, TopNode, TopTask, TopView } from './top-view.js';
@@ -10,8 +11,15 @@ export function formatTop(view: TopView): string[] {
   return [
     ...formatNodes(view.nodes),
     ...section(formatGroups(view.groups)),
+    ...section(formatPipelines(view.pipelines)),
     ...section(formatTasks(view.tasks)),
-    ...section([...view.problems, ...taskProblems(view.tasks)].flatMap(formatProblem)),
+    ...section(
+      [
+        ...view.problems,
+        ...taskProblems(view.tasks),
+        ...pipelineProblems(view.pipelines, view.tasks),
+      ].flatMap(formatProblem),
+    ),
   ];
 }
 
@@ -24,6 +32,19 @@ function taskProblems(tasks: readonly TopTask[]): string[] {
   return tasks.flatMap(({ kind, name, state, lastError }) =>
     state === 'running' || lastError === null ? [] : [`${kind} ${name}: ${lastError}`],
   );
+}
+
+/** As of tasks; what a monitor has told of is not told twice. */
+function pipelineProblems(
+  pipelines: readonly PipelineStatus[],
+  tasks: readonly TopTask[],
+): string[] {
+  const told = new Set(taskProblems(tasks));
+  return pipelines.flatMap(({ kind, name, state, lastError }) => {
+    const isFine = ['running', 'standing by'].includes(state);
+    if (isFine || lastError === null || told.has(`${kind} ${name}: ${lastError}`)) return [];
+    return [`${kind} ${name}: ${lastError}`];
+  });
 }
 
 function formatProblem(problem: string): string[] {
@@ -58,6 +79,30 @@ function formatGroups(groups: readonly TopGroup[]): string[] {
     ],
     groups,
   );
+}
+
+function formatPipelines(pipelines: readonly PipelineStatus[]): string[] {
+  return formatTable(
+    [
+      { title: 'PIPELINE', value: ({ name }) => name },
+      { title: 'WAY', value: wayOf },
+      { title: 'STATE', value: ({ state }) => state },
+      { title: 'RATE', value: ({ bytesPerSecond }) => rate(bytesPerSecond), align: 'right' },
+      { title: 'BACKLOG', value: pipelineBacklog, align: 'right' },
+      { title: 'LETTERS', value: ({ deadLetters }) => String(deadLetters), align: 'right' },
+    ],
+    pipelines,
+  );
+}
+
+function wayOf({ kind, plugin, category }: PipelineStatus): string {
+  return kind === 'ship' ? `${plugin}>${category}` : `${category}>${plugin}`;
+}
+
+/** What is left, and for how long where it shrinks. */
+function pipelineBacklog({ backlogBytes, secondsLeft }: PipelineStatus): string {
+  if (backlogBytes === 0 || secondsLeft === null) return size(backlogBytes);
+  return `${size(backlogBytes)}, ${formatDuration(secondsLeft * 1_000)}`;
 }
 
 function formatTasks(tasks: readonly TopTask[]): string[] {

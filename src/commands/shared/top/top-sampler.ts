@@ -1,10 +1,11 @@
 import type { Credentials } from '../../../client/credentials.js';
+import { RateMeter } from '../../../common/rate-meter.js';
 import { errorMessage } from '../../../protocol/chukcha-error.js';
 import type { CategoryStatus, NodeStatus } from '../../../protocol/http-api.js';
 import { askNodes } from '../doctor/ask-nodes.js';
 import type { AskedNode } from '../doctor/node-checks.js';
-import type { TaskReport } from '../run-set.js';
-import { RateMeter } from './rate-meter.js';
+import { mergePipelines } from '../merge-pipelines.js';
+import type { TaskReport } from '../monitor/task-report.js';
 import type { TopGroup, TopNode, TopTask, TopView } from './top-view.js';
 
 export interface TopSamplerOptions {
@@ -39,6 +40,7 @@ export class TopSampler {
       nodes: nodes.map(describeNode),
       groups,
       tasks: monitors.flatMap(({ url, tasks }) => this.#tasks(url, tasks, nowMs)),
+      pipelines: mergePipelines(statuses),
       problems: [
         ...nodes.flatMap(findProblems),
         ...monitors.flatMap(({ problem }) => (problem === undefined ? [] : [problem])),

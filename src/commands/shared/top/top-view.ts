@@ -1,3 +1,5 @@
+import type { PipelineStatus } from '../../../protocol/pipeline-report.js';
+
 /** How a cluster and its pipelines stand at a moment, and how fast they move. */
 export interface TopView {
   /** ISO 8601 in UTC. */
@@ -5,6 +7,8 @@ export interface TopView {
   readonly nodes: readonly TopNode[];
   readonly groups: readonly TopGroup[];
   readonly tasks: readonly TopTask[];
+  /** Ships and sinks that report to the nodes, each once. */
+  readonly pipelines: readonly PipelineStatus[];
   /** What is wrong, a sentence each. */
   readonly problems: readonly string[];
 }

@@ -1,0 +1,34 @@
+import type { PluginFigure } from '../../../plugin-host/metrics-book.js';
+import type { PipelineReport } from '../../../protocol/pipeline-report.js';
+
+/** A node, a ship or a sink of a process, and how it stands. */
+export interface TaskReport {
+  readonly kind: 'node' | 'ship' | 'sink';
+  readonly name: string;
+  /** That of the pipeline while it runs; else `starting`, `waiting` for its next start, or `stopped`. */
+  readonly state: string;
+  /** How often it was started again. */
+  readonly restarts: number;
+  /** What it failed with last; `undefined` when it never did. */
+  readonly lastError: string | undefined;
+  /** Bytes that were accepted by the bus, or delivered, since the last start. */
+  readonly bytes: number;
+  readonly deadLetters: number;
+  /** Of a ship what was read, in bytes. */
+  readonly readBytes: number;
+  /** What the plugin counts. */
+  readonly figures: readonly PluginFigure[];
+  /** `undefined` for a node. */
+  readonly category: string | undefined;
+  readonly pipeline: PipelineReport | undefined;
+}
+
+/** Why a process does not do its work, a sentence for each task that does not; none when all of it is done. */
+export function reasonsAgainst(tasks: readonly TaskReport[]): string[] {
+  if (tasks.length === 0) return ['Nothing runs yet.'];
+  return tasks.flatMap(({ kind, name, state, lastError }) => {
+    if (!['starting', 'waiting', 'stalled', 'stopped'].includes(state)) return [];
+    const why = lastError === undefined ? '' : `: ${lastError}`;
+    return [`The ${kind} ${name} is ${state}${why}`.replace(/\.?$/, '.')];
+  });
+}
