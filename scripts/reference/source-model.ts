@@ -21,7 +21,7 @@ export interface MemberModel {
 }
 
 /** A doc comment. */
-export interface Comment {
+interface Comment {
   readonly text: string;
   /** What stands behind `@default`. */
   readonly fallback: string | undefined;

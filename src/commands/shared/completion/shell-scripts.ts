@@ -136,7 +136,7 @@ function __chukcha_at
         set -l known (string join ' ' $path $word)
         contains -- $known $__chukcha_paths; and set path $path $word
     end
-    test (string join ' ' $path) = (string join ' ' $argv)
+    test "$path" = "$argv"
 end
 ${rules.join('\n')}
 `;
