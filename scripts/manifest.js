@@ -1,5 +1,6 @@
 // Writes the list of commands that oclif reads instead of every command's module, or removes it. It is in published
-// packages only: one that is older than the commands hides those that are new.
+// packages and in a checkout after `npm run build`; bin/run.js removes one that is older than what was compiled, because it
+// would hide what is new.
 import { rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Plugin } from '@oclif/core';
@@ -9,6 +10,10 @@ const root = resolve(directory);
 const path = join(root, 'oclif.manifest.json');
 
 if (verb === 'write') {
+  // What the environment says would become a default in the list.
+  for (const name of Object.keys(process.env)) {
+    if (name.startsWith('CHUKCHA_')) delete process.env[name];
+  }
   const plugin = new Plugin({
     root,
     type: 'core',

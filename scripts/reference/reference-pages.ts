@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Command, Config } from '@oclif/core';
 import { type FoundPlugin, PluginRegistry } from '../../src/plugin-host/plugin-registry.js';
@@ -39,6 +39,8 @@ async function loadConfig(root: string): Promise<Config> {
   for (const name of Object.keys(process.env)) {
     if (name.startsWith('CHUKCHA_')) delete process.env[name];
   }
+  // oclif would go by an old list of commands, whatever `ignoreManifest` says: that is for plugins only.
+  rmSync(join(root, 'oclif.manifest.json'), { force: true });
   const config = new Config({ root, userPlugins: false, devPlugins: false, ignoreManifest: true });
   await config.load();
   return config;
