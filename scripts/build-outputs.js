@@ -4,7 +4,7 @@ import { join } from 'node:path';
 /** The folder of the root package. */
 export const rootDirectory = join(import.meta.dirname, '..');
 
-/** The root package and every plugin: each compiles `src`, `test` and `bench` into its own `build`. */
+/** The root package and every plugin: each compiles `src`, `test`, `bench` and `scripts` into its own `build`. */
 export function packageDirectories() {
   const plugins = join(rootDirectory, 'plugins');
   return [rootDirectory, ...foldersOf(plugins).map((name) => join(plugins, name))];
@@ -50,7 +50,7 @@ function hasCode(text) {
 
 /** Sources that `tsc` emits something for, without their suffix. */
 function sourcesOf(directory) {
-  return ['src', 'test', 'bench'].flatMap((folder) =>
+  return ['src', 'test', 'bench', 'scripts'].flatMap((folder) =>
     filesBelow(join(directory, folder))
       .filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts'))
       .map((name) => `${folder}/${name.slice(0, -'.ts'.length)}`),

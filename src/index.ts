@@ -16,6 +16,8 @@ export {
 } from './client/consume-stream.js';
 export { Consumer } from './client/consumer.js';
 export type { ConsumerBatch, ConsumerOptions } from './client/consumer-options.js';
+export type { RetryListener } from './client/decide-retry.js';
+export type { ServerList } from './client/node-ring.js';
 export {
   ProduceStream,
   type ProduceStreamOptions,
@@ -27,12 +29,17 @@ export { type ErrorCode, type ErrorMeaning, errorCodes } from './protocol/error-
 export type {
   CategoryStatus,
   ChunkState,
+  ClusterStatus,
+  DiskStatus,
   GroupBacklog,
   GroupRegistration,
   GroupRemoval,
   GroupStart,
   HeldChunks,
+  LeaseAnswer,
   ListedChunk,
+  MemberStatus,
+  NodeChange,
   NodeState,
   NodeStatus,
   ProducerStamp,

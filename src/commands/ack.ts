@@ -14,7 +14,7 @@ export default class Ack extends BaseCommand {
 
   static override examples = [
     '<%= config.bin %> ack node1-chunk000000000',
-    '<%= config.bin %> ack node1-chunk000000000 --category web --group archive --size 20971520',
+    '<%= config.bin %> ack node1-chunk000000000 --group archive --size 20971520',
   ];
 
   static override args = {

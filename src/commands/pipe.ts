@@ -29,7 +29,7 @@ export default class Pipe extends BaseCommand {
 
   static override examples = [
     '<%= config.bin %> pipe --from file:app.log --to stdout --once',
-    "<%= config.bin %> pipe --from 'file:/var/log/*.log' --to stdout --data /var/lib/chukcha-pipe",
+    "<%= config.bin %> pipe --from 'file:/var/log/*.log' --to stdout --data ./pipe",
   ];
 
   static override flags = {

@@ -24,7 +24,7 @@ export default class Ship extends BaseCommand {
 
   static override examples = [
     '<%= config.bin %> ship --from file:/var/log/app.log',
-    "<%= config.bin %> ship --from 'file:/var/log/**/*.log' --category web --server http://10.0.0.5:8080",
+    "<%= config.bin %> ship --from 'file:/var/log/**/*.log' --category web",
     'cat app.log | <%= config.bin %> ship --from stdin',
   ];
 

@@ -10,7 +10,7 @@ const seedMax = 1_000_000_000;
 
 export default class Torture extends BaseCommand {
   static override summary =
-    'Start a cluster, break it at random while it is used, and prove that nothing is lost.';
+    'Break a cluster at random while it is used, and prove that nothing is lost.';
 
   static override description =
     'Starts an etcd and some nodes of its own in temporary directories, and writes and reads. Meanwhile it kills and ' +
@@ -21,7 +21,7 @@ export default class Torture extends BaseCommand {
 
   static override examples = [
     '<%= config.bin %> torture --seconds 60',
-    '<%= config.bin %> torture --nodes 5 --min-sync-replicas 2 --seed 42 --report torture.json',
+    '<%= config.bin %> torture --nodes 5 --seed 42 --report torture.json',
   ];
 
   static override flags = {

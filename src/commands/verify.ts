@@ -5,11 +5,10 @@ import { BaseCommand } from './shared/base-command.js';
 import { jsonFlag } from './shared/flags.js';
 
 export default class Verify extends BaseCommand {
-  static override summary =
-    'Compare all messages of a data directory with their checksums, while no node runs there.';
+  static override summary = 'Compare all messages of a data directory with their checksums.';
 
   static override description =
-    'Nothing is changed. For everything that is not as it should be there is a sentence that says what it is, and what ' +
+    'No node may run there, and nothing is changed. For everything that is not as it should be there is a sentence that says what it is, and what ' +
     'the next start of the node, or you, can do. Ends with 0 when no message is damaged, else with 1.';
 
   static override examples = [

@@ -92,7 +92,14 @@ function describe(error: ErrorObject, schema: SchemaForOptions): string {
       ? 'not valid'
       : // Before the @ of an address there may be a password.
         JSON.stringify(error.data)?.replace(/\/\/.*@/s, '//...@');
-  return `Option ${name} is ${value}: it ${expectation(error)}.`;
+  return `Option ${name} is ${value}: it ${expectation(error)}.${nearest(error)}`;
+}
+
+/** Which of the allowed values was meant, where that can be told. */
+function nearest({ keyword, params, data }: ErrorObject): string {
+  if (keyword !== 'enum' || typeof data !== 'string') return '';
+  const meant = closest(data, (params['allowedValues'] as unknown[]).map(String));
+  return meant === undefined ? '' : ` Did you mean ${meant}?`;
 }
 
 function expectation(error: ErrorObject): string {

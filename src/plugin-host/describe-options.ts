@@ -23,7 +23,7 @@ export function describeOptions(descriptor: PluginDescriptor): OptionDescription
     return {
       name,
       description: schema.description,
-      type: typeOf(schema),
+      type: optionType(schema),
       required: required.includes(name),
       secret: schema['writeOnly'] === true,
       environment: pluginEnvironmentName(descriptor, name),
@@ -33,7 +33,8 @@ export function describeOptions(descriptor: PluginDescriptor): OptionDescription
   });
 }
 
-function typeOf(schema: Readonly<Record<string, unknown>> | OptionSchema): string {
+/** What values an option takes, in a few words: `string`, `integer from 1`, `list of string`, `one of raw, pretty`. */
+export function optionType(schema: Readonly<Record<string, unknown>> | OptionSchema): string {
   const {
     enum: values,
     type,
@@ -50,7 +51,7 @@ function typeOf(schema: Readonly<Record<string, unknown>> | OptionSchema): strin
     readonly quantity?: string;
   };
   if (values !== undefined) return `one of ${values.join(', ')}`;
-  if (type === 'array') return items === undefined ? 'list' : `list of ${typeOf(items)}`;
+  if (type === 'array') return items === undefined ? 'list' : `list of ${optionType(items)}`;
   if (quantity !== undefined) return quantity;
   const range = [
     ...(minimum === undefined ? [] : [`from ${minimum}`]),

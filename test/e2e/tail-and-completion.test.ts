@@ -1,7 +1,7 @@
-import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { createMessageFilter } from '../../src/commands/shared/message-filter.js';
 import { errorCode } from '../../src/protocol/chukcha-error.js';
 import { CliNode, runCli } from '../support/cli.js';
@@ -79,9 +79,104 @@ t.test('bash completes commands, flags, values and plugins', async (t) => {
   t.same(complete(['completion', '']), ['--help', 'bash', 'fish', 'zsh']);
   t.same(complete(['plugins', 'inspect', 'std']), ['stdin', 'stdout']);
   t.same(complete(['nonsense', 'shi']), ['ship']);
-  // Shells that are not here are looked at for what every script of theirs has.
-  t.match((await runCli(['completion', 'zsh'], { env })).stdout.toString(), /^#compdef chukcha\n/);
-  const fish = (await runCli(['completion', 'fish'], { env })).stdout.toString();
-  t.match(fish, /^complete -c chukcha -f -n '__chukcha_at ' -a 'ship' -d 'Ship lines/m);
-  t.match(fish, /^complete -c chukcha -n '__chukcha_at ship' -l from -x -a '[^']*\bfile\b/m);
+  t.same(complete(['ship', '--format', '=', 'js']), ['json']);
+  t.same(complete(['ship', '--format', '=']), ['envelope', 'json', 'raw']);
+});
+
+/** What the other shells have to offer behind words, each with the names of the files in a directory at hand. */
+const offers: readonly (readonly [words: string, candidates: readonly string[]])[] = [
+  ['shi', ['ship']],
+  ['plugins in', ['inspect', 'install']],
+  ['ship --fr', ['--from']],
+  ['ship --once --cate', ['--category']],
+  ['sink --to cl', ['clickhouse']],
+  ['ship --from=std', ['stdin']],
+  ['ship --format ', ['envelope', 'json', 'raw']],
+  ['ship --format=js', ['json']],
+  ['plugins inspect std', ['stdin', 'stdout']],
+  ['completion z', ['zsh']],
+  ['verify DIRECTORY/da', ['data']],
+  ['run DIRECTORY/pipe', ['pipelines.yaml']],
+  ['ship --config DIRECTORY/pipe', ['pipelines.yaml']],
+  ['ship --from file:DIRECTORY/pipe', ['pipelines.yaml']],
+  ['groups rm DIRECTORY/pipe', []],
+  ['ship nonsense --cate', ['--category']],
+];
+
+/** Why a test of a shell is left out; `false` when the shell is there. */
+function reasonWithout(shell: string): string | false {
+  const { error } = spawnSync(shell, ['--version']);
+  const reason = `${shell} is not installed: apt-get install ${shell}`;
+  if (error !== undefined) t.comment(`SKIPPED: ${reason}`);
+  return error === undefined ? false : reason;
+}
+
+/** The script for a shell, in a directory that has some files too. */
+async function writeScript(t: Test, shell: string, name: string): Promise<string> {
+  const directory = testDirectory(t, { data: {}, 'pipelines.yaml': '', functions: {} });
+  const script = await runCli(['completion', shell], { env: { XDG_DATA_HOME: directory } });
+  writeFileSync(join(directory, 'functions', name), script.stdout);
+  return directory;
+}
+
+t.test('zsh completes them too', { skip: reasonWithout('zsh') }, async (t) => {
+  const directory = await writeScript(t, 'zsh', '_chukcha');
+  const found = join(directory, 'found.txt');
+  // An interactive zsh that writes down what it offers instead of showing it.
+  writeFileSync(
+    join(directory, 'setup.zsh'),
+    `fpath=(${directory}/functions $fpath)
+autoload -Uz compinit; compinit -u -D
+compadd() {
+  if [[ " \${@[1,(i)(-|--)]} " == *\\ -[OAD]\\ * ]]; then builtin compadd "$@"; return; fi
+  local -a offered
+  builtin compadd -A offered "$@"
+  print -rl -- $offered >> ${found}
+  builtin compadd "$@"
+}
+# zsh takes the function out of the list before each use.
+_offered() { comppostfuncs=(_offered); print -r -- END >> ${found}; print DONE; compstate[insert]=; compstate[list]= }
+comppostfuncs=(_offered)
+PS1=:'READY':
+`,
+  );
+  const driver = join(directory, 'driver.zsh');
+  writeFileSync(
+    driver,
+    `zmodload zsh/zpty
+TERM=dumb zpty inner zsh -f -i
+zpty -w inner 'source ${directory}/setup.zsh'
+zpty -r -m inner said '*:READY:*'
+for line in "$@"; do
+  zpty -n -w inner $'\\C-u'"$line"$'\\t'
+  zpty -r -m inner said '*DONE*'
+done
+zpty -d inner
+`,
+  );
+  const lines = offers.map(([words]) => `chukcha ${words.replace('DIRECTORY', directory)}`);
+  execFileSync('zsh', ['-f', driver, ...lines], { timeout: 60_000 });
+  const answers = readFileSync(found, 'utf8').split('END\n');
+  for (const [index, [words, candidates]] of offers.entries()) {
+    const offered = answers[index]?.split('\n').filter(Boolean).sort();
+    t.same([...new Set(offered)], candidates, words);
+  }
+});
+
+t.test('fish completes them too', { skip: reasonWithout('fish') }, async (t) => {
+  const directory = await writeScript(t, 'fish', 'chukcha.fish');
+  for (const [words, candidates] of offers) {
+    const line = `chukcha ${words.replace('DIRECTORY', directory)}`;
+    const program = `source ${directory}/functions/chukcha.fish; complete -C '${line}'`;
+    const { stdout, stderr } = spawnSync('fish', ['--no-config', '-c', program], {
+      encoding: 'utf8',
+      env: { ...process.env, HOME: directory },
+      timeout: 20_000,
+    });
+    t.equal(stderr, '', words);
+    // Each with a description behind a tab; here whole words, of which zsh shows the end only.
+    const offered = stdout.split('\n').flatMap((each) => each.split('\t')[0] || []);
+    const ends = offered.map((each) => each.replace(/^--\w+=(?=.)/, '').replace(/\/$/, ''));
+    t.same(ends.map((each) => each.split('/').at(-1)).sort(), candidates, words);
+  }
 });

@@ -1,7 +1,6 @@
 import { BaseCommand } from '../shared/base-command.js';
 import { credentialFlags } from '../shared/credential-flags.js';
-import { allFlag, reasonFlag } from '../shared/dead-letters.js';
-import { categoryFlag, jsonFlag, serverFlag } from '../shared/flags.js';
+import { allLettersFlag, categoryFlag, jsonFlag, reasonFlag, serverFlag } from '../shared/flags.js';
 import { runUntilSignal } from '../shared/run-until-signal.js';
 
 export default class DlqDrop extends BaseCommand {
@@ -19,7 +18,7 @@ export default class DlqDrop extends BaseCommand {
 
   static override flags = {
     category: categoryFlag,
-    all: allFlag,
+    all: allLettersFlag,
     reason: reasonFlag,
     server: serverFlag,
     ...credentialFlags,

@@ -5,8 +5,14 @@ import type { DeadLetter } from '../../pipeline/dead-letter.js';
 import type { LetterFate } from '../../pipeline/dead-letter-drawer.js';
 import { BaseCommand } from '../shared/base-command.js';
 import { credentialFlags } from '../shared/credential-flags.js';
-import { allFlag, reasonFlag } from '../shared/dead-letters.js';
-import { categoryFlag, jsonFlag, serverFlag, settingFlag } from '../shared/flags.js';
+import {
+  allLettersFlag,
+  categoryFlag,
+  jsonFlag,
+  reasonFlag,
+  serverFlag,
+  settingFlag,
+} from '../shared/flags.js';
 import { logFlags } from '../shared/log-flags.js';
 import { runUntilSignal } from '../shared/run-until-signal.js';
 
@@ -27,7 +33,7 @@ export default class DlqReplay extends BaseCommand {
 
   static override flags = {
     category: categoryFlag,
-    all: allFlag,
+    all: allLettersFlag,
     reason: reasonFlag,
     to: Flags.string({ description: 'output to send them to, as PLUGIN or PLUGIN:ADDRESS' }),
     set: settingFlag(),

@@ -1,5 +1,5 @@
 import { BaseCommand } from '../shared/base-command.js';
-import { positionsStateFlag } from '../shared/position-table.js';
+import { positionsStateFlag } from '../shared/flags.js';
 
 export default class PositionsExport extends BaseCommand {
   static override summary = 'Print the remembered positions of shippers as one JSON document.';

@@ -1,8 +1,7 @@
 import { formatBytes } from '../../common/quantity.js';
 import { BaseCommand } from '../shared/base-command.js';
-import { jsonFlag } from '../shared/flags.js';
+import { jsonFlag, positionsStateFlag } from '../shared/flags.js';
 import { formatTable } from '../shared/format-table.js';
-import { positionsStateFlag } from '../shared/position-table.js';
 
 export default class PositionsLs extends BaseCommand {
   static override summary = 'List how far the sources of shippers were accepted.';

@@ -1,7 +1,6 @@
 import { Args } from '@oclif/core';
 import { BaseCommand } from '../shared/base-command.js';
-import { changePosition } from '../shared/change-position.js';
-import { positionsStateFlag } from '../shared/position-table.js';
+import { positionsStateFlag } from '../shared/flags.js';
 
 export default class PositionsSet extends BaseCommand {
   static override summary = 'Have the next run of a shipper go on from another place of a source.';
@@ -23,6 +22,7 @@ export default class PositionsSet extends BaseCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(PositionsSet);
+    const { changePosition } = await import('../shared/change-position.js');
     const changed = await changePosition(
       { config: this.config, say: (sentence) => this.say(sentence) },
       { source: args.source, state: flags.state },

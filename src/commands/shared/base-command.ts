@@ -5,13 +5,9 @@ import { escapeUnprintable } from '../../common/printable.js';
 import { ChukchaError, errorCode, errorMessage } from '../../protocol/chukcha-error.js';
 import type { ErrorCode } from '../../protocol/error-codes.js';
 import { CommandLog, type LogFormat } from './command-log.js';
+import { exitCodes } from './exit-codes.js';
 import { explainMistake, mistakenCommand } from './explain-mistake.js';
 import { environmentName } from './flags.js';
-
-/** What was asked for cannot be meant; the command did nothing. */
-const exitMisuse = 2;
-/** What was asked for did not work out. */
-const exitFailure = 1;
 
 const misuseCodes: ReadonlySet<ErrorCode> = new Set([
   'invalid_option',
@@ -115,5 +111,7 @@ export abstract class BaseCommand extends Command {
 
 function exitCodeOf(error: unknown): number {
   const code = errorCode(error);
-  return code !== undefined && misuseCodes.has(code) ? exitMisuse : exitFailure;
+  return code !== undefined && misuseCodes.has(code)
+    ? exitCodes.misuse.code
+    : exitCodes.failure.code;
 }

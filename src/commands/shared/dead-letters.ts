@@ -1,15 +1,8 @@
-import { Flags } from '@oclif/core';
 import type { Client } from '../../client/client.js';
 import { type DeadLetter, deadLetterCategory } from '../../pipeline/dead-letter.js';
 import { DeadLetterDrawer } from '../../pipeline/dead-letter-drawer.js';
 import { ChukchaError } from '../../protocol/chukcha-error.js';
 import { checkCategoryName } from '../../protocol/names.js';
-
-export const allFlag = Flags.boolean({ description: 'all letters of the category' });
-
-export const reasonFlag = Flags.string({
-  description: 'letters whose reason has this text in it',
-});
 
 /** Which letters are meant. */
 export interface LetterChoice {

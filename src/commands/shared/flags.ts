@@ -35,6 +35,17 @@ export const stateFlag = Flags.string({
   env: environmentName('state'),
 });
 
+export const positionsStateFlag = Flags.string({
+  description: 'state directory of the shipper (default: all in the state directory of the user)',
+  env: environmentName('state'),
+});
+
+export const allLettersFlag = Flags.boolean({ description: 'all letters of the category' });
+
+export const reasonFlag = Flags.string({
+  description: 'letters whose reason has this text in it',
+});
+
 export const configFlag = Flags.string({
   description: 'YAML file with options, by the names of their flags',
   env: environmentName('config'),

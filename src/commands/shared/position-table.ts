@@ -1,15 +1,8 @@
 import type { InputPositions, PluginState, SourcePosition } from '@chukcha/plugin-api';
-import { Flags } from '@oclif/core';
 import { parsePluginAddress } from '../../plugin-host/plugin-options.js';
 import type { PluginRegistry } from '../../plugin-host/plugin-registry.js';
 import { ChukchaError } from '../../protocol/chukcha-error.js';
-import { environmentName } from './flags.js';
 import type { ShipState } from './ship-states.js';
-
-export const positionsStateFlag = Flags.string({
-  description: 'state directory of the shipper (default: all in the state directory of the user)',
-  env: environmentName('state'),
-});
 
 /** A position, and the shipper that it belongs to. */
 export interface PlacedPosition extends SourcePosition {

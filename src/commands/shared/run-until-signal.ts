@@ -1,6 +1,5 @@
 import { errorCode } from '../../protocol/chukcha-error.js';
-
-const exitCodes: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143 };
+import { exitCodes } from './exit-codes.js';
 
 /**
  * Runs with a signal that aborts at the first SIGINT or SIGTERM, so that the work can drain and end. The
@@ -9,7 +8,9 @@ const exitCodes: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143 
 export async function runUntilSignal(run: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const controller = new AbortController();
   const onSignal = (name: NodeJS.Signals): void => {
-    if (controller.signal.aborted) process.exit(exitCodes[name]);
+    const { interrupted, terminated } = exitCodes;
+    if (controller.signal.aborted)
+      process.exit(name === 'SIGINT' ? interrupted.code : terminated.code);
     controller.abort();
   };
   process.on('SIGINT', onSignal);

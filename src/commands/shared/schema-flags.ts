@@ -28,7 +28,9 @@ export function flagsFromSchema<const Schema extends SchemaForOptions>(
 
 function textFlag(name: string, option: Readonly<Record<string, unknown>>) {
   const { description, default: value } = option;
+  const values = option['enum'] as readonly string[] | undefined;
   return Flags.string({
+    ...(values === undefined ? {} : { options: [...values] }),
     description: value === undefined ? String(description) : `${description} (default: ${value})`,
     env: environmentName(name),
   });

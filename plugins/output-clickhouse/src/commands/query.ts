@@ -20,7 +20,7 @@ export default class Query extends Command {
 
   static override examples = [
     '<%= config.bin %> query ./analytics "SHOW TABLES"',
-    '<%= config.bin %> query ./analytics "SELECT level, count() FROM logs GROUP BY level" --format json',
+    '<%= config.bin %> query ./analytics "SELECT count() FROM logs" --format json',
   ];
 
   static override args = {
@@ -57,7 +57,7 @@ export default class Query extends Command {
   ): Promise<void> {
     const exit = error.oclif?.exit ?? (error.name === 'RangeError' ? exitMisuse : exitFailure);
     // `--help` comes by here as well.
-    if (exit !== 0) this.logToStderr(`Error: ${error.message}`);
+    if (exit !== 0) this.logToStderr(`Error: ${error.message.replace(/\nSee more help.*$/s, '')}`);
     process.exitCode = exit;
   }
 }

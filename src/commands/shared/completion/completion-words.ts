@@ -8,6 +8,8 @@ export interface FlagWords {
   readonly takesValue: boolean;
   /** What the value may be, when that is known. */
   readonly values: readonly string[];
+  /** Whether the values are plugins, behind which an address may stand. */
+  readonly isAddress: boolean;
 }
 
 /** A command, or a topic that has further words behind it. */
@@ -20,7 +22,12 @@ export interface CommandWords {
   readonly flags: readonly FlagWords[];
   /** What its first argument may be, when that is known. */
   readonly values: readonly string[];
+  /** Whether an argument of it is a file or a directory. */
+  readonly takesPath: boolean;
 }
+
+/** What arguments are called that are files or directories. */
+const pathNames: ReadonlySet<string> = new Set(['file', 'directory', 'path', 'package']);
 
 /** How many characters of a description a list of candidates shows; a terminal has 80 columns. */
 const descriptionLengthMax = 60;
@@ -58,6 +65,7 @@ export function collectWords(
       })),
     flags: flagWords(command, known),
     values: path === 'plugins inspect' ? all : firstValues(command),
+    takesPath: Object.keys(command?.args ?? {}).some((name) => pathNames.has(name)),
   }));
 }
 
@@ -68,11 +76,23 @@ function flagWords(
   const flags = Object.values(command?.flags ?? {}).map((flag): FlagWords => {
     const options = flag.type === 'option' ? (flag.options ?? known[flag.name] ?? []) : [];
     const description = shorten(flag.summary ?? flag.description);
-    return { name: flag.name, description, takesValue: flag.type === 'option', values: options };
+    return {
+      name: flag.name,
+      description,
+      takesValue: flag.type === 'option',
+      values: options,
+      isAddress: flag.name in known,
+    };
   });
   return [
     ...flags,
-    { name: 'help', description: 'show what it does', takesValue: false, values: [] },
+    {
+      name: 'help',
+      description: 'show what it does',
+      takesValue: false,
+      values: [],
+      isAddress: false,
+    },
   ];
 }
 

@@ -35,6 +35,9 @@ export function writeBash(commands: readonly CommandWords[]): string {
 _chukcha() {
   local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}"
   local path='' known='' word words=''
+  # bash takes --flag=value for three words.
+  if [ "$current" = '=' ]; then current=''
+  elif [ "$previous" = '=' ]; then previous="\${COMP_WORDS[COMP_CWORD-2]}"; fi
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case "$word" in -*) continue ;; esac
     known="\${path:+$path }$word"
@@ -61,29 +64,43 @@ complete -o default -F _chukcha chukcha
 export function writeZsh(commands: readonly CommandWords[]): string {
   const describe = (word: string, text: string): string =>
     quote(`${word.replaceAll(':', '\\:')}:${text}`);
-  const cases = commands.map(({ path, next, flags, values }) => {
+  const cases = commands.map(({ path, next, flags, values, takesPath }) => {
     const lines = [
       ...next.map(({ word, description }) => describe(word, description)),
       ...values.map((value) => describe(value, '')),
       ...flags.map(({ name, description }) => describe(`--${name}`, description)),
     ];
-    return `    ${quote(path)}) found=(${lines.join(' ')}) ;;`;
+    const files = takesPath ? '; _files' : '';
+    return `    ${quote(path)}) found=(${lines.join(' ')})${files} ;;`;
   });
   const valueCases = commands.flatMap(({ path, flags }) =>
-    flags.flatMap(({ name, takesValue, values }) => {
+    flags.flatMap(({ name, takesValue, values, isAddress }) => {
       if (!takesValue) return [];
+      const words = values.map(quote).join(' ');
       const action =
-        values.length === 0 ? '_files' : `compadd -S '' -- ${values.map(quote).join(' ')}`;
+        values.length === 0
+          ? '_files'
+          : isAddress
+            ? `_chukcha_address ${words}`
+            : `compadd -- ${words}`;
       return [`    ${quote(`${path} --${name}`)}) ${action}; return ;;`];
     }),
   );
   return `#compdef chukcha
 # Completion of chukcha for zsh. Made by \`chukcha completion zsh\`.
+# A plugin, or behind its colon a path.
+_chukcha_address() {
+  if compset -P '*:'; then _files; else compadd -S '' -- "$@"; fi
+}
 _chukcha() {
   local chosen='' known='' word
   local -a before found
   before=("\${(@)words[2,CURRENT-1]}")
   local previous="\${words[CURRENT-1]}"
+  if [[ $PREFIX == --*=* ]]; then
+    previous="\${PREFIX%%=*}"
+    compset -P '*='
+  fi
   for word in $before; do
     [[ $word == -* ]] && continue
     known="\${chosen:+$chosen }$word"
@@ -108,20 +125,19 @@ if [[ \${funcstack[1]} == _chukcha ]]; then _chukcha "$@"; else compdef _chukcha
 
 /** Rules for fish, with descriptions. */
 export function writeFish(commands: readonly CommandWords[]): string {
-  const rules = commands.flatMap(({ path, next, flags, values }) => {
+  const rules = commands.flatMap(({ path, next, flags, values, takesPath }) => {
     const condition = quote(`__chukcha_at ${path}`);
     return [
+      ...(takesPath ? [] : [`complete -c chukcha -f -n ${condition}`]),
       ...next.map(
         ({ word, description }) =>
           `complete -c chukcha -f -n ${condition} -a ${quote(word)} -d ${quote(description)}`,
       ),
       ...values.map((value) => `complete -c chukcha -f -n ${condition} -a ${quote(value)}`),
-      ...flags.map(({ name, description, takesValue, values: known }) => {
-        const argument = !takesValue
-          ? ''
-          : known.length === 0
-            ? ' -r'
-            : ` -x -a ${quote(known.join(' '))}`;
+      ...flags.map(({ name, description, takesValue, values: known, isAddress }) => {
+        const list = known.join(' ');
+        const candidates = quote(isAddress ? `(__chukcha_address ${list})` : list);
+        const argument = !takesValue ? '' : known.length === 0 ? ' -rF' : ` -x -a ${candidates}`;
         return `complete -c chukcha -n ${condition} -l ${name}${argument} -d ${quote(description)}`;
       }),
     ];
@@ -136,7 +152,19 @@ function __chukcha_at
         set -l known (string join ' ' $path $word)
         contains -- $known $__chukcha_paths; and set path $path $word
     end
-    test (string join ' ' $path) = (string join ' ' $argv)
+    test "$path" = "$argv"
+end
+# A plugin, or behind its colon a path.
+function __chukcha_address
+    set -l word (string replace -r -- '^--[a-z-]+=' '' (commandline -ct))
+    set -l plugin (string match -r '^[^:]*:' -- $word)
+    or begin
+        string join \\n $argv
+        return
+    end
+    for path in (__fish_complete_path (string sub -s (math (string length $plugin) + 1) -- $word))
+        echo $plugin$path
+    end
 end
 ${rules.join('\n')}
 `;
