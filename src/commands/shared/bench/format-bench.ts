@@ -99,7 +99,7 @@ function formatSoak(soak: SoakFigures): string[] {
       ? ''
       : ` of ${formatRate(maximalBytesPerSecond)}, the most that was written and read at once`;
   return [
-    `${formatRate(bytesPerSecond)} were to be held${maximum}; ${total.mibPerSecond} MiB/s were, for ${total.seconds.toFixed(0)} s.`,
+    `${formatRate(bytesPerSecond)} were to be held${maximum}; ${formatRate(total.bytes / total.seconds)} were, for ${total.seconds.toFixed(0)} s.`,
     ...(total.node === null || total.bytes === 0
       ? []
       : [
