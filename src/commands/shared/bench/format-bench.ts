@@ -114,7 +114,7 @@ function formatSoak(soak: SoakFigures): string[] {
 
 function formatGrowth(growth: readonly Growth[]): string[] {
   if (growth.length === 0)
-    return ['It was too short to tell whether anything grows: that takes five minutes.'];
+    return ['It was too short to tell whether anything grows: that takes a quarter of an hour.'];
   const grown = growth.filter(({ hasGrown }) => hasGrown).map(({ what }) => what);
   return [
     'From the first third to the last one (medians):',
