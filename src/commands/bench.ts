@@ -7,7 +7,8 @@ import { openReportFile } from './shared/report-file.js';
 import { runUntilSignal } from './shared/run-until-signal.js';
 
 const phaseSecondsDefault = 5;
-const soakSecondsDefault = 600;
+/** The shortest that tells whether anything grows. */
+const soakSecondsDefault = 900;
 /** A week. */
 const secondsMax = 604_800;
 

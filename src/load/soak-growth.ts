@@ -1,9 +1,9 @@
 import type { Growth, SoakPeriod } from './bench-report.js';
 import { median } from './median.js';
 
-/** What is shorter has no thirds that tell anything: a young heap still grows in the first minutes. */
+/** What is shorter has no thirds that tell anything: at a low rate a young heap still grows after two minutes. */
 const periodCountMin = 6;
-const secondsMin = 300;
+const secondsMin = 900;
 
 /** What is more than this, and more than what is of no account, has grown. */
 const growthRatioMax = 1.1;

@@ -92,6 +92,7 @@ t.test('what leaks or slows down is found, and what only comes and goes is not',
 
 t.test('a short soak tells nothing of growth', (t) => {
   t.same(findGrowth(periods((at) => 100 + at).slice(0, 5)), []);
+  t.same(findGrowth(periods((at) => 100 + at).slice(0, 44)), [], 'below a quarter of an hour');
   t.same(findGrowth([]), []);
   t.end();
 });

@@ -99,7 +99,7 @@ function formatSoak(soak: SoakFigures): string[] {
       ? ''
       : ` of ${formatRate(maximalBytesPerSecond)}, the most that was written and read at once`;
   return [
-    `${formatRate(bytesPerSecond)} were to be held${maximum}; ${total.mibPerSecond} MiB/s were, for ${total.seconds.toFixed(0)} s.`,
+    `${formatRate(bytesPerSecond)} were to be held${maximum}; ${formatRate(total.bytes / total.seconds)} were, for ${total.seconds.toFixed(0)} s.`,
     ...(total.node === null || total.bytes === 0
       ? []
       : [
@@ -114,7 +114,7 @@ function formatSoak(soak: SoakFigures): string[] {
 
 function formatGrowth(growth: readonly Growth[]): string[] {
   if (growth.length === 0)
-    return ['It was too short to tell whether anything grows: that takes five minutes.'];
+    return ['It was too short to tell whether anything grows: that takes a quarter of an hour.'];
   const grown = growth.filter(({ hasGrown }) => hasGrown).map(({ what }) => what);
   return [
     'From the first third to the last one (medians):',
