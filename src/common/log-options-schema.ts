@@ -1,6 +1,6 @@
 import { logLevels } from './logger.js';
 
-export const logFormats = ['text', 'json'] as const;
+const logFormats = ['text', 'json'] as const;
 
 /**
  * How a command logs: the one source of the flags, variables and keys of files. There is no level that says nothing:

@@ -155,7 +155,7 @@ const tests: Record<string, (t: Test) => Promise<void>> = {
   },
 
   'who asks nobody is joined with a user too, and goes on when it begins to ask': async (t) => {
-    const etcd = await EtcdProcess.start();
+    const etcd = await EtcdProcess.start({ words: ['--bcrypt-cost', '4'] });
     t.teardown(() => etcd.close());
     const options = { credentials: () => ({ user, password }), reconcileIntervalMs: 100 };
     const { coordinator, log } = await openEtcdCoordinator(t, etcd.url, options);
