@@ -484,11 +484,20 @@ async function testConsole(): Promise<void> {
       await post(url, 'logs', `${'long '.repeat(200)}\nshort\n`);
       await cluster.stop('b');
       cluster.cutTable();
+      const { client } = cluster.member('a');
+      const telling = repeat(async () => {
+        for (const state of ['running', 'retrying', 'stalled', 'standing by'] as const) {
+          const name = state.replace(' ', '-');
+          const report = { ...aReport, state, lastError: 'A sentence.', deadLetters: 3 };
+          await client.reportPipeline({ kind: 'sink', name, category: 'logs' }, report);
+        }
+      });
       for (const colorScheme of ['light', 'dark'] as const) {
         for (const size of [{ viewport: { width: 1360, height: 900 } }, phone]) {
           // The checker is put into the page as a script, which the policy of the page does not allow.
           const { page } = await open(url, { ...size, colorScheme, bypassCSP: true });
           await page.getByText(/^b is away/).waitFor();
+          await page.locator('#pipelines-table tbody tr').nth(3).waitFor();
           await page.getByRole('button', { name: /^First messages of/ }).click();
           await page.locator('#tail-start').click();
           await page.locator('#sign-in-toggle').click();
@@ -500,6 +509,7 @@ async function testConsole(): Promise<void> {
           await page.context().close();
         }
       }
+      await telling.stop();
     },
   );
 }

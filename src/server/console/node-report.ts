@@ -112,7 +112,7 @@ export function isSilent({ self, heardSecondsAgo, ...member }: MemberReport): bo
 const etcdSilentSeconds = 1.2;
 
 /** A silence that may become one: worth to be looked at again soon. */
-const etcdSuspectSeconds = 0.8;
+const etcdSuspectSeconds = 0.6;
 
 /** Whether etcd has not answered the node for longer than it takes by any right. */
 export function isEtcdSilent(report: NodeReport): boolean {
