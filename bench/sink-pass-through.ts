@@ -23,6 +23,16 @@ const writeBytes = 4_000_000;
 /** An action line with an offset of seven or eight digits. */
 const actionBytes = 46;
 
+const speedHeads = [
+  'target',
+  'side',
+  'MB/s of messages',
+  'ratio (quartiles)',
+  'MB/s with start and end',
+  'ratio',
+  'CPU s/GB',
+];
+
 const gzipRoundCountMax = 3;
 
 interface Target {
@@ -81,7 +91,6 @@ export async function benchSinkPassThrough({ quick, self }: BenchOptions): Promi
   const [byteCount, roundCount] = quick ? [512 * MIB, 3] : [1024 * MIB, 7];
   const directory = mkdtempSync(join(tmpdir(), 'chukcha-bench-'));
   const node = await startNode(join(directory, 'data'));
-  const rows: string[][] = [];
   const memoryRows: string[][] = [];
   try {
     const storedBytes = await fill(node.url, byteCount);
@@ -90,25 +99,13 @@ export async function benchSinkPassThrough({ quick, self }: BenchOptions): Promi
       // Where the processor compresses, rounds are long and alike.
       const count = target.loop.gzip ? Math.min(roundCount, gzipRoundCountMax) : roundCount;
       const { loops, sinks, idlePeakMib } = await bed.measure(count);
-      rows.push(...describeSpeed(target, storedBytes, loops, sinks));
+      printTable(speedHeads, describeSpeed(target, storedBytes, loops, sinks));
       memoryRows.push(describeMemory(target, sinks, idlePeakMib));
     }
   } finally {
     await node.stop();
     rmSync(directory, { recursive: true, force: true });
   }
-  printTable(
-    [
-      'target',
-      'side',
-      'MB/s of messages',
-      'ratio (quartiles)',
-      'MB/s with start and end',
-      'ratio',
-      'CPU s/GB',
-    ],
-    rows,
-  );
   printTable(
     ['sink to', 'idle', 'at 1/4', 'at 1/2', 'at 3/4', 'peak', 'above idle, in deliveries'],
     memoryRows,

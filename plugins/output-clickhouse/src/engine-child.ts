@@ -13,6 +13,9 @@ const startMsMax = 60_000;
 const lockedMsMax = 5_000;
 const lockedRetryMs = 100;
 
+/** How long an engine may take to close its directory. One that has failed hangs for minutes in its own handler of signals. */
+const closeMsMax = 10_000;
+
 interface Waiting {
   resolve(bytes: Uint8Array): void;
   reject(error: Error): void;
@@ -94,7 +97,10 @@ export class EngineChild {
     EngineChild.#shared.delete(this.#directory);
     const exited = once(this.#child, 'exit');
     this.#send({ kind: 'close' });
+    // What it has answered is stored, and outlives a kill.
+    const force = setTimeout(() => this.#child.kill('SIGKILL'), closeMsMax);
     await exited;
+    clearTimeout(force);
   }
 
   #send(call: EngineCall): void {

@@ -657,7 +657,7 @@ t.test('an answer is read the same whether it repeats itself or not', async (t) 
   const statuses = [201, 200, 409, 429, 400, 503];
   for (const common of statuses) {
     for (const odd of statuses) {
-      for (const count of [1, 2, 3, 7, 8]) {
+      for (const count of [1, 2, 5]) {
         for (let at = 0; at < count; at += 1) {
           const items = Array.from({ length: count }, (_, n) => item(n === at ? odd : common));
           // A blank behind it is read item by item.
