@@ -2,7 +2,7 @@
  * What a connection is used for: `lane` until something comes that the lane does not take, then `http`, or one of the
  * streams.
  */
-export const connectionKinds = ['lane', 'http', 'produce', 'consume', 'replication'] as const;
+const connectionKinds = ['lane', 'http', 'produce', 'consume', 'replication'] as const;
 
 export type ConnectionKind = (typeof connectionKinds)[number];
 
