@@ -13,14 +13,17 @@ export class EmbeddedEngine implements ClickHouseEngine {
   readonly label: string;
   /** The engine takes one statement after the other. */
   readonly insertsMax = 1;
-  readonly #engine: EngineChild;
+  readonly #directory: string;
   readonly #spoolDirectory: string;
+  /** Replaced when its process has ended. */
+  #engine: EngineChild;
   /** The insert under way, also after an abort made the caller give up waiting. */
   #busy: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
   private constructor(directory: string, engine: EngineChild, spool: string) {
     this.label = `The embedded ClickHouse in ${directory}`;
+    this.#directory = resolve(directory);
     this.#engine = engine;
     this.#spoolDirectory = spool;
   }
@@ -52,7 +55,7 @@ export class EmbeddedEngine implements ClickHouseEngine {
   ): Promise<Uint8Array> {
     const given = toAssignments(settings);
     const text = given === '' ? statement : `${statement} SETTINGS ${given}`;
-    return this.#afterOthers(signal, () => this.#engine.query(text, format));
+    return this.#afterOthers(signal, (engine) => engine.query(text, format));
   }
 
   /**
@@ -69,10 +72,10 @@ export class EmbeddedEngine implements ClickHouseEngine {
       `INSERT INTO ${quoteTable(target)}${names} FROM INFILE ${quoteText(path)} COMPRESSION 'none' ` +
       `SETTINGS ${toAssignments(settings)} FORMAT ${format}`;
     let isWritten: Promise<void> = Promise.resolve();
-    const inserted = this.#afterOthers(signal, async () => {
+    const inserted = this.#afterOthers(signal, async (engine) => {
       isWritten = writeFile(path, pieces);
       await isWritten;
-      await this.#engine.query(statement, 'TabSeparated');
+      await engine.query(statement, 'TabSeparated');
     });
     // The bytes are the caller's again when this settles, so an abort waits for the file, which takes some milliseconds.
     return inserted.catch(async (error: unknown) => {
@@ -94,11 +97,15 @@ export class EmbeddedEngine implements ClickHouseEngine {
   }
 
   /** Runs one after the other. An abort ends the wait, but not what the engine has begun: it cannot be stopped. */
-  async #afterOthers<Result>(signal: AbortSignal, run: () => Promise<Result>): Promise<Result> {
+  async #afterOthers<Result>(
+    signal: AbortSignal,
+    run: (engine: EngineChild) => Promise<Result>,
+  ): Promise<Result> {
     signal.throwIfAborted();
     const turn = this.#busy.then(async () => {
       signal.throwIfAborted();
-      return run();
+      if (this.#engine.hasEnded) this.#engine = await startEngine(this.#directory);
+      return run(this.#engine);
     });
     this.#busy = turn.catch(() => undefined);
     try {

@@ -39,7 +39,7 @@ export class EngineChild {
     child.on('message', (answer) => this.#onAnswer(answer as EngineAnswer));
     child.once('exit', (code, signal) => {
       this.#ended = new Error(
-        `The embedded engine has ended with ${signal ?? code}: start the command again.`,
+        `The embedded engine has ended with ${signal ?? code}; the next statement starts it again.`,
       );
       for (const { reject } of this.#waiting.values()) reject(this.#ended);
       this.#waiting.clear();
@@ -78,6 +78,11 @@ export class EngineChild {
       if (!isLocked || performance.now() > untilMs) return start;
       await sleep(lockedRetryMs);
     }
+  }
+
+  /** Whether its process is gone, and every later call fails. */
+  get hasEnded(): boolean {
+    return this.#ended !== undefined;
   }
 
   query(statement: string, format: string): Promise<Uint8Array> {

@@ -21,7 +21,7 @@ if (skip !== false) t.comment(`SKIPPED: ${skip}`);
 
 const never = new AbortController().signal;
 const run = promisify(execFile);
-/** A process has one directory, so all tests share it. */
+/** Most tests share it, because opening one takes a second. */
 const directory = t.testdir();
 
 async function ask(statement: string): Promise<string> {
@@ -139,6 +139,18 @@ t.test('one process at a time has a directory', { skip }, async (t) => {
   ]);
   t.equal(await other.query('SELECT 7', never), '7\n', 'several directories are no trouble');
   await Promise.all([first.close(), other.close()]);
+});
+
+t.test('an engine that was killed is started again by the next statement', { skip }, async (t) => {
+  const engine = await EmbeddedEngine.open(t.testdir());
+  t.teardown(() => engine.close());
+  await engine.query('CREATE TABLE kept (a String) ENGINE = MergeTree ORDER BY a', never);
+  await engine.query("INSERT INTO kept VALUES ('1')", never);
+  const sleeping = engine.query('SELECT sleep(3)', never);
+  const failed = t.rejects(sleeping, /ended with SIGKILL; the next statement starts it again/);
+  await run('pkill', ['-KILL', '-P', String(process.pid), '-f', 'embedded-engine-process']);
+  await failed;
+  t.equal(await engine.query('SELECT count() FROM kept', never), '1\n');
 });
 
 t.test('what stands in the standard input is not taken for rows', { skip }, async (t) => {
