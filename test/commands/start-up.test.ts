@@ -7,7 +7,7 @@ const commands = join(import.meta.dirname, '..', '..', 'src', 'commands');
 
 /** What may be loaded before it is known which command runs: in a checkout all of them are, for `--help` too. */
 const light =
-  /\/build\/src\/(commands|protocol|common\/(clock|logger|closest|quantity|random)\.js|(pipeline|node)\/[a-z-]+-schemas?\.js|plugin-host\/(describe-options|plugin-environment)\.js)/;
+  /\/build\/src\/(commands|protocol|common\/(clock|logger|closest|quantity|random|printable|text-log-line|log-values|log-options-schema)\.js|(pipeline|node)\/[a-z-]+-schemas?\.js|node\/security-options\.js|plugin-host\/(describe-options|plugin-environment)\.js)/;
 
 /** Everything that modules load as they are loaded themselves. */
 function loadedBy(modules: readonly string[]): Map<string, string> {

@@ -6,20 +6,6 @@ import { type FSWatcher as ChokidarWatcher, watch as watchByChokidar } from 'cho
 const retryAfterMs = 1_000;
 const retryAfterMsMax = 60_000;
 
-/** What is said, by the code of the error, when the system has no watches left. */
-const shortages: Readonly<Record<string, string>> = {
-  ENOSPC:
-    'No inotify watches are left: changes of files are found by polling. Raise the limit, for example with ' +
-    '"sysctl fs.inotify.max_user_watches=1048576"; the next try to watch comes by itself, within a minute.',
-  EMFILE:
-    'No inotify instances are left, or this process has too many open files: changes of files are found by polling. Raise the ' +
-    'limit, for example with "sysctl fs.inotify.max_user_instances=1024"; the next try to watch comes by itself, within a minute.',
-};
-
-const otherFailure =
-  'The system does not report all changes of files; those it does not report are found by polling. The next try to watch ' +
-  'comes by itself, within a minute.';
-
 /**
  * chokidar reads a directory and looks at every file in it after each change, once a second at most: for a directory with
  * more entries than this the system is asked directly, which tells of the same changes and reads nothing. 1,000 files
@@ -189,8 +175,30 @@ export class DirectoryWatches {
     }
     if (this.#isFailing) return;
     this.#isFailing = true;
-    const sentence = shortages[error.code ?? ''] ?? otherFailure;
-    this.#options.log.warn(sentence, { directory, error: error.message });
+    warnOfFailure(this.#options.log, directory, error);
+  }
+}
+
+function warnOfFailure(log: PluginLog, directory: string, error: NodeJS.ErrnoException): void {
+  const fields = { directory, error: error.message };
+  if (error.code === 'ENOSPC') {
+    log.warn(
+      'No inotify watches are left: changes of files are found by polling. Raise the limit, for example with ' +
+        '"sysctl fs.inotify.max_user_watches=1048576"; the next try to watch comes by itself, within a minute.',
+      fields,
+    );
+  } else if (error.code === 'EMFILE') {
+    log.warn(
+      'No inotify instances are left, or this process has too many open files: changes of files are found by polling. Raise the ' +
+        'limit, for example with "sysctl fs.inotify.max_user_instances=1024"; the next try to watch comes by itself, within a minute.',
+      fields,
+    );
+  } else {
+    log.warn(
+      'The system does not report all changes of files; those it does not report are found by polling. The next try to watch ' +
+        'comes by itself, within a minute.',
+      fields,
+    );
   }
 }
 
