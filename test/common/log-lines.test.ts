@@ -147,7 +147,7 @@ t.test('what is told in several lines keeps these and nothing else', (t) => {
 });
 
 t.test('a part of another command tells of its ordinary life only to who looks for faults', (t) => {
-  const log = new RecordingLogger();
+  const log = new RecordingLogger(true);
   const quiet = quietLogger(log);
   for (const level of ['trace', 'debug', 'info', 'warn', 'error'] as const) quiet[level](level);
   t.same(

@@ -9,11 +9,21 @@ export interface LogEntry {
 /** Keeps what was logged, as far as it is logged without being asked for, for the test to look at or to wait for. */
 export class RecordingLogger implements Logger {
   readonly entries: LogEntry[] = [];
+  readonly #keepsAll: boolean;
   #waiters: (() => void)[] = [];
 
-  trace(): void {}
+  /** @param keepsAll whether also what is logged only for who looks for faults */
+  constructor(keepsAll = false) {
+    this.#keepsAll = keepsAll;
+  }
 
-  debug(): void {}
+  trace(sentence: string, fields?: LogFields): void {
+    if (this.#keepsAll) this.#record('trace', sentence, fields);
+  }
+
+  debug(sentence: string, fields?: LogFields): void {
+    if (this.#keepsAll) this.#record('debug', sentence, fields);
+  }
 
   info(sentence: string, fields?: LogFields): void {
     this.#record('info', sentence, fields);
