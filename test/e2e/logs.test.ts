@@ -112,7 +112,10 @@ t.test('a level or a form that there is not is refused, in every way to give it'
   ]);
   for (const { exit, stderr } of runs) {
     t.equal(exit, 2);
-    t.match(stderr, /^Error: Option log-level is "loud": it must be one of trace, debug, info/);
+    t.match(
+      stderr,
+      /^Error: (--log-level "loud" is not valid: expected|Option log-level is "loud": it must be) one of trace, debug, info/,
+    );
   }
   const { exit, stderr } = await runCli(['serve', '--lisen', 'x'], {
     env: { CHUKCHA_LOG_FORMAT: 'json' },
