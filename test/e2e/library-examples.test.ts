@@ -94,9 +94,9 @@ t.test('programs that use the library bear messages that come twice', async (t) 
 t.test('the examples are what the compiler expects of their comments', (t) => {
   const compiler = createRequire(import.meta.url).resolve('typescript/package.json');
   const words = [join(compiler, '..', 'bin', 'tsc'), '-p', 'examples'];
-  // What the test runner loads into every program is in the way of the compiler.
-  const env = { ...process.env, NODE_OPTIONS: '' };
-  const { status, stdout, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8', env });
+  // The runner has every program load what counts coverage, and the compiler cannot be loaded that way.
+  const plainly = ['-c', 'NODE_OPTIONS= exec "$0" "$@"', process.execPath, ...words];
+  const { status, stdout, stderr } = spawnSync('sh', plainly, { encoding: 'utf8' });
   t.equal(status, 0, `${stdout}${stderr}`);
   t.end();
 });
