@@ -30,6 +30,7 @@ export type {
   CategoryStatus,
   ChunkState,
   ClusterStatus,
+  CoordinationStatus,
   DiskStatus,
   GroupBacklog,
   GroupRegistration,
@@ -46,4 +47,11 @@ export type {
   SealReceipt,
   WriteReceipt,
 } from './protocol/http-api.js';
+export type {
+  FailureClass,
+  PipelineKind,
+  PipelineReport,
+  PipelineState,
+  PipelineStatus,
+} from './protocol/pipeline-report.js';
 export type { OwnerPosition, OwnerPositions, Position } from './protocol/position.js';

@@ -181,7 +181,7 @@ export interface MemberStatus {
 }
 
 /** How a node stands with etcd. */
-interface CoordinationStatus {
+export interface CoordinationStatus {
   readonly available: boolean;
   readonly problem: string | null;
   /**

@@ -11,7 +11,12 @@ t.test('options are checked, with their defaults', (t) => {
   const { retentionOf, ...defaults } = resolveNodeOptions({});
   t.equal(retentionOf('logs'), undefined, 'messages are kept until they are acknowledged');
   t.same(defaults, {
-    security: { tls: undefined, tokensPath: undefined, clusterSecretPath: undefined },
+    security: {
+      flagPrefix: '',
+      tls: undefined,
+      tokensPath: undefined,
+      clusterSecretPath: undefined,
+    },
     dataDirectory: './data',
     host: '127.0.0.1',
     port: 8080,

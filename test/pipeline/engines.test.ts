@@ -368,7 +368,7 @@ t.test('a client that gives two batches one key is told so, and the others go on
   };
   const totals = await ship(bed, input, { lingerMs: 0 });
   t.same(fates, ['a accepted', 'b sequence_reused', 'a accepted', 'c accepted']);
-  t.same(totals, { readBytes: 8, acceptedBytes: 6 });
+  t.same(totals, { readBytes: 8, acceptedBytes: 6, acceptedMessages: 3, duplicateWrites: 1 });
   t.equal(await readAll(bed.client), 'a\nc\n');
 });
 

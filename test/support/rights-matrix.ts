@@ -17,12 +17,13 @@ const inCategory = (right: Right, query = ''): Decision => ({ right, where: 'cat
 const atNode = (right: Right | 'open', query = ''): Decision => ({ right, where: 'node', query });
 
 const chunk = 'chunk=node1-chunk000000000';
+const report = '{"host":"a","state":"running"}';
 
 /**
  * What was decided for every method of every route, apart from the routes themselves: a test compares them, so that a
  * new route, or a right that was changed by mistake, is seen.
  */
-const decisions: Readonly<Record<string, Decision>> = {
+const decisions: Readonly<Record<string, Decision | readonly Decision[]>> = {
   'POST /write': { ...inCategory('write'), body: 'a\n' },
   'GET /read': inCategory('read', `${chunk}&off=0&max_size=9`),
   'GET /stream': inCategory('read', 'from=earliest&wait_ms=0'),
@@ -37,6 +38,12 @@ const decisions: Readonly<Record<string, Decision>> = {
   'HEAD /leases/<group>': inCategory('ack'),
   'PUT /leases/<group>': inCategory('ack', 'holder=h&ttl_ms=9'),
   'DELETE /leases/<group>': inCategory('ack', 'holder=h'),
+  // As the work that it tells of; what is neither is refused for its form to whoever may tell of a sink.
+  'PUT /pipelines/<name>': [
+    { ...inCategory('write', 'kind=ship'), body: report },
+    { ...inCategory('ack', 'kind=sink'), body: report },
+    inCategory('ack'),
+  ],
   'POST /seal': inCategory('ack'),
   'GET /status': atNode('observe'),
   'POST /nodes/<node>': atNode('admin', 'change=drain'),
@@ -81,13 +88,15 @@ export function matrixCalls(): readonly MatrixCall[] {
   return routes.flatMap(({ path: pattern, methods, queryNames }) =>
     methods.flatMap((method) => {
       const name = `${method} ${pattern}`;
-      const decision = decisions[name] ?? atNode('admin');
+      const decided = [decisions[name] ?? atNode('admin')].flat();
       const path = pattern.replace(/<(\w+)>$/, (_, word: string) => segments[word] ?? 'x');
       const forms = queryNames.includes('category') ? ['category=logs', 'category=lo%67s'] : [''];
-      return forms.map((form) => {
-        const query = [form, decision.query ?? ''].filter((words) => words !== '').join('&');
-        return { ...decision, name, method, path: query === '' ? path : `${path}?${query}` };
-      });
+      return decided.flatMap((decision) =>
+        forms.map((form) => {
+          const query = [form, decision.query ?? ''].filter((words) => words !== '').join('&');
+          return { ...decision, name, method, path: query === '' ? path : `${path}?${query}` };
+        }),
+      );
     }),
   );
 }
