@@ -44,15 +44,16 @@ export function submitBatch(
   asked: Submission,
   replicaCount: number,
 ): void {
+  // In this order, because a way in that has the body later refuses for want of peers before it reads that.
+  const refusal = replicaRefusal({ cluster }, replicaCount);
+  if (refusal !== undefined) {
+    asked.failed(refusal);
+    return;
+  }
   try {
     checkBatch(asked.pieces);
   } catch (error) {
     asked.failed(error);
-    return;
-  }
-  const refusal = replicaRefusal({ cluster }, replicaCount);
-  if (refusal !== undefined) {
-    asked.failed(refusal);
     return;
   }
   const submission =
