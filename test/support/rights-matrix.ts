@@ -17,7 +17,19 @@ const inCategory = (right: Right, query = ''): Decision => ({ right, where: 'cat
 const atNode = (right: Right | 'open', query = ''): Decision => ({ right, where: 'node', query });
 
 const chunk = 'chunk=node1-chunk000000000';
-const report = '{"host":"a","state":"running"}';
+
+const report = JSON.stringify({
+  ...{
+    host: 'a',
+    plugin: 'file',
+    group: null,
+    state: 'running',
+    bytesPerSecond: 1,
+    backlogBytes: 2,
+  },
+  ...{ secondsLeft: null, lastError: null, lastErrorClass: null, secondsSinceSuccess: 0 },
+  ...{ bytes: 1, messages: 1, retries: 0, deadLetters: 0, duplicates: 0 },
+});
 
 /**
  * What was decided for every method of every route, apart from the routes themselves: a test compares them, so that a

@@ -24,7 +24,12 @@ t.test('the fuzz asks for every method of every route, with every parameter and 
     for (const pair of query.split('&')) seen.add(`${method} ${path} ${pair.split('=')[0]}`);
     for (const line of lines) seenHeaders.add((line.split(':')[0] ?? '').toLowerCase());
   }
-  const segments: Readonly<Record<string, string>> = { group: 'a', node: 'node1', file: 'main.js' };
+  const segments: Readonly<Record<string, string>> = {
+    group: 'a',
+    node: 'node1',
+    file: 'main.js',
+    name: 'p',
+  };
   for (const { path: pattern, methods, queryNames } of routes) {
     const path = pattern.replace(/<(\w+)>$/, (_, name: string) => segments[name] ?? name);
     for (const method of methods) {

@@ -42,8 +42,32 @@ const plainValues: Readonly<Record<string, readonly string[]>> = {
   force: ['true', 'false'],
   min_sync_replicas: ['0', '1', '2'],
   sync_each_write: ['true', '0'],
+  name: ['p', 'host.logs'],
+  kind: ['ship', 'sink'],
   file: ['index.html', 'main.js', 'console.css', 'icon.svg', 'none.js'],
 };
+
+const goodReport = {
+  ...{
+    host: 'a',
+    plugin: 'file',
+    group: null,
+    state: 'running',
+    bytesPerSecond: 1,
+    backlogBytes: 2,
+  },
+  ...{ secondsLeft: null, lastError: 'no', lastErrorClass: 'operator', secondsSinceSuccess: 0 },
+  ...{ bytes: 1, messages: 1, retries: 0, deadLetters: 0, duplicates: 0 },
+};
+
+/** What pipelines say of themselves. */
+const reports: readonly string[] = [
+  JSON.stringify(goodReport),
+  JSON.stringify({ ...goodReport, group: 'g', state: 'stalled', more: [1] }),
+  JSON.stringify({ ...goodReport, host: 'a\u001b[2J' }),
+  JSON.stringify({ ...goodReport, lastError: 'e'.repeat(600) }),
+  '[]',
+];
 
 const oddTexts: readonly string[] = [
   '',
@@ -194,9 +218,9 @@ function plainDraft(random: SeededRandom): Draft {
     headerLines.push(`Chukcha-Producer: ${producer}`, `Chukcha-Sequence: ${sequence}`);
   }
   // Large bodies now and then only: what is written stays on the disk for a while.
-  const body = takesBody
-    ? random.pick(random.integer(0, 19) === 0 ? bodies : bodies.slice(0, 3))
-    : '';
+  let body = '';
+  if (takesBody) body = random.pick(random.integer(0, 19) === 0 ? bodies : bodies.slice(0, 3));
+  if (route.path.startsWith('/pipelines/')) body = random.pick(reports);
   return { method, path, query, headerLines, body };
 }
 
