@@ -72,6 +72,11 @@ export class FollowedFile {
     return Math.max(0, this.#end.offset - (this.generation?.readOffset ?? 0));
   }
 
+  /** Whether there may be bytes that are not read; a closed file was looked at not long ago, or is not read for now. */
+  get mayLag(): boolean {
+    return this.opened !== undefined || this.hasMore;
+  }
+
   /**
    * How many bytes are there and not read. Of a packed file it is the size until it is read, and nothing then, because
    * nobody knows where in it the reading stands. Never rejects.
@@ -79,8 +84,7 @@ export class FollowedFile {
   async lagBytes(): Promise<number> {
     const { opened } = this;
     if (opened !== undefined && opened.plain === undefined) return 0;
-    // One that is closed was looked at not long ago, or is not read for now.
-    if (opened === undefined && !this.hasMore) return 0;
+    if (!this.mayLag) return 0;
     const { size } = (await opened?.plain?.status().catch(() => undefined)) ?? this.status;
     return this.generation === undefined ? 0 : Math.max(0, size - this.generation.readOffset);
   }
