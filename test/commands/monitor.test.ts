@@ -19,6 +19,7 @@ import { type PipelineReport, pipelineReportMs } from '../../src/protocol/pipeli
 import { digestOf } from '../../src/server/access/access.js';
 import { nodeDisk } from '../../src/storage/node-disk.js';
 import { FakeClock } from '../support/fake-clock.js';
+import { pipelineReport } from '../support/pipeline-report.js';
 import { RecordingLogger } from '../support/recording-logger.js';
 import { TestAuthority } from '../support/test-certificates.js';
 import { testDirectory } from '../support/test-directory.js';
@@ -26,23 +27,7 @@ import { startTestNode } from '../support/test-node.js';
 import { call, json, startServer } from '../support/test-server.js';
 import { until } from '../support/until.js';
 
-const report: PipelineReport = {
-  host: 'machine1',
-  plugin: 'list',
-  group: 'archive',
-  state: 'running',
-  bytesPerSecond: 0,
-  backlogBytes: 0,
-  secondsLeft: 0,
-  lastError: null,
-  lastErrorClass: null,
-  secondsSinceSuccess: 1,
-  bytes: 10,
-  messages: 1,
-  retries: 0,
-  deadLetters: 0,
-  duplicates: 0,
-};
+const report = pipelineReport();
 
 const task: TaskReport = {
   kind: 'sink',

@@ -12,6 +12,7 @@ import {
   type WatchedPage,
 } from '../support/browser.js';
 import { EtcdProcess, reasonWithoutEtcd } from '../support/etcd-process.js';
+import { pipelineReport } from '../support/pipeline-report.js';
 import { startRefusingProxy } from '../support/refusing-proxy.js';
 import { TestCluster } from '../support/test-cluster.js';
 import { testDirectory } from '../support/test-directory.js';
@@ -24,23 +25,7 @@ const phone = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch:
 /** A page is loaded, and its first answers are there. */
 const loadedMsMax = 10_000;
 
-const aReport: PipelineReport = {
-  host: 'machine1',
-  plugin: 'clickhouse',
-  group: 'archive',
-  state: 'running',
-  bytesPerSecond: 0,
-  backlogBytes: 0,
-  secondsLeft: 0,
-  lastError: null,
-  lastErrorClass: null,
-  secondsSinceSuccess: 1,
-  bytes: 10,
-  messages: 1,
-  retries: 0,
-  deadLetters: 0,
-  duplicates: 0,
-};
+const aReport = pipelineReport({ plugin: 'clickhouse' });
 
 const require = createRequire(import.meta.url);
 

@@ -2,7 +2,6 @@ import t, { type Test } from 'tap';
 import { Client } from '../../src/client/client.js';
 import type { NodeStatus } from '../../src/protocol/http-api.js';
 import {
-  type PipelineReport,
   parsePipelineReport,
   pipelineErrorLengthMax,
   pipelineReportBytesMax,
@@ -11,26 +10,16 @@ import {
   toReportText,
 } from '../../src/protocol/pipeline-report.js';
 import { pipelineCountMax } from '../../src/server/pipeline-board.js';
+import { pipelineReport } from '../support/pipeline-report.js';
 import { testDirectory } from '../support/test-directory.js';
 import { call, errorOf, json, startServer, type TestServer } from '../support/test-server.js';
 
-const report: PipelineReport = {
-  host: 'machine1',
+const report = pipelineReport({
   plugin: 'clickhouse',
-  group: 'archive',
-  state: 'running',
   bytesPerSecond: 12.5,
   backlogBytes: 10,
   secondsLeft: null,
-  lastError: null,
-  lastErrorClass: null,
-  secondsSinceSuccess: 1,
-  bytes: 10,
-  messages: 1,
-  retries: 0,
-  deadLetters: 0,
-  duplicates: 0,
-};
+});
 
 async function start(t: Test): Promise<TestServer & { readonly client: Client }> {
   const server = await startServer({ directory: testDirectory(t) });

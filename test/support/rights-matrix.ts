@@ -2,6 +2,7 @@ import type { Right } from '../../src/protocol/rights.js';
 import { rights } from '../../src/protocol/rights.js';
 import { digestOf, type TokenEntry } from '../../src/server/access/access.js';
 import { routes } from '../../src/server/app.js';
+import { pipelineReport } from './pipeline-report.js';
 
 /** Who may make a call: with which right, and where it has to hold. */
 interface Decision {
@@ -18,18 +19,7 @@ const atNode = (right: Right | 'open', query = ''): Decision => ({ right, where:
 
 const chunk = 'chunk=node1-chunk000000000';
 
-const report = JSON.stringify({
-  ...{
-    host: 'a',
-    plugin: 'file',
-    group: null,
-    state: 'running',
-    bytesPerSecond: 1,
-    backlogBytes: 2,
-  },
-  ...{ secondsLeft: null, lastError: null, lastErrorClass: null, secondsSinceSuccess: 0 },
-  ...{ bytes: 1, messages: 1, retries: 0, deadLetters: 0, duplicates: 0 },
-});
+const report = JSON.stringify(pipelineReport());
 
 /**
  * What was decided for every method of every route, apart from the routes themselves: a test compares them, so that a

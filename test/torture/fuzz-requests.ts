@@ -2,6 +2,7 @@ import type { SeededRandom } from '../../src/common/seeded-random.js';
 import { headers, nodeChanges } from '../../src/protocol/http-api.js';
 import { replicationPath, replicationQueryNames } from '../../src/protocol/replication.js';
 import { routes } from '../../src/server/app.js';
+import { pipelineReport } from '../support/pipeline-report.js';
 
 /** What the requests have to say to come past the doors of a node. */
 export interface FuzzFacts {
@@ -47,18 +48,7 @@ const plainValues: Readonly<Record<string, readonly string[]>> = {
   file: ['index.html', 'main.js', 'console.css', 'icon.svg', 'none.js'],
 };
 
-const goodReport = {
-  ...{
-    host: 'a',
-    plugin: 'file',
-    group: null,
-    state: 'running',
-    bytesPerSecond: 1,
-    backlogBytes: 2,
-  },
-  ...{ secondsLeft: null, lastError: 'no', lastErrorClass: 'operator', secondsSinceSuccess: 0 },
-  ...{ bytes: 1, messages: 1, retries: 0, deadLetters: 0, duplicates: 0 },
-};
+const goodReport = pipelineReport({ lastError: 'no', lastErrorClass: 'operator' });
 
 /** What pipelines say of themselves. */
 const reports: readonly string[] = [
