@@ -1,5 +1,4 @@
-import { connect, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import type { Socket } from 'node:net';
 import { ChukchaError, errorFromBody, errorMessage } from '../protocol/chukcha-error.js';
 import {
   encodeFrame,
@@ -12,6 +11,7 @@ import {
   streamProtocol,
 } from '../protocol/frames.js';
 import { messageBytesMax, streamHeartbeatMs, streamIdleMsMax } from '../protocol/limits.js';
+import { connectNode, nodeAddress } from './connect-node.js';
 import { authorizationHeader, type Credentials } from './credentials.js';
 
 /** The buffer that is read into; it grows to the largest frame that comes. */
@@ -48,26 +48,17 @@ export class FrameSocket {
   #lastReceivedMs = performance.now();
 
   private constructor(options: FrameSocketOptions, opened: () => void) {
-    const { hostname, port, host, protocol } = new URL(options.server);
-    const isTls = protocol === 'https:';
+    const address = nodeAddress(options.server);
     this.#options = options;
     this.#opened = opened;
-    const address = {
-      host: hostname.replace(/^\[(.*)\]$/, '$1'),
-      port: Number(port === '' ? (isTls ? 443 : 80) : port),
-      noDelay: true,
-      onread: {
-        buffer: () => this.#buffer.subarray(this.#filledBytes),
-        callback: (byteCount: number) => this.#received(byteCount),
-      },
-    };
-    this.#socket = isTls
-      ? connectTls({ ...address, ...options.credentials.tls })
-      : connect(address);
+    this.#socket = connectNode(address, options.credentials, {
+      buffer: () => this.#buffer.subarray(this.#filledBytes),
+      callback: (byteCount) => this.#received(byteCount),
+    });
     const headers = { ...authorizationHeader(options.credentials), ...options.headers };
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
     this.#socket.write(
-      `GET ${options.path} HTTP/1.1\r\nHost: ${host}\r\nConnection: Upgrade\r\nUpgrade: ${streamProtocol}\r\n${lines.join('')}\r\n`,
+      `GET ${options.path} HTTP/1.1\r\nHost: ${address.host}\r\nConnection: Upgrade\r\nUpgrade: ${streamProtocol}\r\n${lines.join('')}\r\n`,
     );
     this.#socket.setTimeout(streamIdleMsMax, () => this.#fail(this.#broken('it says nothing')));
     this.#socket.on('error', (error) => this.#fail(this.#broken(errorMessage(error))));

@@ -9,7 +9,9 @@ import { request as requestTls, Agent as TlsAgent } from 'node:https';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import { isErrorCode } from '../protocol/error-codes.js';
 import { headers } from '../protocol/http-api.js';
+import { type NodeAddress, nodeAddress } from './connect-node.js';
 import { authorizationHeader, type Credentials } from './credentials.js';
+import { ReadLane } from './read-lane.js';
 
 export interface HttpCall {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -24,9 +26,14 @@ export interface HttpCall {
   readonly signal?: AbortSignal;
   /** Whether the node may hold the call until there is something to tell. @default false */
   readonly held?: boolean;
-  /** Gives the buffer that the body of an answer is put into; it has at least `byteCount` bytes. */
-  readonly takeBuffer?: (byteCount: number) => Buffer;
+  /**
+   * Gives the buffer that the body of an answer is put into; it has at least `byteCount` bytes. For calls without a body
+   * that change nothing, because they may be made twice.
+   */
+  readonly takeBuffer?: TakeBuffer;
 }
+
+type TakeBuffer = (byteCount: number) => Buffer;
 
 export interface HttpAnswer {
   /** The address of the node that answered. */
@@ -47,8 +54,8 @@ export class HttpTransport {
   readonly #agent: Agent;
   readonly #request: typeof request;
   readonly #authorization: Readonly<Record<string, string>>;
-  readonly #hostname: string;
-  readonly #port: string;
+  readonly #address: NodeAddress;
+  readonly #readLane: ReadLane;
   /** Calls that the node holds, until their answers begin. */
   readonly #held = new Set<ClientRequest>();
 
@@ -63,20 +70,42 @@ export class HttpTransport {
       ? new TlsAgent({ keepAlive: true, ...credentials.tls })
       : new Agent({ keepAlive: true });
     this.server = url.origin;
-    this.#hostname = url.hostname.replace(/^\[(.*)\]$/, '$1');
-    this.#port = url.port === '' ? (isTls ? '443' : '80') : url.port;
+    this.#address = nodeAddress(url.origin);
+    this.#readLane = new ReadLane(this.#address, credentials);
   }
 
-  call(call: HttpCall): Promise<HttpAnswer> {
+  async call(call: HttpCall): Promise<HttpAnswer> {
+    if (call.signal?.aborted) throw abortedError();
+    const { takeBuffer } = call;
+    const answer = takeBuffer === undefined ? undefined : await this.#read(call, takeBuffer);
+    return answer ?? this.#callInGeneral(call);
+  }
+
+  /** The short way; `undefined` when the call has to go the general way. */
+  async #read(call: HttpCall, takeBuffer: TakeBuffer): Promise<HttpAnswer | undefined> {
+    const read = this.#readLane.read({
+      path: pathWithQuery(call),
+      headers: call.headers ?? {},
+      silenceMsMax: call.timeoutMs,
+      timeoutError: () => this.#timeoutError(call),
+      takeBuffer: ({ status, bodyBytes }) => bufferFor(bodyBytes, status, takeBuffer),
+      signal: call.signal,
+      abortedError,
+      isHeld: call.held === true,
+    });
+    const answer = await read.catch((error: unknown) => {
+      throw this.#connectionError(error);
+    });
+    if (answer === undefined) return undefined;
+    return this.#toAnswer(answer.status, answer.headers, answer.body);
+  }
+
+  #callInGeneral(call: HttpCall): Promise<HttpAnswer> {
     return new Promise((resolve, reject) => {
-      if (call.signal?.aborted) {
-        reject(abortedError());
-        return;
-      }
       const outgoing = this.#request({
         agent: this.#agent,
-        hostname: this.#hostname,
-        port: this.#port,
+        hostname: this.#address.hostname,
+        port: this.#address.port,
         method: call.method,
         path: pathWithQuery(call),
         headers: {
@@ -111,18 +140,24 @@ export class HttpTransport {
   /** Ends the calls that the node holds; they throw the error. */
   breakHeld(error: ChukchaError): void {
     for (const outgoing of this.#held) outgoing.destroy(error);
+    this.#readLane.breakHeld(error);
   }
 
   /** Closes idle connections; calls that are under way go on. */
   close(): void {
     this.#agent.destroy();
+    this.#readLane.close();
   }
 
   async #receive(incoming: IncomingMessage, call: HttpCall): Promise<HttpAnswer> {
     const status = incoming.statusCode ?? 0;
-    const body = await receiveBody(incoming, status === 200 ? call.takeBuffer : undefined);
-    if (status === 200) return { server: this.server, headers: incoming.headers, body };
-    throw this.#answeredError(status, incoming.headers, body);
+    const body = await receiveBody(incoming, status, call.takeBuffer);
+    return this.#toAnswer(status, incoming.headers, body);
+  }
+
+  #toAnswer(status: number, incomingHeaders: IncomingHttpHeaders, body: Buffer): HttpAnswer {
+    if (status === 200) return { server: this.server, headers: incomingHeaders, body };
+    throw this.#answeredError(status, incomingHeaders, body);
   }
 
   #answeredError(status: number, incomingHeaders: IncomingHttpHeaders, body: Buffer): ChukchaError {
@@ -204,20 +239,27 @@ function sendPieces(outgoing: ClientRequest, pieces: readonly Uint8Array[] = [])
   outgoing.end(pieces.at(-1));
 }
 
+/** A buffer of just this size: for messages the caller's, and of our own for what else a node says. */
+function bufferFor(byteCount: number, status: number, takeBuffer?: TakeBuffer): Buffer {
+  if (!(byteCount <= answerBytesMax)) throw answerTooLarge();
+  if (byteCount === 0) return Buffer.alloc(0);
+  const taken = status === 200 ? takeBuffer?.(byteCount) : undefined;
+  return (taken ?? Buffer.allocUnsafe(byteCount)).subarray(0, byteCount);
+}
+
 /** Puts the body into one buffer: of the right size from the start where the length is known. */
 async function receiveBody(
   incoming: IncomingMessage,
-  takeBuffer: ((byteCount: number) => Buffer) | undefined,
+  status: number,
+  takeBuffer: TakeBuffer | undefined,
 ): Promise<Buffer> {
   const declared = incoming.headers['content-length'];
   if (declared === undefined) return receiveUnsized(incoming);
-  const byteCount = Number(declared);
-  if (!(byteCount <= answerBytesMax)) throw answerTooLarge();
-  if (byteCount === 0) {
+  const body = bufferFor(Number(declared), status, takeBuffer);
+  if (body.length === 0) {
     incoming.resume();
-    return Buffer.alloc(0);
+    return body;
   }
-  const body = (takeBuffer?.(byteCount) ?? Buffer.allocUnsafe(byteCount)).subarray(0, byteCount);
   let filled = 0;
   await new Promise<void>((resolve, reject) => {
     incoming.on('data', (piece: Buffer) => {

@@ -327,13 +327,14 @@ function sendMessages(
     'chukcha-chunk-state': place.state,
     'chukcha-chunk-size': place.size,
     'chukcha-next-offset': place.next,
+    'content-length': text.length,
   });
   response.end(text);
 }
 
 function sendError(response: ServerResponse, status: number, code: string): void {
-  const error = { code, message: 'Refused by the test.' };
-  response.writeHead(status).end(JSON.stringify({ error }));
+  const body = JSON.stringify({ error: { code, message: 'Refused by the test.' } });
+  response.writeHead(status, { 'content-length': body.length }).end(body);
 }
 
 t.test(
@@ -369,7 +370,7 @@ t.test(
       list: () =>
         isBack
           ? [
-              { name: first, complete: true, size: 5 },
+              ...(acks.length === 0 ? [{ name: first, complete: true, size: 5 }] : []),
               { name: second, complete: false, size: 6 },
             ]
           : [{ name: first, complete: false, size: 10 }],

@@ -43,12 +43,16 @@ t.test('over TLS all calls and streams work, also in the lane, and large ones', 
   );
   const { chunk } = await client.write('logs', [large]);
   await client.write('logs', line('end'));
-  const read = await client.read('logs', {
-    chunk: chunk ?? '',
-    offset: 0,
-    byteCountMax: 10_000_000,
-  });
+  const range = { chunk: chunk ?? '', offset: 0, byteCountMax: 10_000_000 };
+  const read = await client.read('logs', range);
   t.equal(read.bytes.length, large.length + 4);
+  for (const name of ['first', 'over the same connection']) {
+    const inPlace = await client.read('logs', {
+      ...range,
+      takeBuffer: (byteCount) => Buffer.alloc(byteCount),
+    });
+    t.ok(inPlace.bytes.equals(read.bytes), name);
+  }
   const options = { server: node.url, category: 'logs', tls };
   const produce = await ProduceStream.open(options);
   t.match(await produce.write([large]), { size: large.length });
