@@ -166,7 +166,9 @@ export class DeliveryCutter {
     const count = isWhole ? countRest(held) : countNewlines(bytes.subarray(0, end));
     const countMax = messagesMax - messageCount;
     if (count <= countMax) return { byteCount: end, messageCount: count };
-    return { byteCount: endOfMessages(bytes, countMax), messageCount: countMax };
+    // In equal parts, because a small rest would be copied together with what follows, again and again.
+    const countCut = messageCount === 0 ? Math.ceil(count / Math.ceil(count / countMax)) : countMax;
+    return { byteCount: endOfMessages(bytes, countCut), messageCount: countCut };
   }
 
   #release(sources: readonly HeldBatch[]): void {

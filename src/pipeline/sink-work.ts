@@ -19,6 +19,8 @@ export class SinkWork {
   readonly #batchingNow: () => Required<BatchingAdvice>;
   readonly #changed = new ChangeSignal();
   #hasAll = false;
+  #hasNoRoom = false;
+  #busyCount = 0;
   #end: SinkEnd | undefined;
   #failure: { readonly error: unknown } | undefined;
 
@@ -59,9 +61,7 @@ export class SinkWork {
       for await (const batch of this.#consumer) {
         this.#cutter.add(batch, this.#clock.monotonicMs());
         this.#changed.notify();
-        while (this.#cutter.heldBytes >= this.#heldBytesMax && !this.#isOver) {
-          await this.#changed.wait({ clock: this.#clock });
-        }
+        await this.#waitForRoom(batch.bytes.length);
         if (this.#isOver) break;
       }
     } catch (error) {
@@ -71,11 +71,32 @@ export class SinkWork {
     this.#changed.notify();
   }
 
+  /**
+   * Each worker has room for one delivery. The next batch is taken to be as large as the last one: it has been read
+   * already, so what is in memory is one delivery for each worker, and one batch.
+   */
+  async #waitForRoom(byteCount: number): Promise<void> {
+    const isFull = (): boolean => {
+      const { heldBytes } = this.#cutter;
+      // What is larger than all the room has it alone.
+      if (heldBytes === 0) return false;
+      return heldBytes + byteCount > this.#workerCount * this.#batchingNow().bytesMax;
+    };
+    while (isFull() && !this.#isOver) {
+      this.#hasNoRoom = true;
+      // What waits for company need not, when nothing else would make room for it.
+      this.#changed.notify();
+      await this.#changed.wait({ clock: this.#clock });
+    }
+    this.#hasNoRoom = false;
+  }
+
   /** Never rejects. */
   async #work(deliver: (delivery: Delivery) => Promise<DeliveryEnd>): Promise<void> {
     while (!this.#isOver) {
       const nowMs = this.#clock.monotonicMs();
-      const delivery = this.#cutter.take(this.#hasAll ? Number.POSITIVE_INFINITY : nowMs);
+      const isLate = this.#hasAll || (this.#hasNoRoom && this.#busyCount === 0);
+      const delivery = this.#cutter.take(isLate ? Number.POSITIVE_INFINITY : nowMs);
       if (delivery === undefined) {
         if (this.#hasAll && this.#cutter.isEmpty) return;
         const { dueMs } = this.#cutter;
@@ -83,19 +104,16 @@ export class SinkWork {
         await this.#changed.wait({ clock: this.#clock, ...limit });
         continue;
       }
+      this.#busyCount += 1;
       try {
         const end = await deliver(delivery);
         if (end !== 'delivered') this.#stop(end);
       } catch (error) {
         this.#fail(error);
       }
+      this.#busyCount -= 1;
       this.#changed.notify();
     }
-  }
-
-  /** One delivery for each worker, and one that gathers meanwhile. */
-  get #heldBytesMax(): number {
-    return (this.#workerCount + 1) * this.#batchingNow().bytesMax;
   }
 
   get #isOver(): boolean {

@@ -564,9 +564,56 @@ t.test('batches are cut by bytes and by messages, and wait for company', async (
     await runSink(output, bed, { group, state: group, ...(batching && { batching }) });
     return output.calls.map(({ text }) => text.replaceAll('\n', '.'));
   };
-  t.same(await cut({ messagesMax: 3 }), ['aa.bb.cc.', 'dd.']);
+  t.same(await cut({ messagesMax: 3 }), ['aa.bb.', 'cc.dd.'], 'in equal parts');
   t.same(await cut({ bytesMax: 7 }), ['aa.bb.', 'cc.dd.']);
   t.same(await cut({ bytesMax: 1 }), ['aa.', 'bb.', 'cc.', 'dd.']);
+});
+
+t.test('what a slow target makes wait is one batch more than is under way', async (t) => {
+  const bed = await startBed(t, 1_000_000);
+  await bed.client.write('logs', [Buffer.from('aa\nbb\ncc\ndd\nee\nff\n')]);
+  let readBytes = 0;
+  const read = bed.client.read.bind(bed.client);
+  bed.client.read = async (category, options) => {
+    const answer = await read(category, options);
+    readBytes += answer.bytes.length;
+    return answer;
+  };
+  for (const inFlightMax of [1, 2]) {
+    readBytes = 0;
+    let release: () => void = () => undefined;
+    const released = new Promise<undefined>((resolve) => {
+      release = () => resolve(undefined);
+    });
+    let callCount = 0;
+    const output: Output = {
+      write: () => {
+        callCount += 1;
+        return released;
+      },
+      close: async () => undefined,
+    };
+    const group = `slow-${inFlightMax}`;
+    const batching = { bytesMax: 3, inFlightMax };
+    const running = runSink(output, bed, { group, state: group, batching });
+    await until(() => callCount === inFlightMax && readBytes >= 3 * (inFlightMax + 1));
+    for (let turn = 0; turn < 20; turn += 1) await bed.client.live();
+    t.equal(readBytes, 3 * (inFlightMax + 1));
+    release();
+    await running;
+    t.equal(readBytes, 18);
+  }
+});
+
+t.test('nothing waits for company that there is no room for', async (t) => {
+  const bed = await startBed(t, 1_000_000);
+  await bed.client.write('logs', [Buffer.from('aaaa\nbbbb\ncccc\n')]);
+  const output = new ScriptedOutput();
+  await runSink(output, bed, { batching: { bytesMax: 8, lingerMs: 3_600_000 } });
+  t.same(
+    output.calls.map(({ text }) => text),
+    ['aaaa\n', 'bbbb\n', 'cccc\n'],
+  );
 });
 
 t.test('messages that come one by one gather for as long as the output advises', async (t) => {
