@@ -29,7 +29,8 @@ export async function watchCommand(words: readonly string[]): Promise<WatchedRun
     try {
       cpuSeconds = cpuSecondsOf(pid);
       memoryMib.push(memoryMibOf(pid, 'VmRSS'));
-      peakMib = memoryMibOf(pid, 'VmHWM');
+      // One that has just ended has no memory to tell of.
+      peakMib = Math.max(peakMib, memoryMibOf(pid, 'VmHWM') || 0);
     } catch {
       // It has just ended.
     }

@@ -1,6 +1,9 @@
 /** How much more than asked a buffer has when it has to grow, as a factor. */
 const growthFactor = 1.5;
 
+/** Bodies of about one size come in buffers of one size, so that each fits the next body. */
+const stepBytes = 256 * 1024;
+
 /**
  * The memory of bodies, used again and again: new memory costs as much as filling it. A buffer is given back when the
  * request that had it is done with it, and never when the system may still read it.
@@ -17,9 +20,9 @@ export class BodyBuffers {
 
   /** A buffer of at least so many bytes. */
   take(byteCount: number): Uint8Array {
-    const kept = this.#free.pop();
-    if (kept !== undefined && kept.length >= byteCount) return kept;
-    return allocate(byteCount);
+    const fitting = this.#free.findIndex(({ length }) => length >= byteCount);
+    const kept = fitting === -1 ? undefined : this.#free.splice(fitting, 1)[0];
+    return kept ?? allocate(Math.ceil(byteCount / stepBytes) * stepBytes);
   }
 
   /** A buffer of at least so many bytes that begins with the first bytes of another, which is not used any more. */
@@ -32,7 +35,11 @@ export class BodyBuffers {
   giveBack(buffer: Uint8Array): void {
     // Views come back as the whole that they are part of.
     const whole = new Uint8Array(buffer.buffer);
-    if (whole.length > 0 && this.#free.length < this.#keptMax) this.#free.push(whole);
+    if (whole.length === 0) return;
+    this.#free.push(whole);
+    // The largest are of most use.
+    this.#free.sort((left, right) => right.length - left.length);
+    this.#free.splice(this.#keptMax);
   }
 }
 
