@@ -23,8 +23,8 @@ import {
 } from './pipeline-target.js';
 import { TargetProxy } from './target-proxy.js';
 
-/** From the start of the process: some of that is its own start. */
-const killDelayMs = { min: 150, max: 3_000 };
+/** From the start of the process: some of that is its own start, and more of it where the machine is busy (`--life`). */
+const killDelayMsMin = 150;
 
 /** How long a sink waits for an answer of the target; a fault can take twice as long. */
 const timeoutMs = 1_000;
@@ -45,6 +45,8 @@ const { values } = parseArgs({
     target: { type: 'string' },
     faults: { type: 'boolean', default: false },
     'outage-seconds': { type: 'string', default: '60' },
+    /** The longest time from a start to a kill, in seconds. */
+    life: { type: 'string', default: '3' },
     to: { type: 'string' },
     set: { type: 'string', multiple: true, default: [] },
     count: { type: 'string' },
@@ -177,7 +179,7 @@ function start(words: readonly string[]): CliRun {
 }
 
 async function killLater(run: CliRun): Promise<void> {
-  await sleep(random.integer(killDelayMs.min, killDelayMs.max));
+  await sleep(random.integer(killDelayMsMin, Number(values.life) * 1_000));
   const { exitCode } = run.child;
   run.child.kill('SIGKILL');
   const { stderr } = await run.result;
