@@ -135,6 +135,7 @@ function describe(member: Member): TaskReport {
     name,
     ...supervised.status,
     state: pipeline?.state ?? supervised.status.state,
+    secondsFailing: task.watched?.secondsFailing,
     bytes,
     deadLetters,
     readBytes,
