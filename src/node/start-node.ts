@@ -63,7 +63,7 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
   const writeSeconds = createWriteDurations();
   const measured = measuredDisk(nodeDisk, {
     synced: (seconds) => syncSeconds.observe(seconds),
-    written: (seconds) => writeSeconds.observe(seconds),
+    written: (seconds) => writeSeconds.observe(seconds * 1e6),
   });
   const { log, disk = measured, clock = systemClock, random = systemRandom } = ports;
   const dataDirectory = resolve(options.dataDirectory);

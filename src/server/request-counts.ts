@@ -35,7 +35,7 @@ export class RequestCounts {
       this.#routes.set(route, counts);
     }
     counts.statuses.set(status, (counts.statuses.get(status) ?? 0) + 1);
-    counts.durations.observe(microseconds / 1_000_000);
+    counts.durations.observe(microseconds);
   }
 
   refused(code: string): void {
