@@ -135,7 +135,8 @@ function describe(member: Member): TaskReport {
     name,
     ...supervised.status,
     state: pipeline?.state ?? supervised.status.state,
-    secondsFailing: task.watched?.secondsFailing,
+    secondsFailing:
+      supervised.status.state === 'running' ? task.watched?.secondsFailing : undefined,
     bytes,
     deadLetters,
     readBytes,
