@@ -17,8 +17,10 @@ import { RequestCounts } from '../../src/server/request-counts.js';
 import { FaultDisk } from '../support/fault-disk.js';
 import { RawConnection, readRequest, writeRequest } from '../support/raw-connection.js';
 import { testDirectory } from '../support/test-directory.js';
-import { call, startServer, write } from '../support/test-server.js';
+import { call, messageOf, startServer, write } from '../support/test-server.js';
 import { until } from '../support/until.js';
+
+const MIB = 1024 * 1024;
 
 t.test('documents, alerts and the dashboard name the metrics that there are', async (t) => {
   const directory = testDirectory(t);
@@ -307,11 +309,30 @@ for (const [way, form] of [
     t.equal((await connection.answer()).status, 200);
     t.same(await durationsOf(server.url, '/read'), [1, 1, 1, 0]);
     t.same(await durationsOf(server.url, '/write'), [3, 3, 3, 0]);
-    connection.send(form(readRequest('&off=4&wait_ms=50000')));
-    await server.clock.nextTimer();
+    const again = server.clock.nextTimer();
+    connection.send(form(readRequest('&off=4&wait_ms=50000')) + form(readRequest('&off=0')));
+    await again;
     server.clock.advance(50_000);
     t.match(await connection.answer(), { status: 200, body: '' });
-    t.same(await durationsOf(server.url, '/read'), [2, 2, 2, 0], 'also when nothing came');
+    t.match(await connection.answer(), { status: 200, body: 'a\nb\n' });
+    t.same(await durationsOf(server.url, '/read'), [3, 3, 3, 0], 'also when nothing came');
+  });
+
+  t.test(`${way} does not measure how slowly a client reads`, async (t) => {
+    const server = await startServer({ directory: testDirectory(t), chunkBytesMax: 64 * MIB });
+    t.teardown(() => server.close());
+    const message = messageOf(MIB);
+    for (let count = 0; count < 16; count += 1) await write(server, message);
+    const connection = new RawConnection(server.url);
+    t.teardown(() => connection.socket.destroy());
+    // What comes is thrown away, once it is asked for.
+    connection.socket.removeAllListeners('data').pause();
+    connection.send(form(readRequest(`&max_size=${16 * MIB}`)));
+    await until(() => server.store.openCategory('logs')?.traffic.readBytes === 16 * MIB);
+    server.clock.advance(20_000);
+    connection.socket.resume();
+    await until(() => server.ports.counts.requests.some(({ route }) => route === '/read'));
+    t.same(await durationsOf(server.url, '/read'), [1, 1, 1, 0]);
   });
 }
 
@@ -341,6 +362,7 @@ t.test('each stored batch of a stream is measured', async (t) => {
   const server = await startServer({ directory: testDirectory(t), disk });
   t.teardown(() => server.close());
   const produce = await ProduceStream.open({ server: server.url, category: 'logs' });
+  server.clock.advance(60_000);
   await produce.write([Buffer.from('a\n')]);
   const held = disk.hold('sync', /chunk\d+$/);
   const written = produce.write([Buffer.from('b\n')], { sync: true });

@@ -123,6 +123,8 @@ t.test('what peers lack is counted from their positions, by category and as a wh
   t.equal(lag.bytesBehind('c'), 13, 'nobody needs what is acknowledged');
   board.update('c', 'logs', { written: { index: 2, offset: 6 } });
   t.same(lag.byCategory()[0], of('logs', 0, 10, 0));
+  board.update('c', 'logs', { written: { index: 2, offset: 60 } });
+  t.equal(lag.bytesBehind('c'), 0, 'a peer may have what this node has lost');
   board.update('c', 'logs', { written: { index: 3, offset: 0 } });
   t.equal(lag.bytesBehind('c'), 0, 'a peer may know of more than is here');
   board.disconnect('c');
