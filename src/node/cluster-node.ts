@@ -19,7 +19,11 @@ import type { ReplicaHello } from '../protocol/replication.js';
 import type { Network } from '../replication/channel.js';
 import type { Membership, Peer } from '../replication/membership.js';
 import { acceptedChannel } from '../replication/node-network.js';
-import { type PeerStatus, Replication } from '../replication/replication.js';
+import {
+  type PeerStatus,
+  Replication,
+  type ReplicationFigures,
+} from '../replication/replication.js';
 import type { ClusterPorts, ReplicatedBatch } from '../server/cluster-ports.js';
 import { drainingError } from '../storage/category-writer.js';
 import type { OpenFiles } from '../storage/open-files.js';
@@ -278,6 +282,11 @@ export class ClusterNode implements ClusterPorts, Membership {
           : this.#memberStatus(member, member.name === identity.nodeName, peers.get(member.name)),
       ),
     };
+  }
+
+  /** What others lack of what is here; for the metrics, because a status would become long by it. */
+  replicationFigures(): ReplicationFigures {
+    return this.#replication.figures();
   }
 
   #memberStatus(

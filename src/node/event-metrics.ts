@@ -1,12 +1,14 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { Counter, Gauge, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { RequestCounts } from '../server/request-counts.js';
 import type { DamageCounts } from '../storage/damage-counts.js';
+import type { DescriptorCounts } from './descriptor-counts.js';
+import { metricMakers } from './metric-makers.js';
 
 /** The part of the metrics that counts what has happened since the start, and what the process uses. */
 export interface EventMetrics {
   /** Takes over what was counted; all of the registry is 0 before. */
-  take(): void;
+  take(descriptors: DescriptorCounts | undefined): void;
   /** Ends what is measured all the time. */
   close(): void;
 }
@@ -18,7 +20,7 @@ export function createEventMetrics(
 ): EventMetrics {
   const takeDamage = createDamageMetrics(registry, damage);
   const takeProcess = createProcessMetrics(registry);
-  const { gauge, counter } = makers(registry);
+  const { gauge, counter } = metricMakers(registry);
   const requests = counter('chukcha_requests_total', 'Requests answered, batches of streams too', [
     'route',
     'status',
@@ -29,7 +31,7 @@ export function createEventMetrics(
   const duplicates = counter('chukcha_duplicates_total', 'Repeated batches that were not stored');
   const connections = gauge('chukcha_connections', 'Connections that are open', ['kind']);
   return {
-    take() {
+    take(descriptors) {
       for (const { route, status, count } of counts.requests) {
         requests.inc({ route, status: String(status) }, count);
       }
@@ -37,14 +39,14 @@ export function createEventMetrics(
       duplicates.inc(counts.duplicateCount);
       for (const [kind, count] of counts.connections.byKind) connections.set({ kind }, count);
       takeDamage();
-      takeProcess.take();
+      takeProcess.take(descriptors);
     },
     close: () => takeProcess.close(),
   };
 }
 
 function createDamageMetrics(registry: Registry, damage: DamageCounts): () => void {
-  const { counter } = makers(registry);
+  const { counter } = metricMakers(registry);
   const quarantined = counter(
     'chukcha_quarantined_chunks_total',
     'Damaged chunks that were moved aside',
@@ -81,39 +83,31 @@ function createDamageMetrics(registry: Registry, damage: DamageCounts): () => vo
 }
 
 function createProcessMetrics(registry: Registry): EventMetrics {
-  const { gauge } = makers(registry);
+  const { gauge, counter } = metricMakers(registry);
   const loopDelay = gauge(
     'chukcha_event_loop_delay_seconds',
     'The 99th percentile of the delay of the event loop since the last look',
   );
   const resident = gauge('chukcha_resident_bytes', 'Resident memory of the process');
   const heap = gauge('chukcha_heap_bytes', 'Memory of the process that objects and buffers take');
+  const cpu = counter('chukcha_cpu_seconds_total', 'Time that the process has computed', ['mode']);
+  const open = gauge('chukcha_open_descriptors', 'Files and connections that are open');
+  const openMax = gauge('chukcha_open_descriptors_max', 'How many of them the system allows');
   const delays = monitorEventLoopDelay({ resolution: 20 });
   delays.enable();
   return {
-    take() {
+    take(counted) {
       loopDelay.set(delays.count === 0 ? 0 : delays.percentile(99) / 1e9);
       delays.reset();
       const { rss, heapUsed, external } = process.memoryUsage();
       resident.set(rss);
       heap.set(heapUsed + external);
+      const { user, system } = process.cpuUsage();
+      cpu.inc({ mode: 'user' }, user / 1e6);
+      cpu.inc({ mode: 'system' }, system / 1e6);
+      open.set(counted?.open ?? 0);
+      openMax.set(counted?.max ?? 0);
     },
     close: () => delays.disable(),
-  };
-}
-
-function makers(registry: Registry) {
-  const registers = [registry];
-  return {
-    gauge: <Label extends string = never>(
-      name: string,
-      help: string,
-      labelNames: readonly Label[] = [],
-    ) => new Gauge({ name, help, labelNames, registers }),
-    counter: <Label extends string = never>(
-      name: string,
-      help: string,
-      labelNames: readonly Label[] = [],
-    ) => new Counter({ name, help, labelNames, registers }),
   };
 }

@@ -17,11 +17,15 @@ import { nodeDisk } from '../storage/node-disk.js';
 import { OpenFiles } from '../storage/open-files.js';
 import { Store } from '../storage/store.js';
 import { ClusterNode, type ClusterNodePorts } from './cluster-node.js';
-import { DurationCounts } from './duration-counts.js';
 import { type Entrance, enter, type OpenCoordinator } from './entrance.js';
 import { type EtcdAccess, openEtcdAccess } from './etcd-access.js';
 import { measuredDisk } from './measured-disk.js';
-import { createNodeMetrics, createSyncHistogram, reasonsAgainst } from './node-metrics.js';
+import {
+  createNodeMetrics,
+  createSyncHistogram,
+  createWriteDurations,
+  reasonsAgainst,
+} from './node-metrics.js';
 import type { NodeOptions } from './node-options.js';
 import { createNodeStatus } from './node-status.js';
 import { openSecurity } from './security.js';
@@ -56,10 +60,10 @@ export interface RunningNode {
  */
 export async function startNode(options: NodeOptions, ports: NodePorts): Promise<RunningNode> {
   const syncSeconds = createSyncHistogram();
-  const writeSeconds = new DurationCounts();
+  const writeSeconds = createWriteDurations();
   const measured = measuredDisk(nodeDisk, {
     synced: (seconds) => syncSeconds.observe(seconds),
-    written: (seconds) => writeSeconds.observe(seconds),
+    written: (seconds) => writeSeconds.observe(seconds * 1e6),
   });
   const { log, disk = measured, clock = systemClock, random = systemRandom } = ports;
   const dataDirectory = resolve(options.dataDirectory);
@@ -124,6 +128,7 @@ export async function startNode(options: NodeOptions, ports: NodePorts): Promise
       dataDirectory,
       syncSeconds,
       writeSeconds,
+      replication: cluster && (() => cluster.replicationFigures()),
     });
     const serverPorts = {
       store,

@@ -27,6 +27,7 @@ export class PipelineStanding {
   readonly #clock: Clock;
   #lastFailure: PipelineFailure | undefined;
   #failingSide: PipelineSide | undefined;
+  #failingSinceMs = 0;
   #succeededAtMs: number | undefined;
 
   constructor(clock: Clock) {
@@ -43,6 +44,12 @@ export class PipelineStanding {
     return this.#lastFailure;
   }
 
+  /** How long it has failed with no success in between; `undefined` when it does not fail now. */
+  get secondsFailing(): number | undefined {
+    if (this.#failingSide === undefined) return undefined;
+    return (this.#clock.monotonicMs() - this.#failingSinceMs) / 1_000;
+  }
+
   /** Since the bus or the target has taken something; `undefined` when it never has. */
   get secondsSinceSuccess(): number | undefined {
     if (this.#succeededAtMs === undefined) return undefined;
@@ -52,6 +59,7 @@ export class PipelineStanding {
   /** Something failed, and is tried again. */
   noteRetry(error: unknown, side: PipelineSide): void {
     this.retryCount += 1;
+    if (this.#failingSide === undefined) this.#failingSinceMs = this.#clock.monotonicMs();
     this.#failingSide = side;
     this.#lastFailure = { sentence: errorMessage(error), class: failureClassOf(error) };
   }

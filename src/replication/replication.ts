@@ -3,7 +3,6 @@ import type { Logger } from '../common/logger.js';
 import type { Random } from '../common/random.js';
 import { errorMessage } from '../protocol/chukcha-error.js';
 import { parseChunkName } from '../protocol/names.js';
-import type { OwnerPosition } from '../protocol/position.js';
 import type { ReplicaHello } from '../protocol/replication.js';
 import type { Category } from '../storage/category.js';
 import { drainingError } from '../storage/category-writer.js';
@@ -18,6 +17,7 @@ import { PeerLink } from './peer-link.js';
 import { PositionBoard } from './position-board.js';
 import { Repairs } from './repairs.js';
 import { ReplicaIntake } from './replica-intake.js';
+import { type CategoryLag, ReplicationLag } from './replication-lag.js';
 import { SourceFeed } from './source-feed.js';
 
 export interface ReplicationOptions {
@@ -36,6 +36,13 @@ export interface ReplicationPorts {
   readonly log: Logger;
   /** As `StoreListener.indexesReserved`. */
   readonly onIndexesReserved: (category: string, before: number) => void;
+}
+
+/** What others lack of what is here, as it is counted when somebody asks. */
+export interface ReplicationFigures {
+  readonly categories: readonly CategoryLag[];
+  /** How many acknowledged chunks there are of which a peer has not confirmed that it knows so, by peer. */
+  readonly pendingAcks: ReadonlyMap<string, number>;
 }
 
 /** How far a peer is with this node's chunks, and this node with what the peer sends. */
@@ -59,7 +66,7 @@ export interface PeerStatus {
  */
 export class Replication implements StoreListener {
   readonly board: PositionBoard;
-  readonly #options: ReplicationOptions;
+  readonly #lag: ReplicationLag;
   readonly #ports: ReplicationPorts;
   readonly #parts: ReplicationParts;
   readonly #links = new Map<string, PeerLink>();
@@ -75,10 +82,10 @@ export class Replication implements StoreListener {
   constructor(options: ReplicationOptions, ports: ReplicationPorts) {
     const { nodeName } = options;
     const { store, files, clock, log } = ports;
-    this.#options = options;
     this.#ports = ports;
     this.#parts = { nodeName, store, files, clock, log };
     this.board = new PositionBoard(clock, options.replicationTimeoutMs);
+    this.#lag = new ReplicationLag({ store, board: this.board });
     this.#repairs = new Repairs({
       ...this.#parts,
       membership: ports.membership,
@@ -187,7 +194,7 @@ export class Replication implements StoreListener {
         url,
         isReceiving,
         isSending,
-        behindBytes: isSending ? this.#behind([name]) : undefined,
+        behindBytes: isSending ? this.#lag.bytesBehind(name) : undefined,
         problem: isReceiving ? undefined : this.#links.get(name)?.problem,
         heardAtMs: this.#heardAtMs.get(name),
       };
@@ -196,7 +203,15 @@ export class Replication implements StoreListener {
 
   /** Bytes of this node's own chunks that no connected peer has. */
   get bytesHereOnly(): number {
-    return this.#behind(this.board.peers);
+    return this.#lag.bytesHereOnly;
+  }
+
+  figures(): ReplicationFigures {
+    const { membership } = this.#ports;
+    return {
+      categories: this.#lag.byCategory(),
+      pendingAcks: new Map(membership.peers.map(({ name }) => [name, this.#pendingAckCount(name)])),
+    };
   }
 
   /** Whether every connected peer was sent all that there is for it. */
@@ -204,16 +219,12 @@ export class Replication implements StoreListener {
     return [...this.#feeds.values()].every((feed) => feed.isIdle);
   }
 
-  /** What the furthest of the peers lacks, as a sum over the categories. */
-  #behind(peers: readonly string[]): number {
-    let bytes = 0;
-    for (const category of this.#ports.store.openCategories) {
-      const places = peers.flatMap(
-        (peer) => this.board.position(peer, category.name)?.written ?? [],
-      );
-      bytes += bytesBehind(category, this.#options.nodeName, places);
+  #pendingAckCount(peer: string): number {
+    let count = 0;
+    for (const { name, acks } of this.#ports.store.openCategories) {
+      count += acks.sizes.countSince(this.#knownSizes.get(name)?.get(peer) ?? 0);
     }
-    return bytes;
+    return count;
   }
 
   #noteKnownSizes(peer: string, categoryName: string, next: number): void {
@@ -314,27 +325,4 @@ export class Replication implements StoreListener {
       this.#timer = this.#ports.clock.after(tickMs, () => this.#tick());
     }
   }
-}
-
-/** Bytes of a node's own chunks of a category behind the furthest of some places. */
-function bytesBehind(
-  category: Category,
-  nodeName: string,
-  places: readonly OwnerPosition[],
-): number {
-  let bytes = 0;
-  for (
-    let chunk = category.view.nextOwnChunk(0);
-    chunk !== undefined;
-    chunk = category.view.nextOwnChunk(chunk.index + 1)
-  ) {
-    if (chunk.owner !== nodeName) continue;
-    const { index, size } = chunk;
-    const here = places.map((place) => {
-      if (place.index !== index) return place.index > index ? size : 0;
-      return Math.min(size, place.offset);
-    });
-    bytes += size - Math.max(0, ...here);
-  }
-  return bytes;
 }

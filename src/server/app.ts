@@ -4,6 +4,7 @@ import { ChukchaError } from '../protocol/chukcha-error.js';
 import { authorize } from './access/authorize.js';
 import { errorAnswer, logFailure, toChukchaError } from './operations/error-answer.js';
 import { discardRest } from './request-body.js';
+import { RequestTime } from './request-time.js';
 import { type Route, sendText } from './route.js';
 import { pathOf, RouteTable } from './route-table.js';
 import { ackRoute } from './routes/ack-route.js';
@@ -63,17 +64,18 @@ export function createApp(ports: ServerPorts): Koa {
   // Every failure is answered and logged below; Koa's own handler would print each client that goes away.
   app.on('error', () => undefined);
   app.use(async (context) => {
+    const time = new RequestTime(ports.clock);
     let pattern = 'none';
     try {
       const { route, query } = table.find(context.method, context.req.url ?? '');
       pattern = route.path;
       const pass = authorize(ports.access, route, query, context.req);
       refuseForm(context);
-      await route.handle(context, query, ports, pass);
+      await route.handle(context, query, ports, pass, time);
     } catch (error) {
       answerError(context, error, ports);
     }
-    ports.counts.answered(pattern, context.res.statusCode);
+    ports.counts.answered(pattern, context.res.statusCode, time.microseconds);
   });
   return app;
 }

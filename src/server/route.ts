@@ -5,6 +5,7 @@ import type { Right } from '../protocol/rights.js';
 import { drainingError } from '../storage/category-writer.js';
 import type { Pass } from './access/access.js';
 import type { Query } from './query.js';
+import type { RequestTime } from './request-time.js';
 import type { ServerPorts } from './server-ports.js';
 
 /** One call of the HTTP interface. */
@@ -23,8 +24,19 @@ export interface Route {
   readonly scope?: 'any' | 'node';
   /** The parameters in the query that the call takes; others are refused before `handle`. */
   readonly queryNames: readonly string[];
-  /** Answers the request, or throws a `ChukchaError` before anything was sent. */
-  handle(context: Context, query: Query, ports: ServerPorts, pass: Pass): Promise<void>;
+  /**
+   * Answers the request, or throws a `ChukchaError` before anything was sent.
+   *
+   * @param time is told where the request begins when it has a body, waits for its turn or is held, and where its answer
+   *   begins when that may take long; else all of the call counts
+   */
+  handle(
+    context: Context,
+    query: Query,
+    ports: ServerPorts,
+    pass: Pass,
+    time: RequestTime,
+  ): Promise<void>;
 }
 
 /** Answers with JSON. */

@@ -64,6 +64,12 @@ export class AckedSizes {
     return this.#numberedSince(number).map(({ size }) => size);
   }
 
+  /** How many have this number or a higher one. */
+  countSince(number: number): number {
+    // Who asks has most of them as a rule, so the search goes back from the end.
+    return this.#log.length - 1 - this.#log.findLastIndex((numbered) => numbered.number < number);
+  }
+
   /** The first ones with this number or a higher one, and the number to go on with. */
   page(
     number: number,

@@ -13,7 +13,9 @@ import { PipelineWatch } from '../../src/commands/shared/pipeline-watch.js';
 import { openSink } from '../../src/commands/shared/sink-run.js';
 import { silentLogger } from '../../src/common/logger.js';
 import { PipelineReporter } from '../../src/pipeline/pipeline-reporter.js';
+import { PipelineStanding } from '../../src/pipeline/pipeline-standing.js';
 import { StateJournal } from '../../src/pipeline/state-journal.js';
+import { ChukchaError } from '../../src/protocol/chukcha-error.js';
 import type { NodeStatus } from '../../src/protocol/http-api.js';
 import { type PipelineReport, pipelineReportMs } from '../../src/protocol/pipeline-report.js';
 import { digestOf } from '../../src/server/access/access.js';
@@ -35,6 +37,7 @@ const task: TaskReport = {
   state: 'running',
   restarts: 0,
   lastError: undefined,
+  secondsFailing: undefined,
   bytes: 10,
   deadLetters: 0,
   readBytes: 0,
@@ -42,6 +45,10 @@ const task: TaskReport = {
   category: 'logs',
   pipeline: report,
 };
+
+interface Tasks {
+  readonly tasks: [object];
+}
 
 async function start(
   t: Test,
@@ -123,7 +130,9 @@ t.test('a sink shows in its monitor and at its node: standing still, then mended
   const ready = await call(url, '/readyz');
   t.match([ready.status, json(ready)], [503, { reasons: [/^The sink archive is stalled: There/] }]);
   t.match(json(await call(url, '/status')), {
-    tasks: [{ kind: 'sink', name: 'archive', state: 'stalled', pipeline: { retries: /\d/ } }],
+    tasks: [
+      { name: 'archive', state: 'stalled', secondsFailing: Number, pipeline: { retries: /\d/ } },
+    ],
   });
   const figures = (await call(url, '/metrics')).body.toString();
   t.match(figures, /chukcha_task_failing\{kind="sink",name="archive",class="operator"\} 1\n/);
@@ -135,6 +144,7 @@ t.test('a sink shows in its monitor and at its node: standing still, then mended
   await until(async () => ((await atNode()) as PipelineReport).backlogBytes === 0);
   t.match(await atNode(), { bytes: 8, messages: 2, lastError: sentence });
   t.equal((await call(url, '/readyz')).status, 200);
+  t.notOk('secondsFailing' in (json(await call(url, '/status')) as Tasks).tasks[0]);
   await client.write('logs', [Buffer.from('odd\n')]);
   await until(async () => ((await atNode()) as PipelineReport).deadLetters === 1);
   t.match(await atNode(), { state: 'running', lastError: 'It is odd.', lastErrorClass: 'data' });
@@ -153,6 +163,61 @@ t.test('a sink shows in its monitor and at its node: standing still, then mended
   await running;
   await opened.close();
 });
+
+t.test(
+  'what passes by itself is no news for a minute, and then a reason not to be ready',
+  async (t) => {
+    const clock = new FakeClock();
+    const standing = new PipelineStanding(clock);
+    const now = (): TaskReport => ({
+      ...task,
+      state: standing.state,
+      lastError: standing.lastFailure?.sentence,
+      secondsFailing: standing.secondsFailing,
+    });
+    const options = resolveMonitor({ monitor: '127.0.0.1:0' });
+    if (options === undefined) throw new Error('a monitor was asked for');
+    const monitor = await startMonitor(options, () => [now()], new RecordingLogger());
+    t.teardown(() => monitor.close());
+    const ready = async (): Promise<unknown> => {
+      const [answer, live] = await Promise.all([
+        call(monitor.url, '/readyz'),
+        call(monitor.url, '/livez'),
+      ]);
+      t.equal(live.status, 200, 'nothing of it is mended by a restart');
+      const metrics = (await call(monitor.url, '/metrics')).body.toString();
+      const isReady = metrics.includes('chukcha_task_ready{kind="sink",name="archive"} 1\n');
+      t.equal(isReady, answer.status === 200);
+      return (json(answer) as { reasons: unknown }).reasons;
+    };
+    const away = new ChukchaError('server_unreachable', 'No node answers.');
+    t.same(await ready(), []);
+    standing.noteRetry(away, 'bus');
+    clock.advance(59_000);
+    standing.noteRetry(away, 'bus');
+    t.same([standing.state, await ready()], ['retrying', []]);
+    clock.advance(16_000);
+    const reason = 'The sink archive has failed and been tried again for 75 s: No node answers.';
+    t.same(await ready(), [reason]);
+    standing.noteBusAnswer();
+    t.same(await ready(), []);
+    standing.noteRetry(away, 'bus');
+    clock.advance(60_000);
+    t.same(await ready(), [], 'it counts from the last success on');
+    // That the bus answers says nothing of the target.
+    standing.noteRetry(new PluginError('transient', 'The target is busy.'), 'plugin');
+    standing.noteBusAnswer();
+    clock.advance(1_000);
+    t.match(await ready(), [/for 61 s: The target is busy\.$/]);
+    standing.isStandingBy = true;
+    t.same(await ready(), [], 'another one does the work');
+    standing.isStandingBy = false;
+    standing.noteSuccess();
+    t.same(await ready(), []);
+    standing.noteRetry(new PluginError('operator', 'There is no table.'), 'plugin');
+    t.match(await ready(), [/^The sink archive is stalled: There is no table\.$/], 'at once');
+  },
+);
 
 t.test('an address that others reach needs TLS and tokens, as that of a node does', async (t) => {
   const refuse = (values: Readonly<Record<string, unknown>>, message: RegExp): void => {

@@ -1,6 +1,9 @@
 import t from 'tap';
 import { PositionBoard } from '../../src/replication/position-board.js';
+import { ReplicationLag } from '../../src/replication/replication-lag.js';
 import { FakeClock } from '../support/fake-clock.js';
+import { testDirectory } from '../support/test-directory.js';
+import { append, openStore } from '../support/test-store.js';
 
 const timeoutMs = 10_000;
 
@@ -83,4 +86,47 @@ t.test('a peer that comes back counts with what it says that it has', (t) => {
   board.close();
   t.same(board.peers, []);
   t.end();
+});
+
+t.test('what peers lack is counted from their positions, by category and as a whole', async (t) => {
+  const store = await openStore({ directory: testDirectory(t) });
+  t.teardown(() => store.close());
+  const board = new PositionBoard(new FakeClock(), timeoutMs);
+  const lag = new ReplicationLag({ store, board });
+  const logs = await store.category('logs');
+  await logs.registerGroup('readers');
+  const first = await append(logs, 'first\n');
+  await logs.seal();
+  await append(logs, 'second\n');
+  await logs.seal();
+  await append(logs, 'third\n');
+  await append(await store.category('other'), 'x\n');
+  t.equal(lag.bytesHereOnly, 21, 'with no peer everything is here only');
+  t.match(lag.byCategory(), [{ bytesHereOnly: 19, behind: [] }, { bytesHereOnly: 2 }]);
+
+  board.connect('b', new Map([['logs', { index: 1, offset: 3 }]]));
+  board.connect('c', new Map([['other', { index: 0, offset: 2 }]]));
+  t.equal(lag.bytesBehind('b'), 4 + 6 + 2);
+  t.equal(lag.bytesBehind('c'), 19);
+  t.equal(lag.bytesHereOnly, 10, 'each byte that somebody has is not only here');
+  const of = (category: string, bytesHereOnly: number, b: number, c: number) => ({
+    category,
+    bytesHereOnly,
+    behind: [
+      { peer: 'b', bytes: b },
+      { peer: 'c', bytes: c },
+    ],
+  });
+  t.same(lag.byCategory(), [of('logs', 10, 10, 19), of('other', 0, 2, 0)]);
+
+  await logs.ack(first.chunk, 6, 'readers');
+  t.equal(lag.bytesBehind('c'), 13, 'nobody needs what is acknowledged');
+  board.update('c', 'logs', { written: { index: 2, offset: 6 } });
+  t.same(lag.byCategory()[0], of('logs', 0, 10, 0));
+  board.update('c', 'logs', { written: { index: 2, offset: 60 } });
+  t.equal(lag.bytesBehind('c'), 0, 'a peer may have what this node has lost');
+  board.update('c', 'logs', { written: { index: 3, offset: 0 } });
+  t.equal(lag.bytesBehind('c'), 0, 'a peer may know of more than is here');
+  board.disconnect('c');
+  t.same(lag.byCategory()[0], { ...of('logs', 10, 10, 0), behind: [{ peer: 'b', bytes: 10 }] });
 });

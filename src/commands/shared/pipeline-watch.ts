@@ -62,6 +62,7 @@ function describe({ kind, name, watched }: ShownPipeline): TaskReport {
     state: pipeline.state,
     restarts: 0,
     lastError: pipeline.lastError ?? undefined,
+    secondsFailing: watched.secondsFailing,
     bytes,
     deadLetters,
     readBytes,

@@ -135,6 +135,8 @@ function describe(member: Member): TaskReport {
     name,
     ...supervised.status,
     state: pipeline?.state ?? supervised.status.state,
+    secondsFailing:
+      supervised.status.state === 'running' ? task.watched?.secondsFailing : undefined,
     bytes,
     deadLetters,
     readBytes,

@@ -103,9 +103,7 @@ export async function openSink(
     backlog: async () => {
       // Whoever does the work knows how much of it is left.
       if (standing.isStandingBy) return undefined;
-      const bytes = await backlogOf(run, sink);
-      if (bytes !== undefined) standing.noteBusAnswer();
-      return bytes;
+      return backlogOf(run, sink, () => standing.noteBusAnswer());
     },
   });
   return { sink, standing, watched, close: () => output.close() };
@@ -167,9 +165,17 @@ export async function runAlone(
 /**
  * What is still to be delivered, in bytes; `undefined` while no node can say. The group acknowledges whole chunks, so that what
  * was delivered of the last ones counts for its node still.
+ *
+ * @param onAnswer is told when a node has answered, also when it does not know the group
  */
-async function backlogOf({ client, settings }: SinkRun, sink: Sink): Promise<number | undefined> {
-  const groups = await client.groups(settings.category).catch(() => []);
+async function backlogOf(
+  { client, settings }: SinkRun,
+  sink: Sink,
+  onAnswer?: () => void,
+): Promise<number | undefined> {
+  const groups = await client.groups(settings.category).catch(() => undefined);
+  if (groups === undefined) return undefined;
+  onAnswer?.();
   const bytes = groups.find(({ group }) => group === settings.group)?.bytes;
   return bytes === undefined ? undefined : Math.max(0, bytes - sink.deliveredUnacknowledgedBytes);
 }

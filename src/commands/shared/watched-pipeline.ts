@@ -61,6 +61,11 @@ export class WatchedPipeline {
     return this.#options.totals();
   }
 
+  /** As `PipelineStanding.secondsFailing`. */
+  get secondsFailing(): number | undefined {
+    return this.#options.standing.secondsFailing;
+  }
+
   /** What the plugin counts, by names that say what kind of plugin it is. */
   get figures(): PluginFigure[] {
     const { kind, plugin, figures } = this.#options;

@@ -3,6 +3,7 @@ import type { Appended, Submission } from '../../storage/batch.js';
 import type { BodyBuffer } from '../body-buffer.js';
 import type { ReadCall } from '../operations/read.js';
 import type { WriteCall } from '../operations/write.js';
+import type { TimedRequest } from '../request-time.js';
 
 /** A request whose answer a connection owes; they are answered in their order. */
 export type Exchange = WriteExchange | ReadExchange;
@@ -13,9 +14,10 @@ interface ExchangeOwner<T> {
 }
 
 /** A write on its way; it is the store's submission itself, so that a request costs no promise. */
-export class WriteExchange<T = Exchange> implements Submission {
+export class WriteExchange<T = Exchange> implements Submission, TimedRequest {
   readonly kind = 'write';
   next: T | undefined;
+  begunAt: number;
   outcome: { readonly appended: Appended } | { readonly error: unknown } | undefined;
   readonly sync: boolean;
   readonly stamp: ProducerStamp | undefined;
@@ -23,9 +25,11 @@ export class WriteExchange<T = Exchange> implements Submission {
   readonly #owner: ExchangeOwner<T>;
   readonly #body: BodyBuffer;
 
-  constructor(owner: ExchangeOwner<T>, call: WriteCall, body: BodyBuffer) {
+  /** @param begunAt when the body was here */
+  constructor(owner: ExchangeOwner<T>, call: WriteCall, body: BodyBuffer, begunAt: number) {
     this.#owner = owner;
     this.#body = body;
+    this.begunAt = begunAt;
     this.sync = call.sync;
     this.stamp = call.stamp;
     this.byteCount = body.byteCount;
@@ -51,11 +55,13 @@ export class WriteExchange<T = Exchange> implements Submission {
 }
 
 /** A read; it begins when everything before it is answered, so that it sees the writes before it. */
-export class ReadExchange {
+export class ReadExchange implements TimedRequest {
   readonly kind = 'read';
   next: Exchange | undefined;
   readonly byteCount = 0;
   readonly call: ReadCall;
+  /** Set when it is its turn. */
+  begunAt = 0;
 
   constructor(call: ReadCall) {
     this.call = call;

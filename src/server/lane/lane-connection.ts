@@ -10,6 +10,7 @@ import {
 } from '../operations/error-answer.js';
 import type { ConsumeCall, ProduceCall } from '../operations/streams.js';
 import { receiptBody, submitBatch, type WriteCall } from '../operations/write.js';
+import { microsecondsBetween, microsecondsNow } from '../request-time.js';
 import { ConsumeConnection } from '../streams/consume-connection.js';
 import { ProduceConnection } from '../streams/produce-connection.js';
 import type { StreamConnection } from '../streams/stream-connection.js';
@@ -54,6 +55,8 @@ export class LaneConnection implements ByteSink, Swept {
   #paused = false;
   #requestStartMs: number;
   #lastMs: number;
+  /** When the last bytes came: the clock is read once for all requests that come together, as for their answers. */
+  #receivedAt = 0;
   #hadRequest = false;
   #foreignBytes: Buffer | undefined;
   /** The peer that has opened a stream with the connection. */
@@ -94,6 +97,7 @@ export class LaneConnection implements ByteSink, Swept {
     if (this.#stream !== undefined) return this.#stream.received(byteCount);
     this.#lastMs = this.#context.nowMs;
     if (this.#state !== 'open') return undefined;
+    this.#receivedAt = this.#nowAt();
     if (!this.#readsIntoBody) return this.#takeRequests(byteCount);
     this.#body?.advance(byteCount);
     this.#endBody();
@@ -115,10 +119,11 @@ export class LaneConnection implements ByteSink, Swept {
   /** Sends the answers that are ready, in order, and goes on with what waited for them. */
   flush(): void {
     if (this.#state === 'closed' || this.#state === 'left' || this.#sendingRead) return;
+    const answeredAt = this.#nowAt();
     let text = '';
     let exchange = this.#owed.first;
     while (exchange?.kind === 'write' && exchange.outcome !== undefined) {
-      text += this.#writeAnswer(exchange, exchange.outcome);
+      text += this.#writeAnswer(exchange, exchange.outcome, answeredAt);
       exchange = this.#owed.shift();
     }
     if (text !== '') this.socket.write(text, 'latin1');
@@ -257,24 +262,29 @@ export class LaneConnection implements ByteSink, Swept {
     if (body === undefined || body.leftBytes > 0) return;
     this.#body = undefined;
     const call = this.#call as WriteCall;
-    const exchange = new WriteExchange(this, call, body.buffer);
+    const exchange = new WriteExchange(this, call, body.buffer, this.#receivedAt);
     this.#owed.add(exchange);
     if (body.error !== undefined) exchange.failed(body.error);
     else submitBatch(this.#context.ports, call.categoryName, exchange, call.replicaCount);
   }
 
-  #writeAnswer(exchange: WriteExchange, outcome: NonNullable<WriteExchange['outcome']>): string {
+  #writeAnswer(
+    exchange: WriteExchange,
+    outcome: NonNullable<WriteExchange['outcome']>,
+    answeredAt: number,
+  ): string {
     const { answers, ports } = this.#context;
     const closing = this.#closesAfter(exchange);
+    const microseconds = microsecondsBetween(exchange.begunAt, answeredAt);
     if ('appended' in outcome) {
       if (outcome.appended.duplicate) ports.counts.duplicateCount += 1;
-      ports.counts.answered(paths.write, 200);
+      ports.counts.answered(paths.write, 200, microseconds);
       return answers.json(200, receiptBody(outcome.appended), undefined, closing);
     }
     const error = toChukchaError(outcome.error);
     logFailure(ports.log, paths.write, error);
     const { status, body, headers } = errorAnswer(error);
-    ports.counts.answered(paths.write, status);
+    ports.counts.answered(paths.write, status, microseconds);
     ports.counts.refused(error.code);
     return answers.json(status, body, headers, closing);
   }
@@ -289,13 +299,25 @@ export class LaneConnection implements ByteSink, Swept {
 
   #startRead(exchange: ReadExchange): void {
     this.#sendingRead = true;
+    exchange.begunAt = this.#nowAt();
     const closing = (): boolean => this.#closesAfter(exchange);
-    void sendRead(exchange.call, this.socket, this.#context, closing).then(() => {
+    void sendRead(exchange, this.socket, this.#context, closing).then(() => {
       this.#lastMs = this.#context.nowMs;
       this.#sendingRead = false;
       this.#owed.shift();
+      this.#beginTheRest();
       this.flush();
     });
+  }
+
+  /** What has stood behind a read, which the node may have held or the client read slowly, has its turn now. */
+  #beginTheRest(): void {
+    const begunAt = this.#nowAt();
+    for (let rest = this.#owed.first; rest !== undefined; rest = rest.next) rest.begunAt = begunAt;
+  }
+
+  #nowAt(): number {
+    return microsecondsNow(this.#context.ports.clock);
   }
 
   #onAllAnswered(): void {

@@ -3,15 +3,11 @@ import { paths } from '../../protocol/http-api.js';
 import type { AnswerText } from '../answer-text.js';
 import { sendFileRange, writePiece } from '../file-range.js';
 import { errorAnswer, logFailure, toChukchaError } from '../operations/error-answer.js';
-import {
-  headRoomBytes,
-  type MessageRange,
-  openRange,
-  type ReadCall,
-  rangeHeaders,
-} from '../operations/read.js';
+import { headRoomBytes, type MessageRange, openRange, rangeHeaders } from '../operations/read.js';
+import { microsecondsBetween, microsecondsNow } from '../request-time.js';
 import { untilClosed } from '../route.js';
 import type { ServerPorts } from '../server-ports.js';
+import type { ReadExchange } from './exchange.js';
 
 interface SendReadContext {
   readonly ports: ServerPorts;
@@ -25,22 +21,22 @@ interface SendReadContext {
  * @param closing asked when the head is made: whether the connection ends with this answer
  */
 export async function sendRead(
-  call: ReadCall,
+  exchange: ReadExchange,
   socket: Socket,
   { ports, answers }: SendReadContext,
   closing: () => boolean,
 ): Promise<void> {
   let range: MessageRange | undefined;
   try {
-    range = await openRangeFor(call, socket, ports);
+    range = await openRangeFor(exchange, socket, ports);
     if (socket.destroyed) range.release();
     else {
-      ports.counts.answered(paths.read, 200);
+      ports.counts.answered(paths.read, 200, takenBy(exchange, ports));
       await sendRange(range, answers.head(200, rangeHeaders(range), closing()), socket, ports);
     }
   } catch (thrown) {
     const error = toChukchaError(thrown);
-    ports.counts.answered(paths.read, error.status);
+    ports.counts.answered(paths.read, error.status, takenBy(exchange, ports));
     ports.counts.refused(error.code);
     logFailure(ports.log, paths.read, error);
     if (range !== undefined) {
@@ -52,11 +48,20 @@ export async function sendRead(
   }
 }
 
+function takenBy({ begunAt }: ReadExchange, { clock }: ServerPorts): number {
+  return microsecondsBetween(begunAt, microsecondsNow(clock));
+}
+
 /** Only a read that may wait has to hear that the client has gone. */
-function openRangeFor(call: ReadCall, socket: Socket, ports: ServerPorts): Promise<MessageRange> {
+function openRangeFor(
+  exchange: ReadExchange,
+  socket: Socket,
+  ports: ServerPorts,
+): Promise<MessageRange> {
+  const { call } = exchange;
   if (call.waitMs === 0) return openRange(call, ports, ports.stopping);
   const end = untilClosed(socket, ports.stopping);
-  return openRange(call, ports, end.signal).finally(end.release);
+  return openRange(call, ports, end.signal, exchange).finally(end.release);
 }
 
 async function sendRange(

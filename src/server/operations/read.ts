@@ -9,6 +9,7 @@ import { findRangeEnd } from '../../storage/chunk-range.js';
 import { hasSystemCode } from '../../storage/disk.js';
 import type { OpenFile } from '../../storage/open-files.js';
 import type { Query } from '../query.js';
+import { microsecondsNow, type TimedRequest } from '../request-time.js';
 import type { ServerPorts } from '../server-ports.js';
 
 export const readQueryNames = [
@@ -70,6 +71,8 @@ export function parseRead(query: Query): ReadCall {
  * Finds the messages that a read asks for: at least one whole message when there is one, and none when there
  * are no more now. Waits for them when the call says so; the signal ends the wait.
  *
+ * @param timed what begins anew when it was held
+ *
  * Throws `invalid_name`, `chunk_not_found` with the state of the chunk, `offset_out_of_range`, or `draining`
  * when the node stops and there is nothing to tell.
  */
@@ -77,9 +80,10 @@ export async function openRange(
   call: ReadCall,
   ports: ServerPorts,
   signal: AbortSignal,
+  timed?: TimedRequest,
 ): Promise<MessageRange> {
   const { chunk, traffic } = await findChunk(call, ports);
-  if (call.waitMs > 0) await waitForBytes(call, chunk, ports, signal);
+  if (call.waitMs > 0) await waitForBytes(call, chunk, ports, signal, timed);
   const { size } = chunk;
   const { offset } = call;
   if (offset > size) throw offsetOutOfRange(chunk, offset);
@@ -140,12 +144,14 @@ async function waitForBytes(
   chunk: Chunk,
   { clock, stopping }: ServerPorts,
   signal: AbortSignal,
+  timed: TimedRequest | undefined,
 ): Promise<void> {
   const deadlineMs = clock.monotonicMs() + waitMs;
   while (chunk.state === 'open' && chunk.size < offset + byteCountMin && !signal.aborted) {
     const timeoutMs = deadlineMs - clock.monotonicMs();
     if (timeoutMs <= 0) break;
     await chunk.changed.wait({ clock, timeoutMs, signal });
+    if (timed !== undefined) timed.begunAt = microsecondsNow(clock);
   }
   // An empty answer would make the client ask again at once, and again.
   if (stopping.aborted && chunk.state === 'open' && chunk.size <= offset) throw drainingError();

@@ -13,7 +13,7 @@ export const listChunksRoute: Route = {
   methods: ['GET'],
   right: 'read',
   queryNames: ['category', 'group', 'version', 'wait_ms'],
-  async handle(context, query, ports) {
+  async handle(context, query, ports, _pass, time) {
     const { store, clock, stopping } = ports;
     const categoryName = query.required('category');
     const group = checkGroupName(query.optional('group') ?? groupNameDefault);
@@ -28,6 +28,7 @@ export const listChunksRoute: Route = {
         if (timeoutMs <= 0) break;
         const changed = category?.view.changed ?? store.categoriesChanged;
         await changed.wait({ clock, timeoutMs, signal: end.signal });
+        time.begin();
         category = await store.knownCategory(categoryName);
       }
     } finally {

@@ -19,16 +19,18 @@ export const readRoute: Route = {
   methods: ['GET'],
   right: 'read',
   queryNames: readQueryNames,
-  async handle(context, query, ports) {
+  async handle(context, query, ports, _pass, time) {
     await ownTurn(context);
+    time.begin();
     const call = parseRead(query);
     const end = requestEnd(context, ports.stopping);
-    const range = await openRange(call, ports, end.signal).finally(end.release);
+    const range = await openRange(call, ports, end.signal, time).finally(end.release);
     const { res: response } = context;
     let slabIsFree = true;
     try {
       context.respond = false;
       response.writeHead(200, rangeHeaders(range));
+      time.end();
       if (range.content.kind === 'memory') {
         const byteCount = range.end - range.offset;
         const { slab } = range.content;

@@ -22,12 +22,13 @@ export const reportPipelineRoute: Route = {
   // Who may not call it learns nothing of how it is called.
   right: (query) => (query.optional('kind') === 'ship' ? 'write' : 'ack'),
   queryNames: ['kind', 'category'],
-  async handle(context, query, { pipelines, slabs, budget }) {
+  async handle(context, query, { pipelines, slabs, budget }, _pass, time) {
     const kind = kindIn(query);
     const name = checkPipelineName(query.required('name'));
     const category = checkCategoryName(query.required('category'));
     const limits = { slabs, budget, batchBytesMax: pipelineReportBytesMax };
     const body = await readBody(context.req, context.res, limits).catch(sayReport);
+    time.begin();
     try {
       pipelines.put({ kind, category, name }, parsePipelineReport(textOf(body.pieces)));
     } finally {

@@ -26,8 +26,9 @@ export const streamRoute: Route = {
   methods: ['GET'],
   right: 'read',
   queryNames: ['category', 'group', 'from', 'owner', 'wait_ms'],
-  async handle(context, query, ports) {
+  async handle(context, query, ports, _pass, time) {
     await ownTurn(context);
+    time.begin();
     const category = query.required('category');
     const group = checkGroupName(query.optional('group') ?? groupNameDefault);
     const from = query.choice('from', ['earliest', 'latest']);
@@ -41,6 +42,7 @@ export const streamRoute: Route = {
     const cursor = await StreamCursor.open(ports.store, { category, group, from, owner });
     refuseWhenStopping(ports, true);
     startAnswer(context);
+    time.end();
     const end = requestEnd(context, ports.stopping);
     try {
       await sendAll(context, category, cursor, waitMs, end.signal, ports);

@@ -17,7 +17,7 @@ export const writeRoute: Route = {
   methods: ['POST'],
   right: 'write',
   queryNames: writeQueryNames,
-  async handle(context, query, ports) {
+  async handle(context, query, ports, _pass, time) {
     const { [headers.producer]: producer, [headers.sequence]: sequence } = context.req.headers;
     // Only `Set-Cookie` can be a list: Node joins the others with commas, which no name has.
     const stamp = { producer, sequence } as StampHeaders;
@@ -25,6 +25,7 @@ export const writeRoute: Route = {
     const refusal = replicaRefusal(ports, replicaCount);
     if (refusal !== undefined) throw refusal;
     const body = await readBody(context.req, context.res, ports);
+    time.begin();
     try {
       const { pieces, byteCount } = body;
       const appended = await new Promise<Appended>((stored, failed) => {

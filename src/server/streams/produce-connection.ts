@@ -10,12 +10,14 @@ import { paths } from '../../protocol/http-api.js';
 import { streamBatchCountMax } from '../../protocol/limits.js';
 import type { Appended } from '../../storage/batch.js';
 import { drainingError } from '../../storage/category-writer.js';
+import type { BodyBuffer } from '../body-buffer.js';
 import type { IncomingBody } from '../incoming-body.js';
 import { WriteExchange } from '../lane/exchange.js';
 import { ExchangeQueue } from '../lane/exchange-queue.js';
 import type { LaneContext } from '../lane/lane-context.js';
 import type { ProduceCall } from '../operations/streams.js';
-import { submitBatch } from '../operations/write.js';
+import { submitBatch, type WriteCall } from '../operations/write.js';
+import { microsecondsBetween, microsecondsNow } from '../request-time.js';
 import { StreamConnection } from './stream-connection.js';
 
 /** A stream of batches: each is stored as a write is, and answered in order; a refused one ends nothing. */
@@ -33,10 +35,11 @@ export class ProduceConnection extends StreamConnection {
 
   flush(): void {
     if (this.isEnding) return;
+    const answeredAt = microsecondsNow(this.context.ports.clock);
     const frames: Buffer[] = [];
     let next = this.#owed.first;
     while (next?.outcome !== undefined) {
-      frames.push(this.#answer(next));
+      frames.push(this.#answer(next, answeredAt));
       next = this.#owed.shift();
     }
     if (frames.length > 0)
@@ -63,7 +66,7 @@ export class ProduceConnection extends StreamConnection {
     const sync = (head.flags & frameFlags.sync) !== 0;
     const stamp = producer === undefined ? undefined : { producer, sequence: head.number };
     const call = { categoryName, sync, replicaCount, stamp };
-    const exchange = new BatchExchange(this, call, body, head.number);
+    const exchange = new BatchExchange(this, call, body.buffer, this.receivedAt, head.number);
     this.#owed.add(exchange);
     if (body.error !== undefined) exchange.failed(body.error);
     else submitBatch(this.context.ports, categoryName, exchange, replicaCount);
@@ -79,11 +82,11 @@ export class ProduceConnection extends StreamConnection {
     // What was handed to the store is stored, and lets go of its memory then.
   }
 
-  #answer({ outcome, number }: BatchExchange): Buffer {
+  #answer({ outcome, number, begunAt }: BatchExchange, answeredAt: number): Buffer {
     if (outcome === undefined || 'error' in outcome) return this.refusal(outcome?.error, number);
     const { counts } = this.context.ports;
     if (outcome.appended.duplicate) counts.duplicateCount += 1;
-    counts.answered(paths.produce, 200);
+    counts.answered(paths.produce, 200, microsecondsBetween(begunAt, answeredAt));
     return storedFrame(number, outcome.appended);
   }
 }
@@ -94,11 +97,12 @@ class BatchExchange extends WriteExchange<BatchExchange> {
 
   constructor(
     owner: ProduceConnection,
-    call: ConstructorParameters<typeof WriteExchange>[1],
-    body: IncomingBody,
+    call: WriteCall,
+    body: BodyBuffer,
+    begunAt: number,
     number: number,
   ) {
-    super(owner, call, body.buffer);
+    super(owner, call, body, begunAt);
     this.number = number;
   }
 }

@@ -18,6 +18,7 @@ import type { Swept } from '../lane/connection-sweep.js';
 import type { LaneContext } from '../lane/lane-context.js';
 import { headBytesMax } from '../lane/request-head.js';
 import { errorAnswer, logFailure, toChukchaError } from '../operations/error-answer.js';
+import { microsecondsNow } from '../request-time.js';
 
 /** What a frame may have that is not a batch: the positions of some thousand owners. */
 const controlBytesMax = 64 * 1024;
@@ -35,6 +36,8 @@ export abstract class StreamConnection implements ByteSink, Swept {
   protected readonly socket: Socket;
   protected readonly context: LaneContext;
   protected isEnding = false;
+  /** When the last bytes came, as `microsecondsNow` tells it. */
+  protected receivedAt = 0;
   readonly #path: string;
   #frame: FrameHead | undefined;
   #body: IncomingBody | undefined;
@@ -85,6 +88,7 @@ export abstract class StreamConnection implements ByteSink, Swept {
   received(byteCount: number): undefined {
     this.#receivedMs = this.context.nowMs;
     if (this.isEnding) return;
+    this.receivedAt = microsecondsNow(this.context.ports.clock);
     try {
       if (this.#readsIntoBody) {
         this.#body?.advance(byteCount);

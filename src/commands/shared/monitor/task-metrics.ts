@@ -1,6 +1,6 @@
 import { Counter, Gauge, Registry } from 'prom-client';
 import { failureClasses, type PipelineReport } from '../../../protocol/pipeline-report.js';
-import type { TaskReport } from './task-report.js';
+import { reasonAgainst, type TaskReport } from './task-report.js';
 
 /** The text form of Prometheus. */
 export const metricsContentType = Registry.PROMETHEUS_CONTENT_TYPE;
@@ -53,6 +53,9 @@ function addTask(families: TaskFamilies, task: TaskReport): void {
   const labels = { kind, name };
   const isUp = !['starting', 'waiting', 'stopped'].includes(state);
   families.gauge('chukcha_task_up', '1 while the task runs, else 0', labels, isUp ? 1 : 0);
+  const readyHelp = '1 while the task does its work, as /readyz tells it, else 0';
+  const isReady = reasonAgainst(task) === undefined;
+  families.gauge('chukcha_task_ready', readyHelp, labels, isReady ? 1 : 0);
   const restartsHelp = 'How often the task was started again';
   families.counter('chukcha_task_restarts_total', restartsHelp, labels, restarts);
   if (pipeline === undefined) return;
