@@ -2,9 +2,9 @@ import type { Socket } from 'node:net';
 import type { Clock, Timer } from '../common/clock.js';
 import type { Logger } from '../common/logger.js';
 import type { Random } from '../common/random.js';
-import { ChangeSignal, sleep } from '../common/wait.js';
+import { sleep } from '../common/wait.js';
 import type { ClusterTable, Member } from '../coordination/cluster-table.js';
-import { ChukchaError, errorCode, errorMessage } from '../protocol/chukcha-error.js';
+import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import { streamProtocol } from '../protocol/frames.js';
 import type {
   ClusterStatus,
@@ -17,7 +17,6 @@ import type {
 import { checkChunkName } from '../protocol/names.js';
 import type { ReplicaHello } from '../protocol/replication.js';
 import type { Network } from '../replication/channel.js';
-import type { Membership, Peer } from '../replication/membership.js';
 import { acceptedChannel } from '../replication/node-network.js';
 import {
   type PeerStatus,
@@ -28,13 +27,13 @@ import type { ClusterPorts, ReplicatedBatch } from '../server/cluster-ports.js';
 import { drainingError } from '../storage/category-writer.js';
 import type { OpenFiles } from '../storage/open-files.js';
 import type { Store } from '../storage/store.js';
-import { announceMember } from './enter-cluster.js';
 import { GroupAgreement } from './group-agreement.js';
 import type { Identity } from './identity.js';
 import { IndexReservations } from './index-reservations.js';
 import { LostNodes } from './lost-nodes.js';
 import { changedMember } from './member-changes.js';
 import type { ClusterOptions } from './node-options.js';
+import { OwnMembership } from './own-membership.js';
 
 export interface ClusterNodePorts {
   readonly identity: Identity;
@@ -52,9 +51,6 @@ export interface ClusterNodePorts {
 /** How often what the nodes have agreed on is looked at, whether it has changed or not. */
 const reconcileMs = 1_000;
 
-/** How long another process under the same name is waited for: longer than its sign stays after it has died. */
-const otherProcessMsMax = 12_000;
-
 /** How long a node that stops waits for others to take what only it has. */
 const stopMsMax = 5_000;
 const stopPollMs = 20;
@@ -63,29 +59,31 @@ const stopPollMs = 20;
 const holderPollMs = 100;
 
 /** A node as a member of its cluster: keeps it in step with the others, and with what they have agreed on. */
-export class ClusterNode implements ClusterPorts, Membership {
-  readonly changed = new ChangeSignal();
+export class ClusterNode implements ClusterPorts {
   readonly #options: ClusterOptions;
   readonly #ports: ClusterNodePorts;
-  readonly #boot: string;
+  readonly #membership: OwnMembership;
   readonly #replication: Replication;
   readonly #groups: GroupAgreement;
   readonly #reservations: IndexReservations;
   readonly #lost: LostNodes;
   readonly #stop = new AbortController();
-  #url = '';
   #timer: Timer | undefined;
   #reconciling: Promise<void> | undefined;
-  #state: Member['state'] = 'active';
-  #epoch = 0;
   #isStopping = false;
 
   constructor(options: ClusterOptions, ports: ClusterNodePorts) {
-    const { identity, table, store, files, clock, random, log } = ports;
+    const { identity, table, store, files, clock, random, log, place } = ports;
     const { nodeName } = identity;
     this.#options = options;
     this.#ports = ports;
-    this.#boot = random.hex(8);
+    this.#membership = new OwnMembership({
+      ...{ identity, table, clock, log, place, boot: random.hex(8) },
+      acceptFinals: () => this.#lost.acceptFinals(),
+      onDraining: () => {
+        for (const category of store.openCategories) void category.seal();
+      },
+    });
     this.#reservations = new IndexReservations(nodeName, table);
     this.#groups = new GroupAgreement({ table, store, log });
     this.#replication = new Replication(
@@ -94,7 +92,7 @@ export class ClusterNode implements ClusterPorts, Membership {
         store,
         files,
         network: ports.network,
-        membership: this,
+        membership: this.#membership,
         clock,
         random,
         log,
@@ -121,10 +119,7 @@ export class ClusterNode implements ClusterPorts, Membership {
    */
   async start(listenUrl: string): Promise<void> {
     const { table, clock } = this.#ports;
-    this.#url = this.#options.advertisedUrl ?? listenUrl;
-    const { coordinator } = table;
-    if (coordinator.status.isCurrent) await this.#takePlace();
-    this.#noteMember();
+    await this.#membership.enter(this.#options.advertisedUrl ?? listenUrl);
     this.#replication.start();
     for (const { name, nextOwnIndex } of this.#ports.store.openCategories) {
       this.#reservations.note(name, nextOwnIndex);
@@ -132,9 +127,8 @@ export class ClusterNode implements ClusterPorts, Membership {
     this.#reconcile();
     const onChange = (): void => {
       if (this.#stop.signal.aborted) return;
-      this.#noteMember();
-      this.changed.notify();
-      void coordinator.changed.wait({ clock, signal: this.#stop.signal }).then(onChange);
+      this.#membership.note();
+      void table.coordinator.changed.wait({ clock, signal: this.#stop.signal }).then(onChange);
     };
     onChange();
   }
@@ -167,57 +161,19 @@ export class ClusterNode implements ClusterPorts, Membership {
     await this.#ports.table.coordinator.close();
   }
 
-  get hello(): ReplicaHello {
-    const { clusterId, nodeName, directoryId } = this.#ports.identity;
-    return {
-      cluster: clusterId,
-      node: nodeName,
-      directory: directoryId,
-      boot: this.#boot,
-      epoch: this.#epoch,
-    };
-  }
-
-  get peers(): readonly Peer[] {
-    const { table, identity } = this.#ports;
-    return table.members.filter(
-      ({ name, state }) =>
-        name !== identity.nodeName && (state === 'active' || state === 'draining'),
-    );
-  }
-
-  check({ cluster, node, directory, epoch }: ReplicaHello): void {
-    const { table, identity } = this.#ports;
-    const member = table.member(node);
-    const reason =
-      cluster !== identity.clusterId
-        ? `it belongs to the cluster ${cluster.slice(0, 40)}, and this node to ${identity.clusterId}`
-        : member === undefined
-          ? 'this node does not know it'
-          : member.directory !== directory.slice(0, 64)
-            ? 'the cluster knows it with another directory'
-            : epoch < member.epoch || !['active', 'draining'].includes(member.state)
-              ? `it is ${member.state} in the cluster (epoch ${member.epoch}, not ${epoch})`
-              : undefined;
-    if (reason === undefined) return;
-    throw new ChukchaError(
-      'membership_refused',
-      `Node ${node} is not taken as a peer of ${identity.nodeName}: ${reason}.`,
-    );
-  }
-
   get isDraining(): boolean {
-    return this.#state === 'draining';
+    return this.#membership.isDraining;
   }
 
   refusal(replicaCount: number): ChukchaError | undefined {
-    if (this.#state !== 'active' || this.#isStopping) return this.#stateRefusal();
+    const refusal = this.#membership.refusal ?? (this.#isStopping ? drainingError() : undefined);
+    if (refusal !== undefined) return refusal;
     const connected = this.#replication.board.peers.length;
     if (replicaCount <= connected) return undefined;
     const { nodeName } = this.#ports.identity;
     return new ChukchaError(
       'too_few_replicas',
-      `min_sync_replicas is ${replicaCount}, but ${connected} of the ${this.peers.length} peers of ${nodeName} are connected: write with less, or again later; nothing was stored.`,
+      `min_sync_replicas is ${replicaCount}, but ${connected} of the ${this.#membership.peers.length} peers of ${nodeName} are connected: write with less, or again later; nothing was stored.`,
       { fields: { wanted: replicaCount, replicas: connected } },
     );
   }
@@ -311,14 +267,6 @@ export class ClusterNode implements ClusterPorts, Membership {
     };
   }
 
-  #stateRefusal(): ChukchaError {
-    if (this.#state === 'draining' || this.#isStopping) return drainingError();
-    return new ChukchaError(
-      'membership_refused',
-      `Node ${this.#ports.identity.nodeName} is ${this.#state} in its cluster and takes no writes: write to another node; nothing was stored.`,
-    );
-  }
-
   /** A batch that was stored by another node before: this node has a copy, and so may others. */
   #waitForHolders(batch: ReplicatedBatch): void {
     const { clock } = this.#ports;
@@ -331,53 +279,6 @@ export class ClusterNode implements ClusterPorts, Membership {
       else clock.after(holderPollMs, look);
     };
     look();
-  }
-
-  /** Takes the node's place in the cluster; for a member that waits while etcd has gone since it was asked first. */
-  async #takePlace(): Promise<void> {
-    const { table, identity, log } = this.#ports;
-    try {
-      await this.#takeName();
-      // What was decided while it was lost comes first: nobody may get what it has beyond as a part of the chunk.
-      await this.#lost.acceptFinals();
-      await announceMember(table, identity, this.#url);
-    } catch (error) {
-      const isMember = table.member(identity.nodeName)?.directory === identity.directoryId;
-      if (errorCode(error) !== 'coordination_unavailable' || !isMember) throw error;
-      log.warn('etcd went away while the node started: its place in the cluster is taken later.', {
-        error: errorMessage(error),
-      });
-    }
-  }
-
-  async #takeName(): Promise<void> {
-    const { table, identity, clock, place } = this.#ports;
-    const { nodeName } = identity;
-    const deadlineMs = clock.monotonicMs() + otherProcessMsMax;
-    while (!(await table.holdAlive(nodeName, this.#boot, place))) {
-      const timeoutMs = deadlineMs - clock.monotonicMs();
-      if (timeoutMs <= 0) {
-        throw new ChukchaError(
-          'membership_refused',
-          `Another process runs as node ${nodeName} of the cluster, with a copy of this directory: stop one of them.`,
-        );
-      }
-      await table.coordinator.changed.wait({ clock, timeoutMs: Math.min(timeoutMs, 500) });
-    }
-  }
-
-  /** Takes over what the cluster says of this node. */
-  #noteMember(): void {
-    const { table, identity, store, log } = this.#ports;
-    const member = table.member(identity.nodeName);
-    if (member === undefined) return;
-    const before = this.#state;
-    this.#epoch = member.epoch;
-    this.#state = member.state === 'replaceable' ? 'removed' : member.state;
-    if (before === this.#state) return;
-    log.warn('The cluster says something else of this node now.', { state: member.state });
-    if (this.#state !== 'draining') return;
-    for (const category of store.openCategories) void category.seal();
   }
 
   #reconcile(): void {
@@ -397,19 +298,11 @@ export class ClusterNode implements ClusterPorts, Membership {
   }
 
   async #agree(): Promise<void> {
-    const { table, identity } = this.#ports;
-    const { isAvailable, isCurrent } = table.coordinator.status;
+    const { isAvailable, isCurrent } = this.#ports.table.coordinator.status;
     this.#lost.tick();
     await this.#groups.takeIn();
     if (!isAvailable || !isCurrent) return;
-    const { nodeName } = identity;
-    const member = table.member(nodeName);
-    if (member?.state === 'lost') await this.#lost.acceptFinals();
-    const isRightful = member === undefined || member.directory === identity.directoryId;
-    if (isRightful && (member?.state === 'lost' || member?.url !== this.#url)) {
-      await announceMember(table, identity, this.#url);
-    }
-    if (!table.isAlive(nodeName)) await table.holdAlive(nodeName, this.#boot, this.#ports.place);
+    await this.#membership.keep();
     await this.#reservations.publish();
     await this.#groups.publish();
     await this.#tellDrained();
