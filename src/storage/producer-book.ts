@@ -55,7 +55,10 @@ export class ProducerBook {
   /** All that is stored, in the order in which the producers were last seen. */
   readonly #known = new Map<string, KnownProducer>();
   #archived: ReadonlyMap<string, SequenceSet>;
-  /** By chunk and producer, as they were last seen: what is not in the file yet. */
+  /**
+   * By chunk and producer, as they were last seen: what is not in the file yet. Of one chunk no more than the file takes:
+   * an index has room for 200,000 names.
+   */
   readonly #unarchived = new Map<string, Map<string, SequenceSet>>();
 
   private constructor(ballast: Ballast, path: string, archived: ReadonlyMap<string, SequenceSet>) {
@@ -103,8 +106,7 @@ export class ProducerBook {
     const producers = this.#unarchived.get(chunk) ?? new Map<string, SequenceSet>();
     this.#unarchived.set(chunk, producers);
     const ofChunk = producers.get(producer) ?? new SequenceSet();
-    producers.delete(producer);
-    producers.set(producer, ofChunk);
+    touch(producers, producer, ofChunk);
     ofChunk.add(sequence);
   }
 
@@ -124,6 +126,7 @@ export class ProducerBook {
         archived.delete(producer);
         archived.set(producer, merged);
       }
+      // Only now: the first of those that were seen last may be among the first in the file.
       for (const producer of archived.keys()) {
         if (archived.size <= producerCountMax) break;
         archived.delete(producer);
@@ -138,17 +141,21 @@ export class ProducerBook {
     });
   }
 
-  /** The producer, now the last one seen; when there are too many, the first one is forgotten. */
+  /** The producer, now the last one seen. */
   #touch(producer: string): KnownProducer {
     const known = this.#known.get(producer) ?? { stored: new SequenceSet(), places: [] };
-    this.#known.delete(producer);
-    this.#known.set(producer, known);
-    if (this.#known.size > producerCountMax) {
-      const [oldest] = this.#known.keys();
-      if (oldest !== undefined) this.#known.delete(oldest);
-    }
+    touch(this.#known, producer, known);
     return known;
   }
+}
+
+/** Makes it the last one seen; when there are too many, the first one is forgotten. */
+function touch<T>(producers: Map<string, T>, producer: string, value: T): void {
+  producers.delete(producer);
+  producers.set(producer, value);
+  if (producers.size <= producerCountMax) return;
+  const [oldest] = producers.keys();
+  if (oldest !== undefined) producers.delete(oldest);
 }
 
 function copyOf(stored: SequenceSet | undefined): SequenceSet {
