@@ -1,4 +1,5 @@
 import { crc32OfPieces } from '../common/crc32.js';
+import { detachedText } from '../common/detached-text.js';
 import { Mutex } from '../common/mutex.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import type { ProducerStamp } from '../protocol/http-api.js';
@@ -25,6 +26,7 @@ interface StoredPlace {
 }
 
 interface KnownProducer {
+  readonly name: string;
   readonly stored: SequenceSet;
   /** Of the newest batches since this start, oldest first. */
   readonly places: StoredPlace[];
@@ -66,7 +68,7 @@ export class ProducerBook {
     this.#path = path;
     this.#archived = archived;
     for (const [producer, stored] of archived) {
-      this.#known.set(producer, { stored: copyOf(stored), places: [] });
+      this.#known.set(producer, { name: producer, stored: copyOf(stored), places: [] });
     }
   }
 
@@ -98,15 +100,15 @@ export class ProducerBook {
   /** Takes note of a batch that is in a chunk of this node. */
   add(chunk: string, { offset, byteCount, crc, stamp }: BatchRecord): void {
     if (stamp === undefined) return;
-    const { producer, sequence } = stamp;
-    const known = this.#touch(producer);
+    const { sequence } = stamp;
+    const known = this.#touch(stamp.producer);
     known.stored.add(sequence);
     known.places.push({ sequence, chunk, offset, byteCount, crc });
     if (known.places.length > placeCountMax) known.places.shift();
     const producers = this.#unarchived.get(chunk) ?? new Map<string, SequenceSet>();
     this.#unarchived.set(chunk, producers);
-    const ofChunk = producers.get(producer) ?? new SequenceSet();
-    touch(producers, producer, ofChunk);
+    const ofChunk = producers.get(known.name) ?? new SequenceSet();
+    touch(producers, known.name, ofChunk);
     ofChunk.add(sequence);
   }
 
@@ -143,10 +145,14 @@ export class ProducerBook {
 
   /** The producer, now the last one seen. */
   #touch(producer: string): KnownProducer {
-    const known = this.#known.get(producer) ?? { stored: new SequenceSet(), places: [] };
-    touch(this.#known, producer, known);
+    const known = this.#known.get(producer) ?? newProducer(producer);
+    touch(this.#known, known.name, known);
     return known;
   }
+}
+
+function newProducer(name: string): KnownProducer {
+  return { name: detachedText(name), stored: new SequenceSet(), places: [] };
 }
 
 /** Makes it the last one seen; when there are too many, the first one is forgotten. */

@@ -1,4 +1,5 @@
 import type { Clock } from '../common/clock.js';
+import { detachedText } from '../common/detached-text.js';
 import { forEachLimited } from '../common/for-each-limited.js';
 import type { Logger } from '../common/logger.js';
 import type { Random } from '../common/random.js';
@@ -122,10 +123,10 @@ export class Store {
   }
 
   /** The category, which comes into being when it is first asked for. Throws `invalid_name` or `draining`. */
-  category(name: string): Promise<Category> {
-    const known = this.#categories.get(name);
+  category(named: string): Promise<Category> {
+    const known = this.#categories.get(named);
     if (known !== undefined) return known;
-    checkCategoryName(name);
+    const name = detachedText(checkCategoryName(named));
     if (this.#closing) return Promise.reject(drainingError());
     const { membership } = this.#options;
     const opening = Category.open(
