@@ -1,7 +1,9 @@
 import type { Clock } from '../common/clock.js';
+import { linkSignals } from '../common/link-signals.js';
 import { sleep } from '../common/wait.js';
 import { errorCode } from '../protocol/chukcha-error.js';
 import type { Client } from './client.js';
+import type { CallOptions } from './client-calls.js';
 
 export interface GroupLeaseOptions {
   readonly category: string;
@@ -58,10 +60,12 @@ export class GroupLease {
       const lost = new AbortController();
       const end = new AbortController();
       const renewing = this.#renew(lost, end.signal);
+      const working = linkSignals(signal, lost.signal);
       try {
-        const result = await work(AbortSignal.any([signal, lost.signal]));
+        const result = await work(working.signal);
         if (signal.aborted || !lost.signal.aborted) return result;
       } finally {
+        working.release();
         end.abort();
         await renewing;
         if (!lost.signal.aborted) await this.#release();
@@ -104,8 +108,8 @@ export class GroupLease {
   async #take(signal: AbortSignal): Promise<string | undefined> {
     const { category, group, holder } = this.#options;
     const lease = { holder, ttlMs: groupLeaseMs };
-    const other = await this.#ask((server) =>
-      this.#client.takeLease(category, group, lease, { server, signal: soon(signal) }),
+    const other = await this.#ask(signal, (options) =>
+      this.#client.takeLease(category, group, lease, options),
     );
     if (other !== undefined) await this.#release();
     return other;
@@ -113,9 +117,7 @@ export class GroupLease {
 
   #find(signal: AbortSignal): Promise<string | undefined> {
     const { category, group } = this.#options;
-    return this.#ask((server) =>
-      this.#client.findLease(category, group, { server, signal: soon(signal) }),
-    );
+    return this.#ask(signal, (options) => this.#client.findLease(category, group, options));
   }
 
   /**
@@ -123,10 +125,14 @@ export class GroupLease {
    * readers, so that of two that begin at once one has it everywhere.
    */
   async #ask(
-    call: (server: string) => Promise<{ readonly holder: string | null }>,
+    signal: AbortSignal,
+    call: (options: CallOptions) => Promise<{ readonly holder: string | null }>,
   ): Promise<string | undefined> {
     for (const server of [...this.#client.servers].sort()) {
-      const answer = await call(server).catch(ignoreUnlessMisuse);
+      const end = linkSignals(signal, soon());
+      const answer = await call({ server, signal: end.signal })
+        .catch(ignoreUnlessMisuse)
+        .finally(end.release);
       const holder = answer?.holder ?? this.#options.holder;
       if (holder !== this.#options.holder) return holder;
     }
@@ -146,9 +152,8 @@ export class GroupLease {
 }
 
 /** Aborts when a node takes too long for so little. */
-function soon(signal?: AbortSignal): AbortSignal {
-  const limit = AbortSignal.timeout(answerMsMax);
-  return signal === undefined ? limit : AbortSignal.any([signal, limit]);
+function soon(): AbortSignal {
+  return AbortSignal.timeout(answerMsMax);
 }
 
 /** A node that does not answer, or is of an earlier version and knows no leases, has no say. */

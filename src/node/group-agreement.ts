@@ -21,10 +21,11 @@ export class GroupAgreement {
     this.#ports = ports;
   }
 
-  /** Throws `coordination_unavailable`; nothing has changed then. */
+  /** Throws `coordination_unavailable`, `too_many_categories` or `too_many_groups`; nothing has changed then. */
   async register(category: string, group: string, from: GroupStart): Promise<GroupRegistration> {
     const { store, table } = this.#ports;
-    const opened = await store.category(category);
+    const opened = await store.categoryForClient(category);
+    opened.checkRoomForGroup(group);
     const { states } = opened.acks;
     const known = states.generationOf(group);
     const least = states.isRegistered(group) ? known : known + 1;

@@ -1,5 +1,6 @@
 import type { Client } from '../client/client.js';
 import type { Clock } from '../common/clock.js';
+import { linkSignals } from '../common/link-signals.js';
 import { sleep } from '../common/wait.js';
 import { errorCode } from '../protocol/chukcha-error.js';
 import type { ErrorCode } from '../protocol/error-codes.js';
@@ -97,8 +98,9 @@ export class PipelineReporter {
     report: PipelineReport,
   ): Promise<ErrorCode | undefined> {
     const { clock, kind, name, category } = this.#options;
-    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(answerMsMax)]);
+    const end = linkSignals(this.#stop.signal, AbortSignal.timeout(answerMsMax));
     try {
+      const { signal } = end;
       await client.reportPipeline({ kind, name, category }, report, { server, signal });
       this.#notBefore.delete(server);
       return undefined;
@@ -107,6 +109,8 @@ export class PipelineReporter {
       const delayMs = passingCodes.has(code) ? unreachableDelayMs : refusedDelayMs;
       this.#notBefore.set(server, clock.monotonicMs() + delayMs);
       return code ?? 'internal';
+    } finally {
+      end.release();
     }
   }
 }

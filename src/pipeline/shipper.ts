@@ -2,6 +2,7 @@ import type { Input, InputBatch, JsonValue } from '@chukcha/plugin-api';
 import type { Client } from '../client/client.js';
 import type { RetryListener } from '../client/decide-retry.js';
 import { type Clock, systemClock } from '../common/clock.js';
+import { detachedText } from '../common/detached-text.js';
 import { DrainLimit } from '../common/drain-limit.js';
 import type { Logger } from '../common/logger.js';
 import { type Random, systemRandom } from '../common/random.js';
@@ -211,9 +212,10 @@ export class Shipper {
     this.#inFlightBytes += byteCount;
   }
 
-  #laneFor(category: string): ShipLane {
-    const known = this.#lanes.get(category);
+  #laneFor(named: string): ShipLane {
+    const known = this.#lanes.get(named);
     if (known !== undefined) return known;
+    const category = detachedText(named);
     if (this.#lanes.size >= idleLaneCountMax) {
       for (const [name, lane] of this.#lanes) if (lane.isIdle) this.#lanes.delete(name);
     }

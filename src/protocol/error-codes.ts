@@ -56,6 +56,16 @@ export const errorCodes = {
     retryable: true,
     meaning: 'As many pipelines report to the node as it keeps in mind. The report was not taken.',
   },
+  too_many_categories: {
+    status: 429,
+    retryable: true,
+    meaning: 'The node has as many categories as it takes from clients. Nothing was stored.',
+  },
+  too_many_groups: {
+    status: 429,
+    retryable: true,
+    meaning: 'The category has as many groups as it may. Nothing was registered or acknowledged.',
+  },
   request_timeout: {
     status: 408,
     retryable: true,

@@ -80,6 +80,18 @@ export const streamAckCountMax = 64;
 /** The most bytes of one `data` frame, unless a single message is larger. */
 export const streamDataBytesMax = 256 * KIB;
 
+/**
+ * With how many categories a node takes no new one from its clients: each takes 11 KB of memory, so these take 180 MB. Those
+ * that its directory has, and those of its peers, are opened whatever their number.
+ */
+export const categoryCountMax = 16_384;
+
+/** How many groups a category may have: each acknowledgement writes anew what all of them have acknowledged. */
+export const groupCountMax = 1_000;
+
+/** How many names of groups a cluster remembers of a category, also of those that were removed: it must not take them for new. */
+export const groupNameCountMax = 10_000;
+
 /** The upper bound of open connections of a node. */
 export const connectionCountMax = 262_144;
 

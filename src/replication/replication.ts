@@ -228,12 +228,14 @@ export class Replication implements StoreListener {
   }
 
   #noteKnownSizes(peer: string, categoryName: string, next: number): void {
+    const category = this.#ports.store.openCategory(categoryName);
+    // A peer was told of none that is not here, and what it makes up must not be kept.
+    if (category === undefined) return;
     const known = this.#knownSizes.get(categoryName) ?? new Map<string, number>();
     this.#knownSizes.set(categoryName, known);
     known.set(peer, next);
     const numbers = this.#ports.membership.peers.map(({ name }) => known.get(name) ?? 0);
-    const category = this.#ports.store.openCategory(categoryName);
-    if (numbers.length > 0) category?.forgetAckedSizes(Math.min(...numbers));
+    if (numbers.length > 0) category.forgetAckedSizes(Math.min(...numbers));
   }
 
   #feedClosed(feed: SourceFeed, reason: string): void {

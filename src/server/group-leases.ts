@@ -1,4 +1,5 @@
 import type { Clock } from '../common/clock.js';
+import { detachedText } from '../common/detached-text.js';
 
 /** Who drains a category for a group, and for how long that holds without another word. */
 export interface GroupLease {
@@ -43,7 +44,8 @@ export class GroupLeases {
     }
     this.#makeRoom();
     this.#leases.delete(key);
-    this.#leases.set(key, { holder, untilMs: this.#clock.monotonicMs() + ttlMs });
+    const untilMs = this.#clock.monotonicMs() + ttlMs;
+    this.#leases.set(key, { holder: detachedText(holder), untilMs });
     return { holder, expiresInMs: ttlMs };
   }
 
@@ -69,5 +71,5 @@ export class GroupLeases {
 }
 
 function keyOf(category: string, group: string): string {
-  return `${category}/${group}`;
+  return detachedText(`${category}/${group}`);
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../common/clock.js';
+import { detachedText } from '../common/detached-text.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import {
   type PipelineKind,
@@ -37,9 +38,11 @@ export class PipelineBoard {
   }
 
   /** Takes a report in the place of the last one. Throws `too_many_pipelines` for one more than there is room for. */
-  put({ kind, category, name }: PipelineKey, report: PipelineReport): void {
+  put({ kind, ...of }: PipelineKey, report: PipelineReport): void {
     this.#forgetOld();
-    const key = `${kind}/${category}/${name}`;
+    const category = detachedText(of.category);
+    const name = detachedText(of.name);
+    const key = detachedText(`${kind}/${category}/${name}`);
     if (!this.#entries.has(key) && this.#entries.size >= pipelineCountMax) {
       throw new ChukchaError(
         'too_many_pipelines',

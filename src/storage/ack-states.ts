@@ -72,6 +72,11 @@ export class AckStates {
     return [...this.#groups].flatMap(([name, { removed }]) => (removed ? [] : name)).sort();
   }
 
+  /** Of how many groups something is known, also of those that were removed. */
+  get nameCount(): number {
+    return this.#groups.size;
+  }
+
   isRegistered(group: string): boolean {
     return this.#groups.get(group)?.removed === false;
   }
@@ -112,6 +117,11 @@ export class AckStates {
 
   remove(group: string, generation: number): void {
     this.#groups.set(group, { generation, removed: true, owners: new Map() });
+  }
+
+  /** Forgets a group as if it had never been; not to be used where another node may have a word of it. */
+  forget(group: string): void {
+    this.#groups.delete(group);
   }
 
   /** Records acknowledgements; a group that is not registered is. */

@@ -7,6 +7,14 @@ interface NumberedSize {
 }
 
 /**
+ * How many sizes of a category are remembered, while a member is away or a group is slow: each change writes them all
+ * anew, 30 bytes each. Of more, the newest half and the oldest half of this number stay. The oldest are of chunks that were
+ * under way when the member left, and the newest of those that the others have just heard of; of what lies between nobody
+ * has an unfinished copy, and if somebody has, it is stored again as a whole: twice, but not lost.
+ */
+export const ackedSizeCountMax = 4_096;
+
+/**
  * The sizes of acknowledged chunks that some member of the cluster may still hold an unfinished copy of: what such
  * a copy has beyond is not acknowledged. They have numbers in the order in which they became known, so that a
  * peer is told each once, and those are forgotten that every peer has and this node needs no longer itself.
@@ -45,6 +53,7 @@ export class AckedSizes {
     this.#byChunk.set(key, size);
     this.#log.push({ number: this.#nextNumber, size });
     this.#nextNumber += 1;
+    this.#forgetAboveLimit();
     return true;
   }
 
@@ -87,6 +96,13 @@ export class AckedSizes {
       this.#byChunk.delete(keyOf(owner, index));
       return false;
     });
+  }
+
+  #forgetAboveLimit(): void {
+    if (this.#log.length <= ackedSizeCountMax) return;
+    for (const { size } of this.#log.splice(ackedSizeCountMax / 2, 1)) {
+      this.#byChunk.delete(keyOf(size[0], size[1]));
+    }
   }
 
   #numberedSince(number: number): readonly NumberedSize[] {

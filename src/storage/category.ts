@@ -180,6 +180,8 @@ export class Category {
    *   sealed. What every group has acknowledged then is removed: as the first group, it frees all of that
    * @param generation the group's, where nodes have agreed on it
    * @returns what that freed; `undefined` when the group was registered before
+   *
+   * Throws `too_many_groups` for one more than there may be, unless nodes have agreed on it.
    */
   registerGroup(
     group: string,
@@ -187,6 +189,11 @@ export class Category {
     generation?: number,
   ): Promise<HeldChunks | undefined> {
     return this.#acks.register(group, from, generation);
+  }
+
+  /** As `GroupAcks.checkRoomFor`. */
+  checkRoomForGroup(group: string): void {
+    this.#acks.checkRoomFor(group);
   }
 
   /**
@@ -223,7 +230,8 @@ export class Category {
    * Records that the group has processed a sealed chunk up to `size`, and removes the chunk when every
    * group has. The acknowledgement is durable when the promise resolves, and may be repeated.
    *
-   * Throws `chunk_not_found`, `chunk_open`, or `ack_size_too_small` when the chunk is longer than `size`.
+   * Throws `chunk_not_found`, `chunk_open`, `ack_size_too_small` when the chunk is longer than `size`, or
+   * `too_many_groups`.
    */
   ack(chunkName: string, size: number, group: string): Promise<void> {
     return this.#acks.ack(chunkName, size, group);

@@ -2,6 +2,7 @@ import { createDeferred, type Deferred } from '../common/deferred.js';
 import { Mutex } from '../common/mutex.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
 import type { HeldChunks } from '../protocol/http-api.js';
+import { groupCountMax, groupNameCountMax } from '../protocol/limits.js';
 import { checkChunkName, formatChunkName } from '../protocol/names.js';
 import type { AckedChunks } from './ack-states.js';
 import type { Chunk } from './chunk.js';
@@ -67,12 +68,28 @@ export class GroupAcks {
       const { states } = groups;
       const isNewer = generation !== undefined && generation > states.generationOf(group);
       if (states.isRegistered(group) && !isNewer) return undefined;
+      if (generation === undefined) this.checkRoomFor(group);
       if (from === 'latest') await seal();
       await syncRemovals();
       await groups.register(group, from === 'latest' ? this.#sealedChunks() : [], generation);
       onChanged();
       return this.#removeAcked();
     });
+  }
+
+  /**
+   * Throws `too_many_groups` when the group is one more than a client may register, by its first acknowledgement too.
+   *
+   * @param coming other groups that are about to be registered
+   */
+  checkRoomFor(group: string, coming: ReadonlySet<string> = new Set()): void {
+    const { groups, category } = this.#ports;
+    const { states } = groups;
+    if (states.isRegistered(group) || coming.has(group)) return;
+    const isFull = states.names.length + coming.size >= groupCountMax;
+    const isNameTooMany =
+      states.generationOf(group) === 0 && states.nameCount + coming.size >= groupNameCountMax;
+    if (isFull || isNameTooMany) throw tooManyGroups(category, group, isFull);
   }
 
   /** As `Category.removeGroup`. */
@@ -147,11 +164,17 @@ export class GroupAcks {
   async #ackWaiting(): Promise<void> {
     const { groups, onChanged, remove } = this.#ports;
     const acks = new Map<WaitingAck, Chunk>();
+    const newGroups = new Set<string>();
     for (const ack of this.#waiting.splice(0)) {
       try {
         const chunk = this.#unackedChunk(ack);
-        if (chunk === undefined) ack.answer.resolve();
-        else acks.set(ack, chunk);
+        if (chunk === undefined) {
+          ack.answer.resolve();
+          continue;
+        }
+        this.checkRoomFor(ack.group, newGroups);
+        if (!groups.states.isRegistered(ack.group)) newGroups.add(ack.group);
+        acks.set(ack, chunk);
       } catch (error) {
         ack.answer.reject(error);
       }
@@ -250,6 +273,17 @@ export class GroupAcks {
     const waiting = chunks.ownedBy(owner).find(isWaiting);
     return Math.min(waiting?.index ?? listedBefore(), ...hiddenIndexes());
   }
+}
+
+function tooManyGroups(category: string, group: string, isFull: boolean): ChukchaError {
+  const reason = isFull
+    ? `Category ${category} has ${groupCountMax} groups: remove those that nobody reads with any more`
+    : `Category ${category} has had ${groupNameCountMax} groups, and a cluster remembers their names: take one of them again`;
+  return new ChukchaError(
+    'too_many_groups',
+    `${reason} (chukcha groups shows what there are); group ${group} was not registered, and nothing was acknowledged.`,
+    { fields: { category, group } },
+  );
 }
 
 /** How many chunks, and how large together. */

@@ -43,14 +43,14 @@ export interface GroupBookPorts {
 export class GroupBook {
   readonly #ballast: Ballast;
   readonly #path: string;
-  readonly #keepsSizes: boolean;
+  readonly #hasPeers: boolean;
   #states: AckStates;
   #sizes: AckedSizes;
 
-  private constructor(ballast: Ballast, path: string, keepsSizes: boolean, book: Book) {
+  private constructor(ballast: Ballast, path: string, hasPeers: boolean, book: Book) {
     this.#ballast = ballast;
     this.#path = path;
-    this.#keepsSizes = keepsSizes;
+    this.#hasPeers = hasPeers;
     this.#states = book.states;
     this.#sizes = book.sizes;
   }
@@ -58,18 +58,22 @@ export class GroupBook {
   /**
    * Reads the file; a category without one has no groups. Throws `directory_invalid` for a file that is not one.
    *
-   * @param keepsSizes whether the sizes of acknowledged chunks are kept for peers that may have copies
+   * @param hasPeers whether the sizes of acknowledged chunks are kept, for peers that may have copies, and that a group was
+   *   removed, for peers that may not know yet
    */
   static async open(
     { disk, ballast }: GroupBookPorts,
     path: string,
-    keepsSizes = false,
+    hasPeers = false,
   ): Promise<GroupBook> {
-    return new GroupBook(ballast, path, keepsSizes, await readGroupFile(disk, path));
+    return new GroupBook(ballast, path, hasPeers, await readGroupFile(disk, path));
   }
 
   /** What was acknowledged, to be looked at. */
-  get states(): Omit<AckStates, 'register' | 'remove' | 'ack' | 'expire' | 'merge' | 'raise'> {
+  get states(): Omit<
+    AckStates,
+    'register' | 'remove' | 'forget' | 'ack' | 'expire' | 'merge' | 'raise'
+  > {
     return this.#states;
   }
 
@@ -98,9 +102,12 @@ export class GroupBook {
     });
   }
 
-  /** Forgets what the group has acknowledged, and remembers that it is not registered any more. */
+  /** Forgets what the group has acknowledged; where there are peers, it remembers that it is not registered any more. */
   async remove(group: string, generation = this.#states.generationOf(group)): Promise<void> {
-    await this.#change((states) => states.remove(group, generation));
+    await this.#change((states) => {
+      if (this.#hasPeers) states.remove(group, generation);
+      else states.forget(group);
+    });
   }
 
   /** Records acknowledgements, and registers groups that are new. */
@@ -153,7 +160,7 @@ export class GroupBook {
   }
 
   #keepSizes(sizes: AckedSizes, { owner, chunks }: AckedChunks): void {
-    if (!this.#keepsSizes) return;
+    if (!this.#hasPeers) return;
     for (const { index, size } of chunks) sizes.renew([owner, index, size]);
   }
 

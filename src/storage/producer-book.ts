@@ -1,4 +1,5 @@
 import { crc32OfPieces } from '../common/crc32.js';
+import { detachedText } from '../common/detached-text.js';
 import { Mutex } from '../common/mutex.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import type { ProducerStamp } from '../protocol/http-api.js';
@@ -25,6 +26,7 @@ interface StoredPlace {
 }
 
 interface KnownProducer {
+  readonly name: string;
   readonly stored: SequenceSet;
   /** Of the newest batches since this start, oldest first. */
   readonly places: StoredPlace[];
@@ -55,7 +57,10 @@ export class ProducerBook {
   /** All that is stored, in the order in which the producers were last seen. */
   readonly #known = new Map<string, KnownProducer>();
   #archived: ReadonlyMap<string, SequenceSet>;
-  /** By chunk and producer, as they were last seen: what is not in the file yet. */
+  /**
+   * By chunk and producer, as they were last seen: what is not in the file yet. Of one chunk no more than the file takes:
+   * an index has room for 200,000 names.
+   */
   readonly #unarchived = new Map<string, Map<string, SequenceSet>>();
 
   private constructor(ballast: Ballast, path: string, archived: ReadonlyMap<string, SequenceSet>) {
@@ -63,7 +68,7 @@ export class ProducerBook {
     this.#path = path;
     this.#archived = archived;
     for (const [producer, stored] of archived) {
-      this.#known.set(producer, { stored: copyOf(stored), places: [] });
+      this.#known.set(producer, { name: producer, stored: copyOf(stored), places: [] });
     }
   }
 
@@ -95,16 +100,15 @@ export class ProducerBook {
   /** Takes note of a batch that is in a chunk of this node. */
   add(chunk: string, { offset, byteCount, crc, stamp }: BatchRecord): void {
     if (stamp === undefined) return;
-    const { producer, sequence } = stamp;
-    const known = this.#touch(producer);
+    const { sequence } = stamp;
+    const known = this.#touch(stamp.producer);
     known.stored.add(sequence);
     known.places.push({ sequence, chunk, offset, byteCount, crc });
     if (known.places.length > placeCountMax) known.places.shift();
     const producers = this.#unarchived.get(chunk) ?? new Map<string, SequenceSet>();
     this.#unarchived.set(chunk, producers);
-    const ofChunk = producers.get(producer) ?? new SequenceSet();
-    producers.delete(producer);
-    producers.set(producer, ofChunk);
+    const ofChunk = producers.get(known.name) ?? new SequenceSet();
+    touch(producers, known.name, ofChunk);
     ofChunk.add(sequence);
   }
 
@@ -124,6 +128,7 @@ export class ProducerBook {
         archived.delete(producer);
         archived.set(producer, merged);
       }
+      // Only now: the first of those that were seen last may be among the first in the file.
       for (const producer of archived.keys()) {
         if (archived.size <= producerCountMax) break;
         archived.delete(producer);
@@ -138,17 +143,25 @@ export class ProducerBook {
     });
   }
 
-  /** The producer, now the last one seen; when there are too many, the first one is forgotten. */
+  /** The producer, now the last one seen. */
   #touch(producer: string): KnownProducer {
-    const known = this.#known.get(producer) ?? { stored: new SequenceSet(), places: [] };
-    this.#known.delete(producer);
-    this.#known.set(producer, known);
-    if (this.#known.size > producerCountMax) {
-      const [oldest] = this.#known.keys();
-      if (oldest !== undefined) this.#known.delete(oldest);
-    }
+    const known = this.#known.get(producer) ?? newProducer(producer);
+    touch(this.#known, known.name, known);
     return known;
   }
+}
+
+function newProducer(name: string): KnownProducer {
+  return { name: detachedText(name), stored: new SequenceSet(), places: [] };
+}
+
+/** Makes it the last one seen; when there are too many, the first one is forgotten. */
+function touch<T>(producers: Map<string, T>, producer: string, value: T): void {
+  producers.delete(producer);
+  producers.set(producer, value);
+  if (producers.size <= producerCountMax) return;
+  const [oldest] = producers.keys();
+  if (oldest !== undefined) producers.delete(oldest);
 }
 
 function copyOf(stored: SequenceSet | undefined): SequenceSet {

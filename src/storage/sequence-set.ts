@@ -31,8 +31,11 @@ export class SequenceSet {
 
   add(sequence: number): void {
     const last = this.#ranges.at(-1);
-    if (last !== undefined && sequence === last[1] + 1) last[1] = sequence;
-    else if (last === undefined || sequence > last[1]) this.#ranges.push([sequence, sequence]);
+    if (last === undefined) {
+      // Not by `push`, which makes room for 17: most producers never have a second run.
+      this.#ranges = [[sequence, sequence]];
+    } else if (sequence === last[1] + 1) last[1] = sequence;
+    else if (sequence > last[1]) this.#ranges.push([sequence, sequence]);
     else this.#insert(sequence, sequence);
     this.#forget();
   }

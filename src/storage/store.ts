@@ -1,10 +1,12 @@
 import type { Clock } from '../common/clock.js';
+import { detachedText } from '../common/detached-text.js';
 import { forEachLimited } from '../common/for-each-limited.js';
 import type { Logger } from '../common/logger.js';
 import type { Random } from '../common/random.js';
 import { ChangeSignal } from '../common/wait.js';
-import { type ChukchaError, errorCode, errorMessage } from '../protocol/chukcha-error.js';
+import { ChukchaError, errorCode, errorMessage } from '../protocol/chukcha-error.js';
 import type { DiskStatus } from '../protocol/http-api.js';
+import { categoryCountMax as categoryCountMaxDefault } from '../protocol/limits.js';
 import { checkCategoryName } from '../protocol/names.js';
 import { replaceFile } from './atomic-file.js';
 import { Ballast } from './ballast.js';
@@ -35,6 +37,8 @@ export interface StoreOptions {
   readonly retentionOf: (category: string) => RetentionLimits | undefined;
   /** How long after a check of all chunks the next one begins, in milliseconds; 0 for never. */
   readonly scrubIntervalMs: number;
+  /** @default `categoryCountMax` of the protocol */
+  readonly categoryCountMax?: number;
   /** What there is to know of a member of a cluster; `undefined` for a node that stands alone. */
   readonly membership?: StoreMembership | undefined;
 }
@@ -119,10 +123,10 @@ export class Store {
   }
 
   /** The category, which comes into being when it is first asked for. Throws `invalid_name` or `draining`. */
-  category(name: string): Promise<Category> {
-    const known = this.#categories.get(name);
+  category(named: string): Promise<Category> {
+    const known = this.#categories.get(named);
     if (known !== undefined) return known;
-    checkCategoryName(name);
+    const name = detachedText(checkCategoryName(named));
     if (this.#closing) return Promise.reject(drainingError());
     const { membership } = this.#options;
     const opening = Category.open(
@@ -163,6 +167,17 @@ export class Store {
     this.#categories.set(name, opening);
     this.categoriesChanged.notify();
     return opening;
+  }
+
+  /**
+   * As `category`, for a client: makes no new one when the node has as many as it takes. Throws `too_many_categories`
+   * then.
+   */
+  categoryForClient(name: string): Promise<Category> {
+    const { categoryCountMax = categoryCountMaxDefault } = this.#options;
+    if (this.#categories.size < categoryCountMax || this.#categories.has(checkCategoryName(name)))
+      return this.category(name);
+    return Promise.reject(tooManyCategories(name, categoryCountMax));
   }
 
   /** Has somebody hear what happens from now on. */
@@ -273,6 +288,15 @@ export class Store {
     const outcomes = await Promise.allSettled(this.#categories.values());
     return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
   }
+}
+
+function tooManyCategories(category: string, countMax: number): ChukchaError {
+  return new ChukchaError(
+    'too_many_categories',
+    `The node has ${countMax} categories and makes no new one (${category}): write to those that there are, or stop the ` +
+      'node and remove what is not needed any more; nothing was stored.',
+    { fields: { category, limit: countMax } },
+  );
 }
 
 /** Stands in the state directory from a clean stop until the next start. */

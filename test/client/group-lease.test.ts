@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import t, { type Test } from 'tap';
 import { GroupLease } from '../../src/client/group-lease.js';
 import { Client } from '../../src/index.js';
@@ -99,6 +100,30 @@ t.test('a reader that stands by ends at once when it is told to', async (t) => {
   stop.abort();
   t.equal(await held, undefined);
   t.equal(work.count, 0);
+});
+
+t.test('a reader that works and stands by for long leaves nothing in its signal', async (t) => {
+  const { reader, pass } = await startBed(t);
+  const { signal } = new AbortController();
+  // What follows a signal is in sets that hang on it; nothing takes out of them what is gone.
+  const followerCount = (): number =>
+    Object.getOwnPropertySymbols(signal)
+      .map((name) => Reflect.get(signal, name) as { readonly size?: unknown } | undefined)
+      .reduce((sum, value) => sum + (typeof value?.size === 'number' ? value.size : 0), 0);
+  let end = (): void => undefined;
+  const held = reader('a').lease.hold(
+    signal,
+    () => new Promise<void>((resolve) => (end = resolve)),
+  );
+  await pass(10_000);
+  const standby = reader('b').lease.hold(signal, async () => undefined);
+  await pass(20_000);
+  end();
+  await held;
+  await pass(holdMs + 5_000);
+  await standby;
+  t.equal(followerCount(), 0);
+  t.equal(getEventListeners(signal, 'abort').length, 0);
 });
 
 t.test('work that ends or fails gives the lease back', async (t) => {

@@ -1,7 +1,9 @@
+import { getEventListeners } from 'node:events';
 import t from 'tap';
 import { Backoff, backoffDefaults } from '../../src/common/backoff.js';
 import { systemClock } from '../../src/common/clock.js';
 import { createDeferred } from '../../src/common/deferred.js';
+import { linkSignals } from '../../src/common/link-signals.js';
 import { createLogger, type Logger, type LogLevel } from '../../src/common/logger.js';
 import { Mutex } from '../../src/common/mutex.js';
 import { systemRandom } from '../../src/common/random.js';
@@ -147,6 +149,26 @@ function loggedLines(level: LogLevel, run: (log: Logger) => void): string[] {
   );
   return lines;
 }
+
+await t.test('a linked signal goes with the first, and leaves nothing in any of them', (t) => {
+  const [one, other] = [new AbortController(), new AbortController()];
+  const hangsOn = (): number[] =>
+    [one, other].map(({ signal }) => getEventListeners(signal, 'abort').length);
+  const released = linkSignals(one.signal, other.signal);
+  t.same(hangsOn(), [1, 1]);
+  released.release();
+  released.release();
+  t.same(hangsOn(), [0, 0]);
+  const linked = linkSignals(one.signal, other.signal);
+  const reason = new Error('stop');
+  other.abort(reason);
+  t.equal(linked.signal.reason, reason);
+  t.notOk(released.signal.aborted);
+  t.same(hangsOn(), [0, 0]);
+  t.equal(linkSignals(one.signal, other.signal).signal.reason, reason, 'also when it came before');
+  t.same(hangsOn(), [0, 0]);
+  t.end();
+});
 
 await t.test('a log line has the time, the level, the sentence and the fields', async (t) => {
   const lines = loggedLines('info', (log) => {

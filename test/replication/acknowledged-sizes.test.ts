@@ -4,7 +4,7 @@ import { frameHeadBytes, readFrameHead } from '../../src/protocol/frames.js';
 import type { AcksMessage } from '../../src/protocol/replication.js';
 import { AckIntake } from '../../src/replication/ack-intake.js';
 import { NewsFeed } from '../../src/replication/news-feed.js';
-import type { AckedSize } from '../../src/storage/acked-sizes.js';
+import { type AckedSize, AckedSizes, ackedSizeCountMax } from '../../src/storage/acked-sizes.js';
 import type { Category } from '../../src/storage/category.js';
 import type { ForeignAcks } from '../../src/storage/group-book.js';
 import { OpenFiles } from '../../src/storage/open-files.js';
@@ -133,4 +133,23 @@ await t.test('a peer hears of many sizes before it hears of what is acknowledged
     ],
   );
   await store.close();
+});
+
+await t.test('of more sizes than are kept, the oldest and the newest are', async (t) => {
+  const sizes = new AckedSizes();
+  const count = 3 * ackedSizeCountMax;
+  for (let index = 0; index < count; index += 1) sizes.add(['a', index, 10]);
+  const kept = sizes.since(0).map(([, index]) => index);
+  const half = ackedSizeCountMax / 2;
+  const numbers = Array.from({ length: half }, (_, index) => index);
+  t.same(kept, [...numbers, ...numbers.map((index) => count - half + index)]);
+  t.equal(sizes.find('a', half - 1), 10);
+  t.equal(sizes.find('a', half), undefined);
+  t.ok(sizes.add(['a', half, 10]), 'one that was forgotten may come back');
+  t.equal(
+    sizes.page(half, 1).sizes[0]?.[1],
+    count - half + 1,
+    'peers are told those that are left',
+  );
+  t.equal(sizes.nextNumber, count + 1);
 });

@@ -1,5 +1,7 @@
 import { getEventListeners, once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import t from 'tap';
 import { FaultDisk } from '../support/fault-disk.js';
 import { call, errorOf, startServer, write } from '../support/test-server.js';
@@ -13,7 +15,7 @@ async function raw(url: string, text: string): Promise<string> {
     answer += piece.toString();
   });
   socket.on('error', () => undefined);
-  socket.end(text);
+  socket.end(text, 'latin1');
   await once(socket, 'close');
   return answer;
 }
@@ -104,6 +106,74 @@ await t.test('what refers to a request goes with it, also when it was refused', 
   t.equal(getEventListeners(server.ports.stopping, 'abort').length, 0);
   await server.close();
 });
+
+/** Bytes in use after a collection. */
+function keptBytes(): number {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  // Twice: what has a finalizer goes with the second.
+  collect();
+  collect();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+}
+
+await t.test('what a node remembers of a request is not the whole request', async (t) => {
+  const server = await startServer({ directory: t.testdir() });
+  const count = 1_000;
+  // Less than the 4 KiB of a head that the lane reads.
+  const padding = 'x'.repeat(3_500);
+  const ways: Readonly<Record<string, (index: number) => string>> = {
+    producers: (index) =>
+      `POST /write?category=logs HTTP/1.1\r\nHost: node\r\nUser-Agent: ${padding}\r\nContent-Length: 2\r\n` +
+      `Chukcha-Producer: producer-with-a-name-${index}\r\nChukcha-Sequence: 1\r\n\r\na\n`,
+    leases: (index) =>
+      `PUT http://${padding}/leases/group-with-a-name-${index}?category=logs&holder=holder-with-a-name-${index}` +
+      '&ttl_ms=9000 HTTP/1.1\r\nHost: node\r\n\r\n',
+  };
+  for (const [what, requestOf] of Object.entries(ways)) {
+    const send = async (from: number, before: number): Promise<void> => {
+      for (let index = from; index < before; index += 50) {
+        const texts = Array.from({ length: 50 }, (_, at) => requestOf(index + at));
+        const answers = await raw(server.url, texts.join('') + head('GET', '/livez'));
+        t.equal(answers.match(/^HTTP\/1\.1 200 /gm)?.length, 51);
+      }
+    };
+    // Code that is compiled meanwhile is kept too.
+    await send(0, count / 2);
+    const before = keptBytes();
+    await send(count / 2, count);
+    const grownBytes = keptBytes() - before;
+    t.ok(grownBytes < (count / 2) * 2_500, `${what}: ${grownBytes} bytes`);
+  }
+  await server.close();
+});
+
+await t.test(
+  'a connection that Node has taken over keeps nothing of its first request',
+  async (t) => {
+    const server = await startServer({ directory: t.testdir() });
+    const { hostname, port } = new URL(server.url);
+    const body = `${'y'.repeat(50_000)}\n`;
+    const count = 50;
+    const before = keptBytes();
+    const sockets: Socket[] = [];
+    for (let index = 0; index < count; index += 1) {
+      const socket = connect(Number(port), hostname);
+      sockets.push(socket);
+      // The header is not the lane's.
+      socket.write(
+        `POST /write?category=logs HTTP/1.1\r\nHost: node\r\nX: y\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+      );
+      const [answer] = (await once(socket, 'data')) as [Buffer];
+      t.match(answer.toString(), /^HTTP\/1\.1 200 /);
+    }
+    const grownBytes = keptBytes() - before;
+    t.ok(grownBytes < (count * body.length) / 2, `${grownBytes} bytes`);
+    for (const socket of sockets) socket.destroy();
+    await server.close();
+  },
+);
 
 await t.test('a disk that fails every request fills no log', async (t) => {
   const disk = new FaultDisk();

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import t, { type Test } from 'tap';
 import {
@@ -224,5 +225,17 @@ await t.test('a stream opens in the first request of a connection alone', async 
     t.match(heard, /^HTTP\/1\.1 200 .*HTTP\/1\.1 426 /s);
     socket.destroy();
   }
+  await server.close();
+});
+
+await t.test('an acknowledgement that is refused makes no category', async (t) => {
+  const server = await startServer({ directory: t.testdir() });
+  const stream = new RawStream(t, server, '/consume?category=made-up');
+  stream.send(encodeFrame(frameKinds.ack, { name: first, number: 1, offset: 2 }));
+  const refused = await stream.frame();
+  t.match(refused, { kind: frameKinds.refused, flags: 0, number: 1 });
+  t.match(JSON.parse(refused?.payload ?? ''), { error: { code: 'chunk_not_found' } });
+  t.equal(server.store.openCategory('made-up'), undefined);
+  t.same(await readdir(`${server.directory}/.chukcha`), ['ballast'], 'nor anything on the disk');
   await server.close();
 });

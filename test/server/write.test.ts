@@ -18,7 +18,7 @@ import {
   startServer,
   write,
 } from '../support/test-server.js';
-import { chunkFiles, readChunk } from '../support/test-store.js';
+import { append, chunkFiles, readChunk } from '../support/test-store.js';
 import { until } from '../support/until.js';
 
 const first = 'node1-chunk000000000';
@@ -366,3 +366,35 @@ await t.test('a write that is refused for want of room makes no category', async
   t.same(readdirSync(`${directory}/.chukcha`), ['ballast']);
   await server.close();
 });
+
+await t.test(
+  'with as many categories as it takes a node makes no new one for a client',
+  async (t) => {
+    const directory = t.testdir();
+    const server = await startServer({ directory, categoryCountMax: 2 });
+    const post = (path: string) => call(server.url, path, { body: 'a\n' });
+    for (const category of ['a', 'b', 'a']) await write(server, 'a\n', category);
+    const calls = [
+      post('/write?category=c'),
+      post('/write?category=%63'),
+      call(server.url, '/groups/g?category=c', { method: 'PUT' }),
+    ];
+    for (const answer of await Promise.all(calls)) {
+      t.match(errorOf(answer), {
+        status: 429,
+        code: 'too_many_categories',
+        message: /has 2 categories and makes no new one \(c\): write to those/,
+      });
+    }
+    t.same(readdirSync(directory).sort(), ['.chukcha', 'a', 'b']);
+    t.same(readdirSync(`${directory}/.chukcha`).sort(), ['a', 'b', 'ballast']);
+    t.match(errorOf(await post('/write?category=..')), { code: 'invalid_name' });
+    const group = await call(server.url, '/groups/g?category=b', { method: 'PUT' });
+    t.equal(group.status, 200, 'those that there are go on');
+    await append(await server.store.category('of-a-peer'), 'a\n');
+    await server.close();
+    const again = await startServer({ directory, categoryCountMax: 1 });
+    for (const category of ['a', 'of-a-peer']) await write(again, 'b\n', category);
+    await again.close();
+  },
+);

@@ -306,3 +306,67 @@ await t.test('raising an ack set adds all below the floor and nothing else', asy
     assert.equal(new AckSet().highest, -1);
   });
 });
+
+/** Has the category know groups as if peers had told of them. */
+function tellGroups(category: Category, count: number, prefix: string, removed = false) {
+  const groups = Array.from({ length: count }, (_, index) => {
+    return [`${prefix}${index}`, { generation: 1, removed, acked: {} }] as const;
+  });
+  const records = { groups: Object.fromEntries(groups), expired: {} };
+  return category.mergeAcks({ records, sizes: [] });
+}
+
+await t.test('a client registers no more than 1,000 groups of a category, by no way', async (t) => {
+  const store = await openStore({ directory: t.testdir() });
+  const category = await store.category('logs');
+  const chunk = await sealedChunk(category, 'a\n');
+  await tellGroups(category, 998, 'g');
+  await category.registerGroup('last-but-one');
+  const outcomes = await Promise.allSettled(
+    ['x', 'x', 'y'].map((group) => category.ack(chunk, 2, group)),
+  );
+  t.same(
+    outcomes.map(({ status }) => status),
+    ['fulfilled', 'fulfilled', 'rejected'],
+  );
+  const refusal = { code: 'too_many_groups', message: /has 1000 groups: remove those/ };
+  await t.rejects(category.registerGroup('z'), refusal);
+  await t.rejects(category.ack(chunk, 2, 'default'), refusal);
+  await category.registerGroup('g5');
+  await category.ack(chunk, 2, 'g5');
+  t.equal(category.acks.states.names.length, 1_000);
+  await category.removeGroup('x');
+  await category.registerGroup('z');
+  await tellGroups(category, 1, 'of-a-peer');
+  t.equal(category.acks.states.names.length, 1_001, 'what peers know is taken');
+  await store.close();
+});
+
+await t.test('a removed group is forgotten where nobody else has a word of it', async (t) => {
+  const directory = t.testdir();
+  const store = await openStore({ directory });
+  const category = await store.category('logs');
+  const chunk = await sealedChunk(category, 'a\n');
+  await category.registerGroup('slow');
+  await category.registerGroup('short');
+  await category.ack(chunk, 2, 'short');
+  await category.removeGroup('short');
+  t.equal(category.acks.states.nameCount, 1);
+  const text = await readFile(`${directory}/.chukcha/logs/groups.json`, 'utf8');
+  t.notMatch(text, /short/);
+  await category.registerGroup('short');
+  t.same(names(category, 'short'), [chunk], 'and is a new one when it comes back');
+  await store.close();
+});
+
+await t.test('where removed groups are remembered, there are 10,000 names for them', async (t) => {
+  const store = await openStore({ directory: t.testdir() });
+  const category = await store.category('logs');
+  await tellGroups(category, 9_999, 'g', true);
+  await category.registerGroup('a');
+  const refusal = { code: 'too_many_groups', message: /has had 10000 groups.* take one of them/ };
+  await t.rejects(category.registerGroup('b'), refusal);
+  await category.registerGroup('g7');
+  t.same(category.acks.states.names, ['a', 'g7']);
+  await store.close();
+});

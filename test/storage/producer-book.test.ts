@@ -134,6 +134,20 @@ await t.test('of more than 10,000 producers the silent ones are forgotten', asyn
   await opened.store.close();
 });
 
+await t.test('of the producers of one chunk too, the silent ones are forgotten', async (t) => {
+  const opened = await open(t);
+  const { category, directory, store } = opened;
+  await send(category, 'p', 5);
+  await Promise.all(
+    Array.from({ length: 10_000 }, (_, index) => send(category, `other${index}`, 0)),
+  );
+  await send(category, 'p', 6);
+  await store.close();
+  const { producers } = JSON.parse(await readFile(producersPath(directory), 'utf8'));
+  t.equal(producers.length, 10_000);
+  t.same(producers.at(-1), { producer: 'p', ranges: [[6, 6]], forgottenBefore: 0 });
+});
+
 await t.test('a producer is remembered by its last word, also over restarts', async (t) => {
   let opened = await open(t);
   for (const name of ['9', '8', '7', '9']) await send(opened.category, name, Number(name));

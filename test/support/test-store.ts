@@ -22,6 +22,7 @@ export interface TestStoreOptions {
   readonly rotateIntervalMs?: number;
   readonly diskReserve?: DiskReserve;
   readonly retention?: RetentionLimits;
+  readonly categoryCountMax?: number;
   readonly disk?: Disk;
   readonly clock?: Clock;
   readonly log?: RecordingLogger;
@@ -45,6 +46,7 @@ export async function openStore(options: TestStoreOptions): Promise<Store> {
       diskReserve: options.diskReserve ?? 0,
       retentionOf: () => options.retention,
       scrubIntervalMs: 0,
+      ...(options.categoryCountMax !== undefined && { categoryCountMax: options.categoryCountMax }),
     },
     {
       disk: options.disk ?? nodeDisk,

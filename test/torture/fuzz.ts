@@ -1,12 +1,13 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { SeededRandom } from '../../src/common/seeded-random.js';
 import { routes } from '../../src/server/app.js';
 import { doors, type FuzzTarget, guardedNode, memberNode, openNode } from './fuzz-targets.js';
+import type { ProbedMemory } from './heap-probe.js';
 import { readAnswers } from './read-answers.js';
 
 /**
@@ -16,6 +17,9 @@ import { readAnswers } from './read-answers.js';
  * memory than it had after its first minutes, and when a route was never answered well.
  *
  *     nice node build/test/torture/fuzz.js --minutes 15 --seed 1
+ *
+ * With `--snapshots` it writes what each process keeps into a directory, six times, as heap snapshots, and does not
+ * judge the resident memory: that takes a lot of it.
  */
 const { values } = parseArgs({
   options: {
@@ -23,6 +27,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     /** Requests a second, over all processes. */
     rate: { type: 'string', default: '200' },
+    snapshots: { type: 'string' },
   },
 });
 
@@ -32,6 +37,7 @@ const answerMsMax = 1_500;
 const answerBytesMax = 256 * 1024;
 const findingCountMax = 10;
 const sampleMs = 30_000;
+const snapshotCountMax = 6;
 
 /**
  * What may be kept more than after the first part of the run: compiled code, and tables that are filled up to a limit. A
@@ -55,15 +61,23 @@ const answerHeaders: ReadonlySet<string> = new Set([
   ...['chukcha-lag', 'chukcha-cluster-id', 'chukcha-list-version', 'accept-encoding'],
 ]);
 
+interface Kept {
+  readonly resident: number;
+  readonly kept: number;
+  readonly code: number;
+}
+
 interface Memory {
   readonly minute: number;
-  /** By target: resident, and what was in use after a collection; bytes. */
-  readonly bytes: Readonly<Record<string, { readonly resident: number; readonly kept: number }>>;
+  /** By target: resident, what was in use after a collection, and how much of that was compiled code; bytes. */
+  readonly bytes: Readonly<Record<string, Kept>>;
 }
 
 const findings: string[] = [];
 const statuses = new Map<string, number>();
 const openedStreams = new Set<string>();
+const minutes = Number(values.minutes);
+let snapshotCount = 0;
 let requestCount = 0;
 
 async function exchange(target: FuzzTarget, seed: number, random: SeededRandom): Promise<void> {
@@ -116,10 +130,20 @@ async function send(target: FuzzTarget, port: number, random: SeededRandom, text
   return Buffer.concat(pieces).toString('latin1');
 }
 
+/** The first one soon, the last one at the end. */
+function isSnapshotDue(minute: number): boolean {
+  if (values.snapshots === undefined || snapshotCount === snapshotCountMax) return false;
+  return snapshotCount <= (snapshotCountMax - 1) * (minute / minutes);
+}
+
 async function memoryOf(targets: readonly FuzzTarget[], minute: number): Promise<Memory> {
   const entries = targets.map(async ({ name, pid }) => {
     const path = `${process.env['HEAP_PROBE_FILE']}.${pid}`;
     await rm(path, { force: true });
+    if (isSnapshotDue(minute)) {
+      const snapshot = `${name}-${minute}.heapsnapshot`;
+      await writeFile(`${path}.snapshot`, resolve(values.snapshots ?? '', snapshot));
+    }
     process.kill(pid, 'SIGUSR2');
     let text: string | undefined;
     // A process that has no time for it for so long does not answer requests either.
@@ -128,10 +152,12 @@ async function memoryOf(targets: readonly FuzzTarget[], minute: number): Promise
       text = await readFile(path, 'utf8').catch(() => undefined);
     }
     if (text === undefined) throw new Error(`${name} does not tell what memory it has.`);
-    const { heapUsed, external, rss } = JSON.parse(text) as NodeJS.MemoryUsage;
-    return [name, { resident: rss, kept: heapUsed + external }] as const;
+    const { heapUsed, external, rss, code } = JSON.parse(text) as ProbedMemory;
+    return [name, { resident: rss, kept: heapUsed + external, code }] as const;
   });
-  return { minute, bytes: Object.fromEntries(await Promise.all(entries)) };
+  const bytes = Object.fromEntries(await Promise.all(entries));
+  if (isSnapshotDue(minute)) snapshotCount += 1;
+  return { minute, bytes };
 }
 
 /** What every target has grown by since the first sample after a fourth of the run, or two minutes. */
@@ -141,7 +167,9 @@ function judgeMemory(samples: readonly Memory[], minutes: number): void {
   for (const [name, { resident, kept }] of Object.entries(last?.bytes ?? {})) {
     const before = base?.bytes[name];
     if (before === undefined) continue;
-    if (kept - before.kept > keptBytesMax || resident - before.resident > residentBytesMax) {
+    const isLarger =
+      values.snapshots === undefined && resident - before.resident > residentBytesMax;
+    if (kept - before.kept > keptBytesMax || isLarger) {
       findings.push(
         `${name} keeps ${kept} bytes after ${before.kept}, and has ${resident} after ${before.resident}`,
       );
@@ -169,7 +197,6 @@ const probe = pathToFileURL(join(import.meta.dirname, 'heap-probe.js')).href;
 process.env['NODE_OPTIONS'] = `${process.env['NODE_OPTIONS'] ?? ''} --import ${probe}`;
 const targets: FuzzTarget[] = [];
 const samples: Memory[] = [];
-const minutes = Number(values.minutes);
 const startMs = performance.now();
 const minutesNow = (): number => Math.round((performance.now() - startMs) / 6_000) / 10;
 let seed = Number(values.seed);

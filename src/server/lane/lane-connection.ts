@@ -327,7 +327,11 @@ export class LaneConnection implements ByteSink, Swept {
     this.socket.off('drain', this.#onDrain);
     this.socket.off('end', this.#onEnd);
     this.#counted.become(this.#replica === undefined ? 'http' : 'replication');
-    this.#context.handOver(this.socket, this.#foreignBytes ?? Buffer.alloc(0), this.#replica);
+    const bytes = this.#foreignBytes ?? Buffer.alloc(0);
+    // This object stays until the connection is closed, and must not keep what nobody asks it for any more.
+    this.#foreignBytes = undefined;
+    this.#lastHead = undefined;
+    this.#context.handOver(this.socket, bytes, this.#replica);
   }
 
   #isFull(): boolean {

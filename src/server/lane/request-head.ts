@@ -53,6 +53,8 @@ const requestLine =
 /** One blank, then visible ASCII with single or more blanks inside. */
 const headerLine = /^([A-Za-z-]+): ?([!-~](?:[ -~]*[!-~])?)$/;
 
+const headEnd = Buffer.from('\r\n\r\n');
+
 /** What a head can still become that is not whole yet; a CR or LF alone is for Node's parser to refuse. */
 const plainStart = /^(?:[ -~]|\r\n)*\r?$/;
 const starts = [
@@ -92,12 +94,13 @@ export function readHead(
   end: number,
   bodyBytesMax: number,
 ): RequestHead | 'incomplete' | 'foreign' {
-  const text = buffer.toString('latin1', start, Math.min(end, start + headBytesMax));
-  const length = text.indexOf('\r\n\r\n');
-  if (length === -1) return mayBecomeHead(text) ? 'incomplete' : 'foreign';
-  const bytes = Buffer.from(buffer.subarray(start, start + length + 4));
+  const unread = buffer.subarray(start, Math.min(end, start + headBytesMax));
+  const length = unread.indexOf(headEnd);
+  if (length === -1) return mayBecomeHead(unread.toString('latin1')) ? 'incomplete' : 'foreign';
+  const bytes = Buffer.from(unread.subarray(0, length + headEnd.length));
   try {
-    return parseHead(text.slice(0, length), bytes, bodyBytesMax) ?? 'foreign';
+    // Of the head alone: the connection remembers what is cut from this text, and with that all of it.
+    return parseHead(bytes.toString('latin1', 0, length), bytes, bodyBytesMax) ?? 'foreign';
   } catch {
     // The application finds the same fault, and answers it.
     return 'foreign';

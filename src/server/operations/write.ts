@@ -71,7 +71,7 @@ export function submitBatch(
     submission.failed(noRoom);
     return;
   }
-  store.category(categoryName).then(
+  store.categoryForClient(categoryName).then(
     (opened) => opened.submit(submission),
     (error: unknown) => submission.failed(error),
   );

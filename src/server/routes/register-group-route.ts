@@ -19,7 +19,7 @@ export const registerGroupRoute: Route = {
       sendJson(context, 200, await cluster.registerGroup(categoryName, group, from));
       return;
     }
-    const category = await store.category(categoryName);
+    const category = await store.categoryForClient(categoryName);
     const freed = await category.registerGroup(group, from);
     const registration: GroupRegistration = {
       category: category.name,

@@ -17,6 +17,7 @@ import type { Chunk } from '../../storage/chunk.js';
 import { sendFileRange, writePiece } from '../file-range.js';
 import type { IncomingBody } from '../incoming-body.js';
 import type { LaneContext } from '../lane/lane-context.js';
+import { acknowledge } from '../operations/ack.js';
 import { headRoomBytes, type MessageRange, openRange } from '../operations/read.js';
 import type { ConsumeCall } from '../operations/streams.js';
 import { StreamConnection } from './stream-connection.js';
@@ -107,8 +108,7 @@ export class ConsumeConnection extends StreamConnection {
   async #ack(chunkName: string, size: number, number: number): Promise<Buffer> {
     const { categoryName, group } = this.#call;
     try {
-      const category = await this.context.ports.store.category(categoryName);
-      await category.ack(chunkName, size, group);
+      await acknowledge({ categoryName, chunkName, size, group }, this.context.ports);
       return encodeFrame(frameKinds.acked, { number, name: chunkName, offset: size });
     } catch (error) {
       return this.refusal(error, number);

@@ -1,5 +1,6 @@
 import { Client } from '../../../client/client.js';
 import type { Credentials } from '../../../client/credentials.js';
+import { linkSignals } from '../../../common/link-signals.js';
 import { errorMessage } from '../../../protocol/chukcha-error.js';
 import type { AskedNode } from './node-checks.js';
 
@@ -40,15 +41,15 @@ async function askNode(
 ): Promise<AskedNode> {
   const client = new Client({ server: url, ...credentials });
   const limit = AbortSignal.timeout(statusMsMax);
+  const end = linkSignals(limit, ...(signal === undefined ? [] : [signal]));
   try {
-    const status = await client.status({
-      signal: signal === undefined ? limit : AbortSignal.any([signal, limit]),
-    });
+    const status = await client.status({ signal: end.signal });
     return { url, status, askedMs: Date.now() };
   } catch (error) {
     const problem = limit.aborted ? `it took more than ${statusMsMax} ms` : errorMessage(error);
     return { url, problem, askedMs: Date.now() };
   } finally {
+    end.release();
     client.close();
   }
 }
