@@ -16,9 +16,6 @@ export interface OwnNodeOptions {
 /** A start takes a second where nothing else runs. */
 const startMsMax = 60_000;
 
-/** As long as the client library waits for an answer. */
-const answerMsMax = 30_000;
-
 /** A node in a directory that is removed with it. */
 export class OwnNode {
   readonly url: string;
@@ -56,7 +53,6 @@ export class OwnNode {
       logFile: join(directory, 'node.log'),
       // How much may be written is limited here.
       words: ['--disk-reserve', '0'],
-      answerMsMax,
     });
     try {
       await process.begin();

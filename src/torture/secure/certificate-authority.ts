@@ -63,10 +63,7 @@ export class CertificateAuthority {
       extension(identifiers.basicConstraints, sequence(truth), 'critical'),
       // keyCertSign is the sixth bit.
       extension(identifiers.keyUsage, bitString(Buffer.of(0b0000_0100), 2), 'critical'),
-      extension(
-        identifiers.subjectKeyIdentifier,
-        octetString(keyIdentifier(this.#keys.publicKey)),
-      ),
+      extension(identifiers.subjectKeyIdentifier, octetString(keyIdentifier(this.#keys.publicKey))),
     ];
     this.ca = this.#sign(name, this.#keys.publicKey, extensions);
   }
@@ -110,10 +107,7 @@ export class CertificateAuthority {
       integer(serial),
       algorithm,
       distinguishedName(this.#name),
-      sequence(
-        utcTime(new Date(nowMs - validBeforeMs)),
-        utcTime(new Date(nowMs + validMs)),
-      ),
+      sequence(utcTime(new Date(nowMs - validBeforeMs)), utcTime(new Date(nowMs + validMs))),
       distinguishedName(subject),
       publicKey.export({ type: 'spki', format: 'der' }),
       derValue(0xa3, sequence(...extensions)),

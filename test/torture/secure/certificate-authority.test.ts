@@ -9,26 +9,29 @@ import t from 'tap';
 import { CertificateAuthority } from '../../../src/torture/secure/certificate-authority.js';
 import { testDirectory } from '../../support/test-directory.js';
 
-await t.test('a certificate is signed by its authority, for this machine, and no authority', (t) => {
-  const authority = new CertificateAuthority('any authority');
-  const ca = new X509Certificate(authority.ca);
-  const { cert } = authority.issue('node1');
-  const certificate = new X509Certificate(cert);
-  t.equal(certificate.subject, 'CN=node1');
-  t.equal(certificate.issuer, 'CN=any authority');
-  t.ok(certificate.checkIssued(ca));
-  t.ok(certificate.verify(ca.publicKey));
-  t.notOk(certificate.verify(certificate.publicKey));
-  t.equal(certificate.checkIP('127.0.0.1'), '127.0.0.1');
-  t.equal(certificate.checkHost('localhost'), 'localhost');
-  t.equal(certificate.checkIP('127.0.0.2'), undefined);
-  t.equal(certificate.ca, false);
-  t.equal(ca.ca, true);
-  t.same(certificate.keyUsage, ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2']);
-  const other = new X509Certificate(new CertificateAuthority('any authority').ca);
-  t.notOk(certificate.verify(other.publicKey), 'one of the same name has not signed it');
-  t.end();
-});
+await t.test(
+  'a certificate is signed by its authority, for this machine, and no authority',
+  (t) => {
+    const authority = new CertificateAuthority('any authority');
+    const ca = new X509Certificate(authority.ca);
+    const { cert } = authority.issue('node1');
+    const certificate = new X509Certificate(cert);
+    t.equal(certificate.subject, 'CN=node1');
+    t.equal(certificate.issuer, 'CN=any authority');
+    t.ok(certificate.checkIssued(ca));
+    t.ok(certificate.verify(ca.publicKey));
+    t.notOk(certificate.verify(certificate.publicKey));
+    t.equal(certificate.checkIP('127.0.0.1'), '127.0.0.1');
+    t.equal(certificate.checkHost('localhost'), 'localhost');
+    t.equal(certificate.checkIP('127.0.0.2'), undefined);
+    t.equal(certificate.ca, false);
+    t.equal(ca.ca, true);
+    t.same(certificate.keyUsage, ['1.3.6.1.5.5.7.3.1', '1.3.6.1.5.5.7.3.2']);
+    const other = new X509Certificate(new CertificateAuthority('any authority').ca);
+    t.notOk(certificate.verify(other.publicKey), 'one of the same name has not signed it');
+    t.end();
+  },
+);
 
 await t.test('a renewed certificate is another one of the same key', (t) => {
   const authority = new CertificateAuthority('authority');
@@ -61,29 +64,32 @@ await t.test('openssl finds nothing to complain of, strictly', { skip }, (t) => 
   t.end();
 });
 
-await t.test('both sides of a connection take each other, and nobody of another authority', async (t) => {
-  const authority = new CertificateAuthority('authority');
-  const { ca } = authority;
-  const server = createServer(
-    { ...authority.issue('node1'), ca, requestCert: true, rejectUnauthorized: true },
-    (socket) => socket.end('welcome'),
-  );
-  const refusals: string[] = [];
-  server.on('tlsClientError', ({ message }) => refusals.push(message));
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => server.close());
-  const { port } = server.address() as AddressInfo;
-  const ask = async (options: object): Promise<string> => {
-    const socket: TLSSocket = connect({ host: '127.0.0.1', port, ...options });
-    return Buffer.concat(await socket.toArray()).toString();
-  };
-  t.equal(await ask({ ca, ...authority.issue('writer') }), 'welcome');
-  const stranger = new CertificateAuthority('authority');
-  // How the end of it looks to who is refused depends on who is faster.
-  const askInVain = (options: object): Promise<string> => ask(options).catch(() => '');
-  t.equal(await askInVain({ ca, ...stranger.issue('writer') }), '', 'of another authority');
-  t.equal(await askInVain({ ca }), '', 'without a certificate');
-  t.equal(refusals.length, 2);
-  await t.rejects(ask({ ca: stranger.ca, ...authority.issue('writer') }), /certificate/);
-});
+await t.test(
+  'both sides of a connection take each other, and nobody of another authority',
+  async (t) => {
+    const authority = new CertificateAuthority('authority');
+    const { ca } = authority;
+    const server = createServer(
+      { ...authority.issue('node1'), ca, requestCert: true, rejectUnauthorized: true },
+      (socket) => socket.end('welcome'),
+    );
+    const refusals: string[] = [];
+    server.on('tlsClientError', ({ message }) => refusals.push(message));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.teardown(() => server.close());
+    const { port } = server.address() as AddressInfo;
+    const ask = async (options: object): Promise<string> => {
+      const socket: TLSSocket = connect({ host: '127.0.0.1', port, ...options });
+      return Buffer.concat(await socket.toArray()).toString();
+    };
+    t.equal(await ask({ ca, ...authority.issue('writer') }), 'welcome');
+    const stranger = new CertificateAuthority('authority');
+    // How the end of it looks to who is refused depends on who is faster.
+    const askInVain = (options: object): Promise<string> => ask(options).catch(() => '');
+    t.equal(await askInVain({ ca, ...stranger.issue('writer') }), '', 'of another authority');
+    t.equal(await askInVain({ ca }), '', 'without a certificate');
+    t.equal(refusals.length, 2);
+    await t.rejects(ask({ ca: stranger.ca, ...authority.issue('writer') }), /certificate/);
+  },
+);
