@@ -1,6 +1,6 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '../common/clock.js';
+import { makeDirectory } from '../common/make-directory.js';
 import { ChangeSignal } from '../common/wait.js';
 import { ChildProgram } from './child-program.js';
 
@@ -64,7 +64,7 @@ export class NodeProcess {
   async begin(extraWords: readonly string[] = []): Promise<void> {
     if (this.#child !== undefined) return;
     const { cliPath, dataDirectory, logFile, words } = this.#options;
-    await mkdir(dataDirectory, { recursive: true });
+    await makeDirectory(dataDirectory);
     const fixed = ['--name', this.name, '--data', dataDirectory, '--listen', '127.0.0.1:0'];
     const child = new ChildProgram({
       program: process.execPath,

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { logFileOf, NodeProcess } from '../processes/node-process.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
@@ -62,7 +61,6 @@ export class Cluster {
   /** Starts etcd, and makes the nodes, which do not run yet. Throws `invalid_option` when there is no etcd. */
   static async open(options: ClusterOptions): Promise<Cluster> {
     const { directory, cliPath, nodeCount } = options;
-    await mkdir(directory, { recursive: true });
     const names = Array.from({ length: nodeCount }, (_, index) => `node${index + 1}`);
     const security = options.isSecure ? await openSecurity(options, names) : undefined;
     const etcd = await openEtcd(options, security);

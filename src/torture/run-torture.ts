@@ -1,11 +1,13 @@
-import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { cp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../common/clock.js';
+import { makeDirectory } from '../common/make-directory.js';
 import { SeededRandom } from '../common/seeded-random.js';
 import { sleep } from '../common/wait.js';
 import type { NodeProcess } from '../processes/node-process.js';
-import { errorMessage } from '../protocol/chukcha-error.js';
+import { TemporaryDirectory } from '../processes/temporary-directory.js';
+import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import { BatchLedger } from './batch-ledger.js';
 import { BatchWriter } from './batch-writer.js';
 import { listQuarantine } from './chunk-files.js';
@@ -65,12 +67,15 @@ export async function runTorture(
   signal: AbortSignal,
 ): Promise<TortureReport> {
   const { keepDirectory } = options;
-  const directory = keepDirectory ?? (await mkdtemp(join(tmpdir(), 'chukcha-torture-')));
-  await mkdir(directory, { recursive: true });
+  const temporary =
+    keepDirectory === undefined
+      ? await TemporaryDirectory.make(tmpdir(), 'chukcha-torture-')
+      : undefined;
+  const directory = temporary?.path ?? (await makeKeepDirectory(keepDirectory ?? ''));
   let isKept = true;
   const cluster = await Cluster.open({ ...options, directory, categories }).catch(
     async (error: unknown) => {
-      if (keepDirectory === undefined) await rm(directory, { recursive: true, force: true });
+      await temporary?.remove();
       throw error;
     },
   );
@@ -85,7 +90,21 @@ export async function runTorture(
     } finally {
       await cluster.close();
     }
-    if (!isKept) await rm(directory, { recursive: true, force: true });
+    if (isKept) temporary?.keep();
+    else await temporary?.remove();
+  }
+}
+
+async function makeKeepDirectory(directory: string): Promise<string> {
+  try {
+    await makeDirectory(directory);
+    return directory;
+  } catch (cause) {
+    throw new ChukchaError(
+      'invalid_option',
+      `--keep is ${directory}, which cannot be made (${errorMessage(cause)}): expected a directory that this user may write to.`,
+      { cause },
+    );
   }
 }
 

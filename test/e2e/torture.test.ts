@@ -1,9 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import type { TortureReport } from '../../src/torture/torture-report.js';
-import { runCli } from '../support/cli.js';
+import { runCli, startCli } from '../support/cli.js';
+import { processesWith } from '../support/processes-with.js';
 import { testDirectory } from '../support/test-directory.js';
+import { until } from '../support/until.js';
 
 const hasEtcd = spawnSync('etcd', ['--version']).status === 0;
 // Where tests are a gate, a missing part is a failure; on a laptop it is said and passed over.
@@ -46,11 +49,34 @@ await t.test('a tortured cluster loses nothing and converges', { skip }, async (
   t.match(stdout.toString(), /^PASSED$/m);
 });
 
+await t.test('a second signal ends it at once, and nothing of it is left', { skip }, async (t) => {
+  const directory = testDirectory(t);
+  const run = startCli(['torture', '--secure', '--seconds', '60'], { env: { TMPDIR: directory } });
+  let said = '';
+  run.child.stderr.on('data', (piece: Buffer) => {
+    said += piece.toString();
+  });
+  while (!said.includes('the nodes start')) await once(run.child.stderr, 'data');
+  await until(() => processesWith(directory).length === 4);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) run.child.kill(signal);
+  const { exit, stderr } = await run.result;
+  t.equal(exit, 143, stderr);
+  t.same(readdirSync(directory), [], 'the directory is removed');
+  t.notMatch(readFileSync('/proc/self/mounts', 'utf8'), directory, 'nothing is mounted there');
+  await until(() => processesWith(directory).length === 0);
+});
+
 await t.test('without an etcd it says what to do', async (t) => {
   const words = ['--etcd-binary', '/nonexistent/etcd', '--seconds', '1'];
   const { exit, stderr } = await runCli(['torture', ...words]);
   t.equal(exit, 2);
   t.match(stderr, /no etcd that can be run as "\/nonexistent\/etcd": install etcd/);
+});
+
+await t.test('a directory that cannot be made is told', { skip }, async (t) => {
+  const { exit, stderr } = await runCli(['torture', '--keep', '/proc/torture']);
+  t.equal(exit, 2);
+  t.match(stderr, /--keep is \/proc\/torture, which cannot be made \(ENOENT/);
 });
 
 await t.test('more replicas than there are peers are refused at once', async (t) => {

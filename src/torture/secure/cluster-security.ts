@@ -1,11 +1,11 @@
 import { randomBytes, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { Client } from '../../client/client.js';
 import type { Credentials } from '../../client/credentials.js';
 import { systemClock } from '../../common/clock.js';
+import { makeDirectory } from '../../common/make-directory.js';
 import { Mutex } from '../../common/mutex.js';
 import { sleep } from '../../common/wait.js';
 import type { NodeProcess } from '../../processes/node-process.js';
@@ -74,7 +74,7 @@ export class ClusterSecurity {
 
   static async create(options: SecurityOptions): Promise<ClusterSecurity> {
     const { directory, nodeNames, categories } = options;
-    await mkdir(directory, { recursive: true });
+    await makeDirectory(directory);
     const { ring, first } = await TokenRing.create(join(directory, 'tokens.yaml'), categories);
     const security = new ClusterSecurity(directory, ring, first);
     await replaceFile(security.#path('ca.pem'), security.#authority.ca);
