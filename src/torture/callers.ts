@@ -2,6 +2,9 @@ import { Client } from '../client/client.js';
 import type { Credentials } from '../client/credentials.js';
 import type { NodeProcess } from '../processes/node-process.js';
 
+/** A node as who calls it knows it. */
+export type CalledNode = Pick<NodeProcess, 'name' | 'url'>;
+
 /** Who calls nodes. Each may do no more than its work needs, where nodes ask who it is. */
 export const roles = ['writer', 'reader', 'observer'] as const;
 export type Role = (typeof roles)[number];
@@ -31,7 +34,7 @@ export class Callers {
   }
 
   /** `undefined` while the node takes no calls, as far as anybody knows who has not asked it. */
-  client(node: NodeProcess, role: Role): Client | undefined {
+  client(node: CalledNode, role: Role): Client | undefined {
     const key = `${role} ${node.name}`;
     const { url } = node;
     const line = this.#lines.get(key);

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { logFileOf, NodeProcess } from '../processes/node-process.js';
 import { ChukchaError } from '../protocol/chukcha-error.js';
-import { Callers } from './callers.js';
+import { answerMsMax, Callers } from './callers.js';
 import { EtcdProcess } from './etcd-process.js';
 import { Network, openerInFirstLine } from './network.js';
 import { ClusterSecurity, etcdUser } from './secure/cluster-security.js';
@@ -18,7 +18,7 @@ export interface ClusterOptions {
   readonly isSecure: boolean;
 }
 
-/** Less than a client waits, `answerMsMax`. */
+/** Less than a client waits ({@link answerMsMax}). */
 const replicationTimeoutMs = 3_000;
 
 const clusterName = 'torture';
@@ -163,8 +163,13 @@ async function openSecurity(
       '--secure needs to know which node has opened a connection, and this system does not tell it in /proc: run it on Linux, or without --secure.',
     );
   }
-  const options = { directory: join(directory, 'security'), nodeNames, categories };
-  return await ClusterSecurity.create(options);
+  return await ClusterSecurity.create({
+    directory: join(directory, 'security'),
+    nodeNames,
+    categories,
+    // After it, calls with a token from before are given up.
+    overlapMs: answerMsMax + 1_000,
+  });
 }
 
 async function openEtcd(

@@ -43,3 +43,17 @@ await t.test('no process is killed, frozen or stopped while something else is do
   t.same(overlaps, []);
   t.end();
 });
+
+await t.test('only where nodes ask who calls, tokens and certificates are replaced', (t) => {
+  const plan = planFaults(new SeededRandom(5), { ...options, isSecure: true });
+  t.same([...new Set(plan.map(({ kind }) => kind))].sort(), [...faultNames(true)].sort());
+  const more = faultNames(true).filter((name) => !faultNames(false).includes(name));
+  t.same(more, ['rotate tokens', 'renew certificate']);
+  const rotations = plan.filter(({ kind }) => kind === 'rotate tokens');
+  t.ok(rotations.length > 5, `${rotations.length} rotations`);
+  const overlaps = rotations.filter(
+    ({ startMs }, index) => startMs < (rotations[index - 1]?.endMs ?? 0),
+  );
+  t.same(overlaps, []);
+  t.end();
+});

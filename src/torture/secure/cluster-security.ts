@@ -11,7 +11,7 @@ import { sleep } from '../../common/wait.js';
 import type { NodeProcess } from '../../processes/node-process.js';
 import { errorCode, errorMessage } from '../../protocol/chukcha-error.js';
 import { Findings } from '../batch-ledger.js';
-import { answerMsMax, type Role, roles } from '../callers.js';
+import { answerMsMax, type CalledNode, type Role, roles } from '../callers.js';
 import type { EtcdTls } from '../etcd-process.js';
 import { CertificateAuthority, type IssuedCertificate } from './certificate-authority.js';
 import { replaceFile } from './replace-file.js';
@@ -22,6 +22,8 @@ export interface SecurityOptions {
   readonly directory: string;
   readonly nodeNames: readonly string[];
   readonly categories: readonly string[];
+  /** How long old tokens are accepted after the last use of them, so that calls with them have their answer. */
+  readonly overlapMs: number;
 }
 
 /** What a member is for etcd. */
@@ -34,14 +36,11 @@ export const etcdUser = 'chukcha';
 const takenMsMax = 60_000;
 const takenPollMs = 200;
 
-/** After it, calls with a token from before have their answer, or are given up. */
-const overlapMs = answerMsMax + 1_000;
-
 /** How long a handshake may take when the certificate of a node is looked at. */
 const handshakeMsMax = 2_000;
 
 /** Whether something has come about at a node; if not, why, as the end of a sentence. */
-type Look = (node: NodeProcess, url: string) => Promise<true | string>;
+type Look = (node: CalledNode, url: string) => Promise<true | string>;
 
 /**
  * The security of a cluster as `docs/security.md` wants it: TLS for everybody with certificates on both sides, tokens with
@@ -55,7 +54,7 @@ export class ClusterSecurity {
   /** Tokens and certificates that a node has not taken in. */
   readonly notTaken = new Findings();
   readonly etcdPassword = newSecret();
-  readonly #directory: string;
+  readonly #options: SecurityOptions;
   readonly #authority = new CertificateAuthority('chukcha torture');
   readonly #certificates = new Map<string, IssuedCertificate>();
   readonly #ring: TokenRing;
@@ -64,8 +63,8 @@ export class ClusterSecurity {
   #withdrawn: TokenGeneration | undefined;
   #credentials: ReadonlyMap<Role, Credentials>;
 
-  private constructor(directory: string, ring: TokenRing, first: TokenGeneration) {
-    this.#directory = directory;
+  private constructor(options: SecurityOptions, ring: TokenRing, first: TokenGeneration) {
+    this.#options = options;
     this.#ring = ring;
     this.#current = first;
     for (const role of roles) this.#certificates.set(role, this.#authority.issue(role));
@@ -76,7 +75,7 @@ export class ClusterSecurity {
     const { directory, nodeNames, categories } = options;
     await makeDirectory(directory);
     const { ring, first } = await TokenRing.create(join(directory, 'tokens.yaml'), categories);
-    const security = new ClusterSecurity(directory, ring, first);
+    const security = new ClusterSecurity(options, ring, first);
     await replaceFile(security.#path('ca.pem'), security.#authority.ca);
     await replaceFile(security.#path('cluster.secret'), newSecret());
     await replaceFile(security.#path('etcd.password'), security.etcdPassword);
@@ -132,7 +131,7 @@ export class ClusterSecurity {
    * Gives all roles new tokens: they are accepted beside the old ones, used when all nodes have taken them in, and alone in
    * the end. Resolves when no node accepts the old ones.
    */
-  rotateTokens(nodes: readonly NodeProcess[]): Promise<void> {
+  rotateTokens(nodes: readonly CalledNode[]): Promise<void> {
     return this.#rotating.run(async () => {
       const [old, next] = [this.#current, await this.#ring.add()];
       const isTaken = await this.#waitForAll(nodes, 'the new tokens', this.notTaken, (_, url) =>
@@ -142,7 +141,7 @@ export class ClusterSecurity {
       if (!isTaken) return;
       this.#current = next;
       this.#credentials = this.#newCredentials();
-      await sleep(systemClock, overlapMs);
+      await sleep(systemClock, this.#options.overlapMs);
       await this.#ring.keepOnly(next);
       const refusesOld: Look = async (_, url) => {
         const answer = await this.#accepts(url, old.tokens.observer);
@@ -161,7 +160,7 @@ export class ClusterSecurity {
   }
 
   /** Gives a node another certificate for its key, and tells it so. Resolves when it shows that one. */
-  async renewCertificate(node: NodeProcess): Promise<void> {
+  async renewCertificate(node: CalledNode & Pick<NodeProcess, 'reload'>): Promise<void> {
     const before = this.#certificates.get(node.name) as IssuedCertificate;
     const issued = this.#authority.issue(node.name, before.key);
     this.#certificates.set(node.name, issued);
@@ -177,7 +176,7 @@ export class ClusterSecurity {
 
   /** Tells whether all nodes have come so far in time; what one has not taken in is noted. */
   async #waitForAll(
-    nodes: readonly NodeProcess[],
+    nodes: readonly CalledNode[],
     what: string,
     findings: Findings,
     look: Look,
@@ -238,7 +237,7 @@ export class ClusterSecurity {
   }
 
   #path(file: string): string {
-    return join(this.#directory, file);
+    return join(this.#options.directory, file);
   }
 }
 

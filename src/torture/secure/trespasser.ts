@@ -1,13 +1,13 @@
 import { systemClock } from '../../common/clock.js';
 import type { SeededRandom } from '../../common/seeded-random.js';
 import { sleep } from '../../common/wait.js';
-import type { NodeProcess } from '../../processes/node-process.js';
 import { errorCode, errorMessage } from '../../protocol/chukcha-error.js';
 import type { Findings } from '../batch-ledger.js';
+import type { CalledNode } from '../callers.js';
 import type { Trespass } from './trespasses.js';
 
 export interface TrespasserOptions {
-  readonly nodes: readonly NodeProcess[];
+  readonly nodes: readonly CalledNode[];
   /** Everything that may be tried now. */
   readonly trespasses: () => readonly Trespass[];
   /** Gets what was answered although it had to be refused. */
@@ -43,14 +43,18 @@ export class Trespasser {
     const { nodes, trespasses, random } = this.#options;
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      const { name, url } = random.pick(nodes);
-      if (url !== undefined) await this.#try(random.pick(trespasses()), name, url);
+      await this.tryOne(random.pick(trespasses()), random.pick(nodes));
       const restMs = random.integer(pauseMs.min, pauseMs.max);
       await sleep(systemClock, restMs, signal).catch(() => undefined);
     }
   }
 
-  async #try({ summary, stoppedBy, attempt }: Trespass, name: string, url: string): Promise<void> {
+  /** Tries something at a node, if that takes calls. */
+  async tryOne(
+    { summary, stoppedBy, attempt }: Trespass,
+    { name, url }: CalledNode,
+  ): Promise<void> {
+    if (url === undefined) return;
     let how = 'let in';
     try {
       await attempt(url);
@@ -70,10 +74,13 @@ export class Trespasser {
   }
 }
 
-/** An end by an alert of TLS, which is no HTTP for who expects that. */
+/**
+ * An end by an alert of TLS, or without a word: so Node.js ends a connection whose certificate it does not like. A node that
+ * was killed just then looks the same.
+ */
 function isTlsRefusal(error: unknown): boolean {
   const { code } = ((error as Error).cause ?? {}) as { readonly code?: string };
-  return /^(ERR_SSL_|HPE_)/.test(code ?? '');
+  return /^(ERR_SSL_|ECONNRESET$)/.test(code ?? '');
 }
 
 /** A connection that was not made, or broke. */
