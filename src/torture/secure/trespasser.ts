@@ -55,7 +55,7 @@ export class Trespasser {
     { name, url }: CalledNode,
   ): Promise<void> {
     if (url === undefined) return;
-    let how = 'let in';
+    let how = 'let in.';
     try {
       await attempt(url);
     } catch (error) {
@@ -70,7 +70,7 @@ export class Trespasser {
       }
       how = `answered as if it might: ${errorMessage(error)}`;
     }
-    this.#options.letIn.add(`At ${name}, ${summary} and was ${how}.`);
+    this.#options.letIn.add(`At ${name}, ${summary} and was ${how}`);
   }
 }
 
