@@ -16,12 +16,14 @@ export default class Torture extends BaseCommand {
     'Starts an etcd and some nodes of its own in temporary directories, and writes and reads. Meanwhile it kills and ' +
     'freezes nodes and etcd, cuts and slows the network between them, and fills a disk, as the seed says. Then it ' +
     'gives everything back, waits until all nodes hold the same and everything is read, acknowledged and gone, and ' +
-    'reports what became of every batch. Ends with 0 only when nothing was lost, torn or came back, else with 1. ' +
+    'reports what became of every batch. Ends with 0 only when nothing was lost, torn or came back, and nobody was let in ' +
+    'who has no right to it, else with 1. ' +
     'Ctrl-C ends the faults early. Nothing outside of these directories is touched.';
 
   static override examples = [
     '<%= config.bin %> torture --seconds 60',
     '<%= config.bin %> torture --nodes 5 --seed 42 --report torture.json',
+    '<%= config.bin %> torture --secure',
   ];
 
   static override flags = {
@@ -41,6 +43,10 @@ export default class Torture extends BaseCommand {
       description: 'how many peers the writers that ask for peers ask for',
       default: 1,
       min: 1,
+    }),
+    secure: Flags.boolean({
+      description:
+        'with TLS, certificates on both sides, tokens with rights by role and an etcd that asks who calls; tokens and certificates are replaced meanwhile, and calls without a right are tried',
     }),
     keep: Flags.string({ description: 'directory to keep all data and logs in' }),
     report: Flags.string({ description: 'file for the report as JSON' }),
@@ -66,6 +72,7 @@ export default class Torture extends BaseCommand {
       seed: flags.seed ?? Math.floor(Math.random() * seedMax),
       etcdProgram: flags['etcd-binary'],
       minSyncReplicas: flags['min-sync-replicas'],
+      isSecure: flags.secure,
       keepDirectory: flags.keep,
       cliPath: join(this.config.root, 'bin', 'run.js'),
       tell: (sentence: string) => this.say(sentence),

@@ -256,12 +256,16 @@ export class Etcd3Member implements EtcdMember {
   async #attempt<T>(limitMs: number, run: (end: End) => Promise<T>): Promise<T> {
     try {
       await this.#authenticate(limitMs);
+      const { token } = this.#session;
       try {
         return await run(this.#endAfter(limitMs));
       } catch (error) {
-        if (this.#session.credentials().user === undefined || !isStranger(error)) throw error;
+        if (this.#session.credentials().user === undefined) throw error;
+        // While etcd asked nobody there was no token; now it takes the call for one of whoever the certificate names.
+        const isTakenForOther = token === '' && isPermissionDenied(error);
+        if (!isStranger(error) && !isTakenForOther) throw error;
+        if (this.#session.token === '') this.#session.token = undefined;
       }
-      this.#session.token = undefined;
       await this.#authenticate(limitMs);
       return await run(this.#endAfter(limitMs));
     } catch (error) {
@@ -313,14 +317,22 @@ export class Etcd3Member implements EtcdMember {
     const start = call.start.bind(call);
     call.start = (metadata, listener) => {
       this.#calls.add(call);
-      if (this.#session.token) metadata.set(tokenHeader, this.#session.token);
+      const { token } = this.#session;
+      if (token) metadata.set(tokenHeader, token);
       start(metadata, {
         ...listener,
         onReceiveStatus: (status) => {
           this.#calls.delete(call);
-          // etcd3 repeats the call at once and for ever; without the token etcd says something else of it.
-          if (strangerPattern.test(status.details)) this.#session.token = undefined;
-          listener?.onReceiveStatus?.(status);
+          if (!strangerPattern.test(status.details)) {
+            listener?.onReceiveStatus?.(status);
+            return;
+          }
+          // Another call may have brought a new one meanwhile.
+          if (this.#session.token === token) this.#session.token = undefined;
+          // What etcd3 knows by its text, it repeats at once and for ever: without a token, which etcd takes for a call of
+          // whoever the certificate names.
+          const details = status.details.replace('etcdserver: ', 'etcd: ');
+          listener?.onReceiveStatus?.({ ...status, details });
         },
       });
     };
@@ -383,6 +395,10 @@ function endOf(prefix: string): Buffer {
 function cancelReason({ compact_revision, cancel_reason }: IWatchResponse): string {
   if (compact_revision === '0') return `etcd has cancelled the watch: ${cancel_reason}`;
   return `etcd keeps the changes only from revision ${compact_revision} on`;
+}
+
+function isPermissionDenied(error: unknown): boolean {
+  return error instanceof Error && castGrpcError(error) instanceof EtcdPermissionDeniedError;
 }
 
 function isStranger(error: unknown): boolean {

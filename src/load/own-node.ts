@@ -1,9 +1,9 @@
-import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../common/clock.js';
 import { type DiskFacts, readDiskFacts } from '../processes/describe-disk.js';
 import { NodeProcess } from '../processes/node-process.js';
+import { TemporaryDirectory } from '../processes/temporary-directory.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 
 export interface OwnNodeOptions {
@@ -16,18 +16,15 @@ export interface OwnNodeOptions {
 /** A start takes a second where nothing else runs. */
 const startMsMax = 60_000;
 
-/** As long as the client library waits for an answer. */
-const answerMsMax = 30_000;
-
 /** A node in a directory that is removed with it. */
 export class OwnNode {
   readonly url: string;
   readonly disk: DiskFacts;
   readonly #process: NodeProcess;
-  readonly #directory: string;
+  readonly #directory: TemporaryDirectory;
   readonly #ended = new AbortController();
 
-  private constructor(process: NodeProcess, directory: string, disk: DiskFacts) {
+  private constructor(process: NodeProcess, directory: TemporaryDirectory, disk: DiskFacts) {
     this.#process = process;
     this.#directory = directory;
     this.disk = disk;
@@ -42,31 +39,32 @@ export class OwnNode {
   /** Starts it and waits until it takes calls. Throws `invalid_option` for a directory that cannot be used. */
   static async start({ dataDirectory, cliPath }: OwnNodeOptions): Promise<OwnNode> {
     const parent = dataDirectory ?? tmpdir();
-    const directory = await mkdtemp(join(parent, 'chukcha-bench-')).catch((cause: unknown) => {
-      throw new ChukchaError(
-        'invalid_option',
-        `No directory can be made in ${parent} (${errorMessage(cause)}): expected --data with a directory that is there and may be written to.`,
-        { cause },
-      );
-    });
+    const directory = await TemporaryDirectory.make(parent, 'chukcha-bench-').catch(
+      (cause: unknown) => {
+        throw new ChukchaError(
+          'invalid_option',
+          `No directory can be made in ${parent} (${errorMessage(cause)}): expected --data with a directory that is there and may be written to.`,
+          { cause },
+        );
+      },
+    );
     const process = new NodeProcess({
       name: 'bench',
       cliPath,
-      dataDirectory: join(directory, 'data'),
-      logFile: join(directory, 'node.log'),
+      dataDirectory: join(directory.path, 'data'),
+      logFile: join(directory.path, 'node.log'),
       // How much may be written is limited here.
       words: ['--disk-reserve', '0'],
-      answerMsMax,
     });
     try {
       await process.begin();
       if (!(await process.waitUntilReady(startMsMax))) {
         throw new Error(`The node did not start: ${process.lastLine}`);
       }
-      return new OwnNode(process, directory, await readDiskFacts(directory));
+      return new OwnNode(process, directory, await readDiskFacts(directory.path));
     } catch (error) {
       await process.kill();
-      await rm(directory, { recursive: true, force: true });
+      await directory.remove();
       throw error;
     }
   }
@@ -83,11 +81,11 @@ export class OwnNode {
   }
 
   async freeBytes(): Promise<number> {
-    return (await readDiskFacts(this.#directory)).freeBytes;
+    return (await readDiskFacts(this.#directory.path)).freeBytes;
   }
 
   async remove(): Promise<void> {
     await this.#process.stop();
-    await rm(this.#directory, { recursive: true, force: true });
+    await this.#directory.remove();
   }
 }

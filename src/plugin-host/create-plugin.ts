@@ -1,8 +1,9 @@
-import { cp, mkdir, readdir, readFile, realpath, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, realpath, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import type { PluginDescriptor } from '@chukcha/plugin-api';
-import { ChukchaError } from '../protocol/chukcha-error.js';
+import { makeDirectory } from '../common/make-directory.js';
+import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import { pluginNamePattern } from './plugin-registry.js';
 
 export interface NewPlugin {
@@ -34,7 +35,15 @@ export async function createPlugin(plugin: NewPlugin): Promise<string[]> {
       `Directory ${directory} has something in it (${present[0]}): choose another one with --directory.`,
     );
   }
-  await mkdir(directory, { recursive: true });
+  try {
+    await makeDirectory(directory);
+  } catch (cause) {
+    throw new ChukchaError(
+      'directory_invalid',
+      `Directory ${directory} cannot be made (${errorMessage(cause)}): choose one that this user may write to with --directory.`,
+      { cause },
+    );
+  }
   await cp(join(templates, kind), directory, { recursive: true });
   const words: Readonly<Record<string, string>> = {
     __name__: name,

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { makeDirectory } from '../common/make-directory.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import { loadPackagePlugins } from './package-plugins.js';
 import type { FoundPlugin } from './plugin-registry.js';
@@ -129,7 +130,7 @@ export class UserPlugins {
   }
 
   async #write(manifest: DataManifest): Promise<void> {
-    await mkdir(this.#directory, { recursive: true });
+    await makeDirectory(this.#directory);
     const path = join(this.#directory, 'package.json');
     await writeFile(`${path}.new`, `${JSON.stringify(manifest, null, 2)}\n`);
     await rename(`${path}.new`, path);

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { createDeferred, type Deferred } from '../common/deferred.js';
+import { atExit } from './at-exit.js';
 
 export interface ProgramOptions {
   readonly program: string;
@@ -17,17 +18,12 @@ export interface ProgramOptions {
 /** Variables that stand for options of this package: they are for the command that was typed, and not for its children. */
 const optionVariablePrefix = 'CHUKCHA_';
 
-/** Those that run, so that none is left behind when this process ends in the middle of its work. */
-const running = new Set<ChildProcess>();
-process.once('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
-
 /** One process of a program. */
 export class ChildProgram {
   /** Resolves with what ended it, as a sentence. */
   readonly ended: Promise<string>;
   readonly #child: ChildProcess;
+  readonly #forget: () => void;
   readonly #ended: Deferred<string> = createDeferred();
   #hasEnded = false;
 
@@ -39,7 +35,8 @@ export class ChildProgram {
       detached: true,
       env: { ...ownEnvironment(), ...environment },
     });
-    running.add(this.#child);
+    // So that none is left behind when this process ends in the middle of its work.
+    this.#forget = atExit('processes', () => this.#child.kill('SIGKILL'));
     const log = createWriteStream(logFile, { flags: 'a' });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       if (stream === null) continue;
@@ -75,7 +72,7 @@ export class ChildProgram {
   }
 
   #end(how: string): void {
-    running.delete(this.#child);
+    this.#forget();
     this.#hasEnded = true;
     this.#ended.resolve(how);
   }

@@ -1,7 +1,6 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Client } from '../client/client.js';
 import { systemClock } from '../common/clock.js';
+import { makeDirectory } from '../common/make-directory.js';
 import { ChangeSignal } from '../common/wait.js';
 import { ChildProgram } from './child-program.js';
 
@@ -13,8 +12,6 @@ export interface NodeProcessOptions {
   readonly logFile: string;
   /** Of `serve`, apart from name, directory and address. */
   readonly words: readonly string[];
-  /** How long the node may be silent in the middle of a call of its client, in milliseconds. */
-  readonly answerMsMax: number;
 }
 
 /** How long a process may take to stop before it is killed: as long as a drain and its last requests may take. */
@@ -31,8 +28,7 @@ export class NodeProcess {
   readonly changed = new ChangeSignal();
   readonly #options: NodeProcessOptions;
   #child: ChildProgram | undefined;
-  #client: Client | undefined;
-  #port: number | undefined;
+  #url: string | undefined;
   #lastLine = '';
 
   constructor(options: NodeProcessOptions) {
@@ -41,13 +37,13 @@ export class NodeProcess {
     this.#options = options;
   }
 
-  /** `undefined` while it takes no calls, as far as anybody knows who has not asked it. */
-  get client(): Client | undefined {
-    return this.#client;
+  /** Where it takes calls; `undefined` while it takes none, as far as anybody knows who has not asked it. */
+  get url(): string | undefined {
+    return this.#url;
   }
 
   get port(): number | undefined {
-    return this.#port;
+    return this.#url === undefined ? undefined : Number(new URL(this.#url).port);
   }
 
   /** `undefined` while none runs. */
@@ -68,7 +64,7 @@ export class NodeProcess {
   async begin(extraWords: readonly string[] = []): Promise<void> {
     if (this.#child !== undefined) return;
     const { cliPath, dataDirectory, logFile, words } = this.#options;
-    await mkdir(dataDirectory, { recursive: true });
+    await makeDirectory(dataDirectory);
     const fixed = ['--name', this.name, '--data', dataDirectory, '--listen', '127.0.0.1:0'];
     const child = new ChildProgram({
       program: process.execPath,
@@ -87,7 +83,7 @@ export class NodeProcess {
   /** Resolves with whether it takes calls now. */
   async waitUntilReady(limitMs: number): Promise<boolean> {
     const deadlineMs = systemClock.monotonicMs() + limitMs;
-    while (this.#client === undefined) {
+    while (this.#url === undefined) {
       const timeoutMs = deadlineMs - systemClock.monotonicMs();
       if (timeoutMs <= 0) return false;
       await this.changed.wait({ clock: systemClock, timeoutMs });
@@ -113,6 +109,11 @@ export class NodeProcess {
     overdue.cancel();
   }
 
+  /** Has it take its files in again; not before it takes calls, because a process that starts would end of it. */
+  reload(): void {
+    if (this.#url !== undefined) this.#child?.signal('SIGHUP');
+  }
+
   freeze(): void {
     this.#child?.signal('SIGSTOP');
   }
@@ -125,9 +126,7 @@ export class NodeProcess {
   #leave(): ChildProgram | undefined {
     const child = this.#child;
     this.#child = undefined;
-    this.#client?.close();
-    this.#client = undefined;
-    this.#port = undefined;
+    this.#url = undefined;
     this.changed.notify();
     return child;
   }
@@ -141,8 +140,7 @@ export class NodeProcess {
     }
     const url = /Node is ready\..* url=(\S+)/.exec(rest)?.[1];
     if (url === undefined || this.#child !== child) return;
-    this.#port = Number(new URL(url).port);
-    this.#client = new Client({ server: url, timeoutMs: this.#options.answerMsMax });
+    this.#url = url;
     this.changed.notify();
   }
 }

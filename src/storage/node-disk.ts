@@ -15,7 +15,8 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { type DirectoryEntry, type Disk, type DiskFile, hasSystemCode } from './disk.js';
+import { makeDirectory } from '../common/make-directory.js';
+import type { DirectoryEntry, Disk, DiskFile } from './disk.js';
 
 /*
  * File descriptors and callbacks rather than `FileHandle`: the promise forms of `node:fs` write at
@@ -33,19 +34,8 @@ const closedDescriptor = 2 ** 31 - 1;
 
 /** The real disk. */
 export const nodeDisk: Disk = {
-  async makeDirectory(path) {
-    // Not `recursive`: that tells a read-only disk, or a quota that is used up, as `ENOENT`.
-    try {
-      await promises.mkdir(path);
-    } catch (error) {
-      if (hasSystemCode(error, 'EEXIST') && (await promises.stat(path)).isDirectory()) return;
-      if (!hasSystemCode(error, 'ENOENT') || dirname(path) === path) throw error;
-      await nodeDisk.makeDirectory(dirname(path));
-      return nodeDisk.makeDirectory(path);
-    }
-    // A directory is durable when its name is, in the one above it.
-    await nodeDisk.syncDirectory(dirname(path));
-  },
+  // A directory is durable when its name is, in the one above it.
+  makeDirectory: (path) => makeDirectory(path, (made) => nodeDisk.syncDirectory(dirname(made))),
   async listDirectory(path) {
     const entries = await promises.readdir(path, { withFileTypes: true });
     return entries.map((entry) => ({ name: entry.name, kind: kindOf(entry) }));

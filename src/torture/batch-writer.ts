@@ -5,12 +5,14 @@ import type { NodeProcess } from '../processes/node-process.js';
 import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
 import type { BatchLedger, LedgerBatch, WriteKind } from './batch-ledger.js';
 import { makeBatch } from './batch-lines.js';
+import type { Callers } from './callers.js';
 
 export interface WriterOptions {
   readonly name: string;
   readonly kind: WriteKind;
   readonly category: string;
   readonly nodes: readonly NodeProcess[];
+  readonly callers: Callers;
   /** Which of the nodes it begins with. */
   readonly home: number;
   readonly seed: number;
@@ -98,9 +100,9 @@ export class BatchWriter {
     bytes: Buffer,
     sequence: number,
   ): Promise<'answered' | 'refused' | 'not yet'> {
-    const { name, kind } = this.#options;
+    const { name, kind, callers } = this.#options;
     const node = this.#options.nodes[this.#at] as NodeProcess;
-    const { client } = node;
+    const client = callers.client(node, 'writer');
     if (client === undefined) return 'not yet';
     if (batch.sentTo.length > 0) this.retryCount += 1;
     batch.sentTo.push(node.name);

@@ -88,7 +88,8 @@ async function endWriting(parts: ConvergenceParts): Promise<void> {
   );
   await waitUntil(async () => {
     for (const node of cluster.nodes) {
-      for (const category of categories) await node.client?.seal(category);
+      const client = cluster.callers.client(node, 'reader');
+      for (const category of categories) await client?.seal(category);
     }
     return undefined;
   });
@@ -130,13 +131,14 @@ async function acknowledgeAll(parts: ConvergenceParts): Promise<void> {
   tell('everything is acknowledged');
   for (const reader of readers) reader.holdsAcks = false;
   await waitUntil(async () => {
-    for (const { name, client } of cluster.nodes) {
+    for (const node of cluster.nodes) {
+      const client = cluster.callers.client(node, 'reader');
       for (const category of categories) {
         for (const group of groups) {
           const listing = await client?.listChunks(category, { group });
           const [chunk] = listing?.chunks ?? [];
           if (chunk !== undefined) {
-            return `${category}/${chunk.name} waits for ${group} at ${name} (${readers.map((reader) => reader.lastProblem).join('; ')})`;
+            return `${category}/${chunk.name} waits for ${group} at ${node.name} (${readers.map((reader) => reader.lastProblem).join('; ')})`;
           }
         }
       }

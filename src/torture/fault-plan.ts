@@ -21,13 +21,33 @@ const faultKinds = {
   'fill disk': { deck: 2, summary: 'the disk of a node full', secondsMax: 8 },
 } as const;
 
-export type FaultKind = keyof typeof faultKinds;
+/** What an owner does in the middle of it, where nodes ask who calls them. Each is over when it has its effect. */
+const secureKinds = {
+  'rotate tokens': {
+    deck: 2,
+    summary: 'all tokens replaced by new ones, and the old ones withdrawn',
+    secondsMax: 15,
+  },
+  'renew certificate': { deck: 2, summary: 'a node given a new certificate', secondsMax: 5 },
+} as const;
 
-export const faultNames = Object.keys(faultKinds) as readonly FaultKind[];
+const everyKind = { ...faultKinds, ...secureKinds } as const;
+
+export type FaultKind = keyof typeof everyKind;
+
+/** What is done to a cluster; a secure one has more that can be done to it. */
+export function faultNames(isSecure: boolean): readonly FaultKind[] {
+  return Object.keys(isSecure ? everyKind : faultKinds) as FaultKind[];
+}
+
+/** Whether it has no end that is planned. */
+export function isMomentary(kind: FaultKind): boolean {
+  return kind in secureKinds;
+}
 
 /** What the kind does, for people. */
 export function describeFault(kind: FaultKind): string {
-  return faultKinds[kind].summary;
+  return everyKind[kind].summary;
 }
 
 /** One thing that goes wrong, and for how long. */
@@ -49,6 +69,7 @@ export interface PlanOptions {
   /** The one with the small disk. */
   readonly smallDiskNode: string;
   readonly seconds: number;
+  readonly isSecure: boolean;
 }
 
 /** Something happens after this time at the latest, and not before. */
@@ -74,11 +95,13 @@ const leftBytesChoices = [0, 0, 64 * 1024, 1024 * 1024] as const;
  */
 export function planFaults(
   random: SeededRandom,
-  { nodeNames, smallDiskNode, seconds }: PlanOptions,
+  { nodeNames, smallDiskNode, seconds, isSecure }: PlanOptions,
 ): PlannedFault[] {
   const faults: PlannedFault[] = [];
   const freeAtMs = new Map<string, number>();
-  const full = faultNames.flatMap((kind) => Array<FaultKind>(faultKinds[kind].deck).fill(kind));
+  const full = faultNames(isSecure).flatMap((kind) =>
+    Array<FaultKind>(everyKind[kind].deck).fill(kind),
+  );
   let deck: FaultKind[] = [];
   const untilMs = seconds * 1_000;
   for (let nowMs = gapMs.max; ; nowMs += random.integer(gapMs.min, gapMs.max)) {
@@ -92,7 +115,7 @@ export function planFaults(
     const [kind] = at === -1 ? [] : deck.splice(at, 1);
     if (kind === undefined) continue;
     const node = nodeFor(kind, shuffled, smallDiskNode, nodeNames, isFree) ?? '';
-    const lengthMs = random.integer(faultMsMin, faultKinds[kind].secondsMax * 1_000);
+    const lengthMs = random.integer(faultMsMin, everyKind[kind].secondsMax * 1_000);
     const endMs = Math.min(nowMs + lengthMs, untilMs);
     for (const resource of resourcesOf(kind, node, nodeNames))
       freeAtMs.set(resource, endMs + restMs);
@@ -142,5 +165,9 @@ function resourcesOf(kind: FaultKind, node: string, nodeNames: readonly string[]
       return ['etcd'];
     case 'fill disk':
       return [`disk ${node}`];
+    case 'rotate tokens':
+      return ['tokens'];
+    case 'renew certificate':
+      return [`certificate of ${node}`];
   }
 }

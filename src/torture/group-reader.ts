@@ -6,12 +6,14 @@ import { sleep } from '../common/wait.js';
 import type { NodeProcess } from '../processes/node-process.js';
 import { ChukchaError, errorCode, errorMessage } from '../protocol/chukcha-error.js';
 import type { BatchLedger } from './batch-ledger.js';
+import type { Callers } from './callers.js';
 import { ChunkParser } from './chunk-parser.js';
 
 export interface ReaderOptions {
   readonly group: string;
   readonly category: string;
   readonly nodes: readonly NodeProcess[];
+  readonly callers: Callers;
   /** Which of the nodes it begins with. */
   readonly home: number;
   /** Whether it reads what it has not acknowledged from the beginning when it goes on at another node. */
@@ -77,7 +79,7 @@ export class GroupReader {
   async run(): Promise<void> {
     while (this.#stoppedBy === 'nobody') {
       const node = this.#options.nodes[this.#at] as NodeProcess;
-      const { client } = node;
+      const client = this.#options.callers.client(node, 'reader');
       let hasRead = false;
       try {
         if (client === undefined) this.#goOn(`${node.name} takes no calls`);

@@ -5,8 +5,8 @@ import type { Flow, Link } from './link.js';
 export interface ProxyOptions {
   /** The port that it stands in front of; `undefined` while nobody listens there. */
   readonly targetPort: () => number | undefined;
-  /** The link that a connection belongs to, by the first bytes that come over it. */
-  readonly linkOf: (start: Buffer) => Link;
+  /** The link that a connection belongs to, by the first bytes that come over it and the port that it comes from. */
+  readonly linkOf: (start: Buffer, openerPort: number) => Promise<Link>;
 }
 
 /** Stands in front of a port of this machine, and lets the bytes through as the links say. */
@@ -27,8 +27,8 @@ export class LinkProxy {
     return proxy;
   }
 
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
   }
 
   close(): void {
@@ -39,10 +39,13 @@ export class LinkProxy {
   /** Never rejects: a connection that breaks on one side is broken on the other. */
   async #serve(opener: Socket): Promise<void> {
     this.#note(opener);
+    const { remotePort } = opener;
     const start = await firstPiece(opener);
-    const link = start === undefined ? undefined : this.#options.linkOf(start);
+    const link = start && (await this.#options.linkOf(start, remotePort ?? 0));
     const port = this.#options.targetPort();
-    if (start === undefined || link === undefined || link.isRefused || port === undefined) {
+    const isOver = start === undefined || link === undefined || port === undefined;
+    // It may have been closed while it was looked at.
+    if (isOver || link.isRefused || opener.destroyed) {
       opener.destroy();
       return;
     }

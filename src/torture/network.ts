@@ -6,6 +6,9 @@ export interface NetworkPorts {
   readonly nodeNames: readonly string[];
   readonly portOf: (node: string) => number | undefined;
   readonly etcdPort: number;
+  /** The node that opens a connection, by its first bytes and its port; nothing for everybody else. */
+  readonly openerOf: (start: Buffer, openerPort: number) => Promise<string>;
+  readonly scheme: 'http' | 'https';
 }
 
 /** How a link is broken. */
@@ -13,31 +16,35 @@ export type Cut = 'refuse' | 'hold both ways' | 'hold what comes' | 'hold what g
 
 /**
  * The network between the nodes of a cluster, and from each of them to etcd. A node advertises one address, so a
- * proxy stands in front of each; who opens a connection to it is in the first line of its request, so every ordered
- * pair of nodes has a link of its own all the same.
+ * proxy stands in front of each, which finds out who opens a connection to it, so every ordered pair of nodes has a
+ * link of its own all the same.
  */
 export class Network {
-  readonly #nodeNames: readonly string[];
+  readonly #ports: NetworkPorts;
   readonly #links = new Map<string, Link>();
   readonly #etcdLinks = new Map<string, Link>();
   readonly #proxies = new Map<string, LinkProxy>();
   readonly #etcdProxies = new Map<string, LinkProxy>();
 
-  private constructor(nodeNames: readonly string[]) {
-    this.#nodeNames = nodeNames;
+  private constructor(ports: NetworkPorts) {
+    this.#ports = ports;
   }
 
-  static async open({ nodeNames, portOf, etcdPort }: NetworkPorts): Promise<Network> {
-    const network = new Network(nodeNames);
+  static async open(ports: NetworkPorts): Promise<Network> {
+    const { nodeNames, portOf, etcdPort, openerOf } = ports;
+    const network = new Network(ports);
     for (const node of nodeNames) {
       const proxy = await LinkProxy.open({
         targetPort: () => portOf(node),
-        linkOf: (start) => network.link(openerOf(start), node),
+        linkOf: async (...opener) => network.link(await openerOf(...opener), node),
       });
       network.#proxies.set(node, proxy);
       const link = new Link();
       network.#etcdLinks.set(node, link);
-      const etcdProxy = await LinkProxy.open({ targetPort: () => etcdPort, linkOf: () => link });
+      const etcdProxy = await LinkProxy.open({
+        targetPort: () => etcdPort,
+        linkOf: () => Promise.resolve(link),
+      });
       network.#etcdProxies.set(node, etcdProxy);
     }
     return network;
@@ -45,12 +52,12 @@ export class Network {
 
   /** The address at which the others reach the node. */
   advertisedUrl(node: string): string {
-    return this.#proxies.get(node)?.url ?? '';
+    return this.#url(this.#proxies.get(node));
   }
 
   /** The address at which the node reaches etcd. */
   etcdUrl(node: string): string {
-    return this.#etcdProxies.get(node)?.url ?? '';
+    return this.#url(this.#etcdProxies.get(node));
   }
 
   /** What the node's connections to another one go over. */
@@ -110,16 +117,20 @@ export class Network {
   }
 
   othersOf(node: string): readonly string[] {
-    return this.#nodeNames.filter((name) => name !== node);
+    return this.#ports.nodeNames.filter((name) => name !== node);
   }
 
   close(): void {
     for (const proxy of [...this.#proxies.values(), ...this.#etcdProxies.values()]) proxy.close();
   }
+
+  #url(proxy: LinkProxy | undefined): string {
+    return `${this.#ports.scheme}://127.0.0.1:${proxy?.port}`;
+  }
 }
 
-/** Who opens a stream of replication, as its first line says; nothing for everybody else. */
-function openerOf(start: Buffer): string {
+/** Who opens a stream of replication, as its first line says where it can be read; nothing for everybody else. */
+export async function openerInFirstLine(start: Buffer): Promise<string> {
   const [line = ''] = start.toString('latin1', 0, 1_024).split('\r\n');
   return /^GET \/replication\/stream\?(?:.*&)?node=([\w-]+)/.exec(line)?.[1] ?? '';
 }

@@ -1,21 +1,25 @@
-import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { cp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../common/clock.js';
+import { makeDirectory } from '../common/make-directory.js';
 import { SeededRandom } from '../common/seeded-random.js';
 import { sleep } from '../common/wait.js';
-import { describeMachine } from '../processes/describe-machine.js';
 import type { NodeProcess } from '../processes/node-process.js';
-import { errorMessage } from '../protocol/chukcha-error.js';
-import { BatchLedger, type Findings } from './batch-ledger.js';
+import { TemporaryDirectory } from '../processes/temporary-directory.js';
+import { ChukchaError, errorMessage } from '../protocol/chukcha-error.js';
+import { BatchLedger } from './batch-ledger.js';
 import { BatchWriter } from './batch-writer.js';
 import { listQuarantine } from './chunk-files.js';
 import { Cluster } from './cluster.js';
 import { converge } from './convergence.js';
 import { type FaultKind, planFaults } from './fault-plan.js';
+import { gatherReport } from './gather-report.js';
 import { GroupReader } from './group-reader.js';
+import { Trespasser } from './secure/trespasser.js';
+import { listTrespasses } from './secure/trespasses.js';
 import { Tormentor } from './tormentor.js';
-import type { Finding, KindFigures, TortureReport } from './torture-report.js';
+import type { Finding, TortureReport } from './torture-report.js';
 import { writeKinds } from './write-kinds.js';
 
 export interface TortureOptions {
@@ -24,6 +28,8 @@ export interface TortureOptions {
   readonly seed: number;
   readonly etcdProgram: string;
   readonly minSyncReplicas: number;
+  /** Whether the cluster runs with TLS, certificates and tokens, and somebody without a right to it tries everything. */
+  readonly isSecure: boolean;
   /** Where data and logs are kept; `undefined` takes a temporary directory, which stays when something was found. */
   readonly keepDirectory: string | undefined;
   /** The built command line of this package. */
@@ -40,6 +46,15 @@ const startMsMax = 60_000;
 
 /** Far enough apart that no two writers draw the same numbers. */
 const seedStep = 1_000;
+const trespasserSeedStep = 500;
+
+/** What somebody who has no right to it is after. */
+const trespassPlace = {
+  category: categories[0],
+  group: groups[0],
+  chunk: 'node1-chunk000000000',
+  node: 'node2',
+} as const;
 
 /**
  * Starts a cluster, breaks it at random while writers write and groups read, gives back what was taken, and reports
@@ -52,13 +67,15 @@ export async function runTorture(
   signal: AbortSignal,
 ): Promise<TortureReport> {
   const { keepDirectory } = options;
-  const directory = keepDirectory ?? (await mkdtemp(join(tmpdir(), 'chukcha-torture-')));
-  await mkdir(directory, { recursive: true });
+  const temporary =
+    keepDirectory === undefined
+      ? await TemporaryDirectory.make(tmpdir(), 'chukcha-torture-')
+      : undefined;
+  const directory = temporary?.path ?? (await makeKeepDirectory(keepDirectory ?? ''));
   let isKept = true;
-  const { cliPath, etcdProgram, nodeCount } = options;
-  const cluster = await Cluster.open({ directory, cliPath, etcdProgram, nodeCount }).catch(
+  const cluster = await Cluster.open({ ...options, directory, categories }).catch(
     async (error: unknown) => {
-      if (keepDirectory === undefined) await rm(directory, { recursive: true, force: true });
+      await temporary?.remove();
       throw error;
     },
   );
@@ -73,7 +90,21 @@ export async function runTorture(
     } finally {
       await cluster.close();
     }
-    if (!isKept) await rm(directory, { recursive: true, force: true });
+    if (isKept) temporary?.keep();
+    else await temporary?.remove();
+  }
+}
+
+async function makeKeepDirectory(directory: string): Promise<string> {
+  try {
+    await makeDirectory(directory);
+    return directory;
+  } catch (cause) {
+    throw new ChukchaError(
+      'invalid_option',
+      `--keep is ${directory}, which cannot be made (${errorMessage(cause)}): expected a directory that this user may write to.`,
+      { cause },
+    );
   }
 }
 
@@ -95,12 +126,13 @@ class TortureRun {
   readonly #ledger = new BatchLedger(groups);
   readonly #writers: readonly BatchWriter[];
   readonly #readers: readonly GroupReader[];
+  readonly #trespasser: Trespasser | undefined;
   readonly #startMs = systemClock.monotonicMs();
 
   constructor(options: TortureOptions, cluster: Cluster, directory: string) {
     this.#options = options;
     this.#cluster = cluster;
-    const { nodes } = cluster;
+    const { nodes, callers, security } = cluster;
     const { seed } = options;
     this.#writers = writeKinds(options.minSyncReplicas).map(
       (kind, index) =>
@@ -111,6 +143,7 @@ class TortureRun {
             // Stamped and plain ones of each kind go to different categories.
             category: categories[(index + Math.floor(index / 2)) % 2] ?? categories[0],
             nodes,
+            callers,
             home: index % nodes.length,
             seed: seed + (index + 1) * seedStep,
             tell: (sentence) => this.#tell(sentence),
@@ -123,9 +156,18 @@ class TortureRun {
         const random = new SeededRandom(seed - (groupIndex * 2 + index + 1) * seedStep);
         const home = (groupIndex + index) % nodes.length;
         const rereads = groupIndex > 0;
-        return new GroupReader({ group, category, nodes, home, rereads, random }, this.#ledger);
+        const place = { group, category, nodes, callers, home };
+        return new GroupReader({ ...place, rereads, random }, this.#ledger);
       }),
     );
+    this.#trespasser =
+      security &&
+      new Trespasser({
+        nodes,
+        trespasses: () => listTrespasses(security, trespassPlace),
+        letIn: security.letIn,
+        random: new SeededRandom(seed + trespasserSeedStep),
+      });
     this.#tell(`data and logs are in ${directory}`);
   }
 
@@ -137,13 +179,15 @@ class TortureRun {
     const abandoning = new AbortController();
     const writing = Promise.all(this.#writers.map((writer) => writer.run(abandoning.signal)));
     const reading = Promise.all(this.#readers.map((reader) => reader.run()));
-    const failed = Promise.all([writing, reading]).then(() => undefined);
+    const trespassing = this.#trespasser?.run();
+    const failed = Promise.all([writing, reading, trespassing]).then(() => undefined);
     const tormentor = new Tormentor(this.#cluster, (sentence) => this.#tell(sentence));
     const beginMs = systemClock.monotonicMs();
     const plan = planFaults(new SeededRandom(seed), {
       nodeNames: this.#cluster.nodes.map(({ name }) => name),
       smallDiskNode: this.#cluster.smallDiskNode.name,
       seconds,
+      isSecure: this.#cluster.security !== undefined,
     });
     await Promise.race([tormentor.run(plan, signal), failed]);
     const restMs = beginMs + seconds * 1_000 - systemClock.monotonicMs();
@@ -152,8 +196,15 @@ class TortureRun {
     const notConverged = await Promise.race([this.#converge(writing), failed]);
     abandoning.abort();
     for (const reader of this.#readers) reader.stop();
-    await Promise.all([writing, reading]);
-    return this.#report({
+    this.#trespasser?.stop();
+    await Promise.all([writing, reading, trespassing]);
+    return gatherReport({
+      options: this.#options,
+      cluster: this.#cluster,
+      ledger: this.#ledger,
+      writers: this.#writers,
+      trespasser: this.#trespasser,
+      totalMs: systemClock.monotonicMs() - this.#startMs,
       startedAt,
       tormentedSeconds,
       notConverged: notConverged ?? null,
@@ -178,15 +229,17 @@ class TortureRun {
   }
 
   async #registerGroup(category: string, group: string): Promise<void> {
+    const { nodes, callers } = this.#cluster;
     const deadlineMs = systemClock.monotonicMs() + startMsMax;
     const isKnown = async (): Promise<boolean> => {
-      for (const { client } of this.#cluster.nodes) {
-        const known = (await client?.groups(category)) ?? [];
+      for (const node of nodes) {
+        const known = (await callers.client(node, 'reader')?.groups(category)) ?? [];
         if (!known.some((backlog) => backlog.group === group)) return false;
       }
       return true;
     };
-    await this.#cluster.nodes[0]?.client?.registerGroup(category, group);
+    const [first] = nodes as readonly [NodeProcess, ...NodeProcess[]];
+    await callers.client(first, 'reader')?.registerGroup(category, group);
     while (!(await isKnown())) {
       if (systemClock.monotonicMs() > deadlineMs) {
         throw new Error(`Not all nodes have heard of group ${group} of ${category}.`);
@@ -196,7 +249,9 @@ class TortureRun {
   }
 
   async #version(): Promise<string> {
-    const status = await this.#cluster.nodes[0]?.client?.status();
+    const { nodes, callers } = this.#cluster;
+    const [first] = nodes as readonly [NodeProcess, ...NodeProcess[]];
+    const status = await callers.client(first, 'observer')?.status();
     return status?.version ?? 'unknown';
   }
 
@@ -223,79 +278,8 @@ class TortureRun {
     return { count: names.flat().length, sentences: names.flat() };
   }
 
-  #report(parts: {
-    readonly startedAt: string;
-    readonly tormentedSeconds: number;
-    readonly notConverged: string | null;
-    readonly faults: TortureReport['faults'];
-    readonly version: string;
-    readonly quarantined: Finding;
-  }): TortureReport {
-    const { seed, minSyncReplicas, nodeCount } = this.#options;
-    const { version, ...rest } = parts;
-    const { lost, corrupt, returned, refused, strangeDuplicates } = this.#ledger;
-    const { duplicates, explainedDuplicates } = this.#ledger.countReads();
-    const ends = this.#cluster.nodes.flatMap((node) => node.unexpectedEnds);
-    const problemCount = lost.count + corrupt.count + returned.count + refused.count + ends.length;
-    return {
-      passed: problemCount === 0 && rest.notConverged === null,
-      seed,
-      ...rest,
-      totalSeconds: Math.round((systemClock.monotonicMs() - this.#startMs) / 1_000),
-      versions: { node: process.version, chukcha: version, etcd: this.#cluster.etcd.version },
-      machine: describeMachine(),
-      nodes: nodeCount,
-      minSyncReplicas,
-      smallDisk: this.#cluster.smallDiskSummary,
-      written: this.#figures(),
-      // A batch that waited when the faults ended was answered since.
-      longestWithoutWriteMs: Math.round(
-        Math.max(...this.#writers.map((writer) => writer.longestMs)),
-      ),
-      lost: findingOf(lost),
-      corrupt: findingOf(corrupt),
-      returned: findingOf(returned),
-      duplicates: {
-        count: duplicates,
-        explained: explainedDuplicates,
-        sentences: strangeDuplicates.sentences,
-      },
-      refused: findingOf(refused),
-      endedByThemselves: { count: ends.length, sentences: ends },
-      nodeErrors: this.#nodeErrors(),
-      directory: null,
-    };
-  }
-
-  #figures(): KindFigures[] {
-    return this.#writers.map((writer) => {
-      const batches = [...this.#ledger.batches].filter(({ kind }) => kind === writer.kind);
-      return {
-        kind: writer.kind.name,
-        batches: batches.length,
-        bytes: batches.reduce((sum, { byteCount }) => sum + byteCount, 0),
-        answered: batches.filter(({ isAnswered }) => isAnswered).length,
-        retries: writer.retryCount,
-        knownRepetitions: writer.duplicateCount,
-        longestMs: Math.round(writer.longestMs),
-      };
-    });
-  }
-
-  #nodeErrors(): Record<string, number> {
-    const counts: Record<string, number> = {};
-    for (const { errors } of this.#cluster.nodes) {
-      for (const [sentence, count] of errors) counts[sentence] = (counts[sentence] ?? 0) + count;
-    }
-    return counts;
-  }
-
   #tell(sentence: string): void {
     const seconds = (systemClock.monotonicMs() - this.#startMs) / 1_000;
     this.#options.tell(`${seconds.toFixed(1).padStart(7)} s  ${sentence}`);
   }
-}
-
-function findingOf({ count, sentences }: Findings): Finding {
-  return { count, sentences };
 }

@@ -1,7 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { mkdir, open, rm, statfs } from 'node:fs/promises';
+import { open, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDirectory } from '../common/make-directory.js';
 import { formatBytes } from '../common/quantity.js';
+import { atExit } from '../processes/at-exit.js';
 import { hasFileCode } from './chunk-files.js';
 
 /** Room for what writers write while a node is away, with as much again for what is not acknowledged. */
@@ -16,15 +18,17 @@ const pieceBytes = 1024 * 1024;
 export class SmallDisk {
   readonly directory: string;
   readonly #ballastPath: string;
+  readonly #forget: () => void;
 
   private constructor(directory: string) {
     this.directory = directory;
+    this.#forget = atExit('mounts', () => this.unmount());
     this.#ballastPath = join(directory, 'ballast');
   }
 
   /** Mounts it; `undefined` where this user or this machine cannot. */
   static async mount(directory: string): Promise<SmallDisk | undefined> {
-    await mkdir(directory, { recursive: true });
+    await makeDirectory(directory);
     const words = ['-t', 'tmpfs', '-o', `size=${diskBytes}`, 'chukcha-torture', directory];
     const { status } = spawnSync('mount', words);
     return status === 0 ? new SmallDisk(directory) : undefined;
@@ -63,6 +67,7 @@ export class SmallDisk {
 
   /** Also while something is open there. */
   unmount(): void {
+    this.#forget();
     spawnSync('umount', ['--lazy', this.directory]);
   }
 }

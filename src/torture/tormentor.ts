@@ -1,7 +1,7 @@
 import { systemClock } from '../common/clock.js';
 import { sleep } from '../common/wait.js';
 import type { Cluster } from './cluster.js';
-import { describeFault, type FaultKind, type PlannedFault } from './fault-plan.js';
+import { describeFault, type FaultKind, isMomentary, type PlannedFault } from './fault-plan.js';
 
 /** Makes faults happen to a cluster as planned. */
 export class Tormentor {
@@ -40,7 +40,7 @@ export class Tormentor {
 
   async #begin(fault: PlannedFault): Promise<void> {
     const { kind, cut, delayMs, leftBytes, other } = fault;
-    const { network, etcd, nodes } = this.#cluster;
+    const { network, etcd, nodes, security } = this.#cluster;
     const node = this.#cluster.node(fault.node);
     const others = network.othersOf(fault.node);
     switch (kind) {
@@ -70,6 +70,10 @@ export class Tormentor {
         return etcd.freeze();
       case 'fill disk':
         return this.#cluster.fillDisk(leftBytes);
+      case 'rotate tokens':
+        return security?.rotateTokens(nodes);
+      case 'renew certificate':
+        return security?.renewCertificate(node);
     }
   }
 
@@ -100,6 +104,9 @@ export class Tormentor {
         return etcd.thaw();
       case 'fill disk':
         return this.#cluster.freeDisk();
+      case 'rotate tokens':
+      case 'renew certificate':
+        return undefined;
     }
   }
 }
@@ -116,8 +123,10 @@ function describePlanned(fault: PlannedFault): string {
     'cut etcd': `${node}, ${cut}`,
     isolate: `${node}, ${cut}`,
     'fill disk': `${node}, ${leftBytes} bytes left`,
+    'renew certificate': node,
   };
   const detail = details[kind];
   const seconds = ((fault.endMs - fault.startMs) / 1_000).toFixed(1);
-  return `${describeFault(kind)}${detail === undefined ? '' : ` (${detail})`}, for ${seconds} s`;
+  const length = isMomentary(kind) ? '' : `, for ${seconds} s`;
+  return `${describeFault(kind)}${detail === undefined ? '' : ` (${detail})`}${length}`;
 }

@@ -22,9 +22,25 @@ export interface Finding {
   readonly sentences: readonly string[];
 }
 
+/** What came of the security of a cluster that was tortured with it. */
+export interface SecurityFigures {
+  readonly tokenRotations: number;
+  readonly certificateRenewals: number;
+  /** Calls without a right to them that a node, or its TLS, has refused, and those that nobody has answered. */
+  readonly refusedTrespasses: number;
+  readonly unansweredTrespasses: number;
+  /** Calls that were answered without a right to them, and withdrawn tokens that stayed valid. */
+  readonly letIn: Finding;
+  /** New tokens and certificates that a node did not take in. */
+  readonly notTaken: Finding;
+}
+
 /** What came of a run; `docs/reliability.md` tells how to read it. */
 export interface TortureReport {
-  /** Whether nothing was lost, corrupt or returned, all that was asked for was answered, and everything converged. */
+  /**
+   * Whether nothing was lost, corrupt or returned, all that was asked for was answered, nobody was let in who has no right
+   * to it, and everything converged.
+   */
   readonly passed: boolean;
   readonly seed: number;
   readonly startedAt: string;
@@ -55,6 +71,8 @@ export interface TortureReport {
   readonly quarantined: Finding;
   /** What nodes called an error. */
   readonly nodeErrors: Readonly<Record<string, number>>;
+  /** `null` for a cluster that asks nobody who he is. */
+  readonly security: SecurityFigures | null;
   /** What did not come about when everything was quiet; `null` when everything did. */
   readonly notConverged: string | null;
   readonly longestWithoutWriteMs: number;
@@ -64,9 +82,9 @@ export interface TortureReport {
 
 /** The report for people. */
 export function formatReport(report: TortureReport): string[] {
-  const { versions, duplicates, notConverged } = report;
+  const { versions, duplicates, notConverged, security } = report;
   return [
-    `seed ${report.seed}, ${report.nodes} nodes, ${report.tormentedSeconds} s of faults, ${report.totalSeconds} s in all, min_sync_replicas ${report.minSyncReplicas}`,
+    `seed ${report.seed}, ${report.nodes} nodes, ${report.tormentedSeconds} s of faults, ${report.totalSeconds} s in all, min_sync_replicas ${report.minSyncReplicas}${security === null ? '' : ', secure'}`,
     `chukcha ${versions.chukcha}, node ${versions.node}, etcd ${versions.etcd}; ${report.machine}; ${report.smallDisk}`,
     '',
     'What was done:',
@@ -88,6 +106,7 @@ export function formatReport(report: TortureReport): string[] {
     ...formatFinding('REFUSED', report.refused, 'answers that should not have been'),
     ...formatFinding('ENDED', report.endedByThemselves, 'processes that nobody has ended'),
     ...formatFinding('ASIDE', report.quarantined, 'damaged chunks that were moved aside'),
+    ...(security === null ? [] : formatSecurity(security)),
     ...Object.entries(report.nodeErrors).map(
       ([sentence, count]) => `  error of a node, ${count} x: ${sentence}`,
     ),
@@ -97,6 +116,20 @@ export function formatReport(report: TortureReport): string[] {
       : `NOT CONVERGED: ${notConverged}`,
     ...(report.directory === null ? [] : [`Data and logs are in ${report.directory}.`]),
     report.passed ? 'PASSED' : 'FAILED',
+  ];
+}
+
+function formatSecurity(figures: SecurityFigures): string[] {
+  const { letIn, notTaken, refusedTrespasses, unansweredTrespasses } = figures;
+  return [
+    ...formatFinding('LET IN', letIn, 'calls that were answered without a right to them'),
+    ...formatFinding(
+      'NOT TAKEN',
+      notTaken,
+      'new tokens and certificates that a node did not take in',
+    ),
+    `${refusedTrespasses} calls without a right were refused, ${unansweredTrespasses} met no answer; tokens were replaced ` +
+      `${figures.tokenRotations} times, certificates ${figures.certificateRenewals} times`,
   ];
 }
 

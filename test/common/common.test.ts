@@ -1,10 +1,13 @@
 import { getEventListeners } from 'node:events';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import { Backoff, backoffDefaults } from '../../src/common/backoff.js';
 import { systemClock } from '../../src/common/clock.js';
 import { createDeferred } from '../../src/common/deferred.js';
 import { linkSignals } from '../../src/common/link-signals.js';
 import { createLogger, type Logger, type LogLevel } from '../../src/common/logger.js';
+import { makeDirectory } from '../../src/common/make-directory.js';
 import { Mutex } from '../../src/common/mutex.js';
 import { systemRandom } from '../../src/common/random.js';
 import { createRateLimitedLogger } from '../../src/common/rate-limited-logger.js';
@@ -14,6 +17,7 @@ import { ChangeSignal, sleep } from '../../src/common/wait.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { RecordingLogger } from '../support/recording-logger.js';
 import { SeededRandom } from '../support/seeded-random.js';
+import { testDirectory } from '../support/test-directory.js';
 
 await t.test('delays between tries double up to their limit and keep a random half', async (t) => {
   const options = { firstDelayMs: 100, delayMsMax: 450 };
@@ -284,5 +288,30 @@ await t.test(
     });
     t.equal(await result, 'done');
     t.same(delays, [1_025, 1_050, 1_100]);
+  },
+);
+
+await t.test('a directory is made with those above it, and told from the top down', async (t) => {
+  const directory = testDirectory(t, { there: {} });
+  const made: string[] = [];
+  const note = async (path: string): Promise<void> => {
+    made.push(path);
+  };
+  const path = join(directory, 'there', 'a', 'b');
+  await makeDirectory(path, note);
+  t.same(made, [join(directory, 'there', 'a'), path]);
+  t.ok(existsSync(path));
+  await makeDirectory(path, note);
+  t.equal(made.length, 2, 'what is there is not made');
+  writeFileSync(join(path, 'file'), '');
+  await t.rejects(makeDirectory(join(path, 'file')), { code: 'EEXIST' });
+  await t.rejects(makeDirectory(join(path, 'file', 'below')), { code: 'ENOTDIR' });
+});
+
+await t.test(
+  'a directory that cannot be made in one that is there ends with what the system says',
+  { skip: existsSync('/proc/self') ? false : 'there is no /proc' },
+  async (t) => {
+    await t.rejects(makeDirectory('/proc/none/below'), { code: 'ENOENT', path: '/proc/none' });
   },
 );

@@ -81,6 +81,37 @@ const tests: Record<string, (t: Test) => Promise<void>> = {
     return testExpiry(t, ['--auth-token', `jwt,${keys},sign-method=RS256,ttl=1s`]);
   },
 
+  // Without its token a call counts for etcd as one of the common name of the certificate, who has no rights.
+  'a user who shows a certificate too gets his token when etcd begins to ask, and when it has forgotten it':
+    async (t) => {
+      const authority = new TestAuthority(testDirectory(t), 'ca');
+      const { caPath } = authority;
+      // etcd takes calls as JSON only while its own certificate has no common name.
+      const server = authority.issue('etcd', '/O=etcd');
+      const etcd = await EtcdProcess.start({
+        tls: { ...server, caPath },
+        words: ['--bcrypt-cost', '4'],
+      });
+      t.teardown(() => etcd.close());
+      const node = authority.issue('node1');
+      const [ca, cert, key] = [authority.ca, node.cert, node.key].map((pem) => Buffer.from(pem));
+      const tls = { ca, cert, key } as { ca: Buffer; cert: Buffer; key: Buffer };
+      const credentials = () => ({ user, password, ...tls });
+      const { coordinator, log } = await openEtcdCoordinator(t, etcd.url, { credentials });
+      t.match(await coordinator.put('a', '0', 'absent'), { done: true }, 'while nobody is asked');
+      await etcd.askWhoCalls(user, password, prefix);
+      for (const value of ['1', '2', '3']) {
+        const version = coordinator.get('a')?.version ?? 'absent';
+        t.match(await coordinator.put('a', value, version), { done: true }, `change ${value}`);
+        // Tokens that were given before are of no use then.
+        await etcd.changePassword(user, password);
+      }
+      t.same(
+        log.entries.filter(({ level }) => level === 'warn' || level === 'error'),
+        [],
+      );
+    },
+
   'a restart of etcd, which loses all tokens, is an outage like others': async (t) => {
     const etcd = await startAskingEtcd(t);
     const credentials = () => ({ user, password });

@@ -6,7 +6,9 @@ import { resolveBenchSizes } from '../../src/commands/shared/bench/bench-sizes.j
 import { Client } from '../../src/index.js';
 import type { BenchReport } from '../../src/load/bench-report.js';
 import { CliNode, runCli, startCli } from '../support/cli.js';
+import { processesWith } from '../support/processes-with.js';
 import { testDirectory } from '../support/test-directory.js';
+import { until } from '../support/until.js';
 
 t.setTimeout(120_000);
 
@@ -167,6 +169,30 @@ t.test('Ctrl-C ends it early with a report of what was done', async (t) => {
   const report = JSON.parse(stdout.toString()) as BenchReport;
   t.match(report, { interrupted: true, passed: true, check: { lost: 0, corrupt: 0 } });
   t.same(readdirSync(directory), [], 'the directory of the node is removed');
+});
+
+t.test('a second signal ends it at once, and nothing of its node is left', async (t) => {
+  const directory = testDirectory(t);
+  const words = ['--soak', '--seconds', '600', '--rate', '50KiB/s', ...small];
+  for (const [signals, code] of [
+    // Of two that have come the system gives the one with the lower number first.
+    [['SIGINT', 'SIGTERM'], 143],
+    // The terminal is gone.
+    [['SIGHUP'], 129],
+  ] as const) {
+    const run = startCli(['bench', ...words, '--data', directory]);
+    let said = '';
+    run.child.stderr.on('data', (piece: Buffer) => {
+      said += piece.toString();
+    });
+    while (!said.includes('holding')) await once(run.child.stderr, 'data');
+    t.equal(readdirSync(directory).length, 1);
+    for (const signal of signals) run.child.kill(signal);
+    const { exit, stderr } = await run.result;
+    t.equal(exit, code, `${signals}: ${stderr}`);
+    t.same(readdirSync(directory), [], `${signals}: the directory is removed`);
+    await until(() => processesWith(directory).length === 0);
+  }
 });
 
 t.test('sizes that cannot be meant are refused', (t) => {

@@ -1,4 +1,4 @@
-import { chmodSync } from 'node:fs';
+import { chmodSync, existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -157,6 +157,36 @@ t.test('what does not work out ends with 1 and says what to do next', async (t) 
     { exit: 1, sentence: /not-a-directory/ },
   );
 });
+
+const hasProc = existsSync('/proc/self');
+
+t.test(
+  'a directory that no file system lets anybody make is told',
+  { skip: hasProc ? false : 'there is no /proc' },
+  async (t) => {
+    const directory = testDirectory(t, { 'app.log': 'one\n' });
+    const from = ['--from', `file:${join(directory, 'app.log')}`];
+    const state = ['--server', nobody, '--state', '/proc/none/below'];
+    await Promise.all([
+      checkFailure(t, ['serve', '--data', '/proc/none', '--listen', '127.0.0.1:0'], {
+        exit: 1,
+        sentence: /Data directory \/proc\/none cannot be made \(ENOENT.*choose one .* --data/,
+      }),
+      checkFailure(t, ['ship', ...from, ...state], {
+        exit: 1,
+        sentence: /State directory \/proc\/none\/below cannot be made \(ENOENT.* --state/,
+      }),
+      checkFailure(t, ['sink', '--to', 'stdout', '--category', 'logs', ...state], {
+        exit: 1,
+        sentence: /State directory \/proc\/none\/below cannot be made \(ENOENT.* --state/,
+      }),
+      checkFailure(t, ['plugins', 'create', 'mine', '--directory', '/proc/none'], {
+        exit: 1,
+        sentence: /Directory \/proc\/none cannot be made \(ENOENT.* --directory/,
+      }),
+    ]);
+  },
+);
 
 t.test('a data directory of another node is refused', async (t) => {
   const directory = testDirectory(t);

@@ -30,7 +30,10 @@ export class TestAuthority {
   }
 
   /** A certificate for 127.0.0.1. */
-  issue(name: string): { certPath: string; keyPath: string; cert: string; key: string } {
+  issue(
+    name: string,
+    subject = `/CN=${name}`,
+  ): { certPath: string; keyPath: string; cert: string; key: string } {
     const path = (end: string): string => join(this.#directory, `${this.#name}-${name}.${end}`);
     const extensions = path('ext');
     writeFileSync(extensions, 'subjectAltName=IP:127.0.0.1,DNS:localhost\n');
@@ -40,7 +43,7 @@ export class TestAuthority {
       '-out',
       path('csr'),
       '-subj',
-      `/CN=${name}`,
+      subject,
     );
     this.#openssl(
       'x509',

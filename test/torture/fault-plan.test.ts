@@ -2,7 +2,12 @@ import t from 'tap';
 import { SeededRandom } from '../../src/common/seeded-random.js';
 import { faultNames, planFaults } from '../../src/torture/fault-plan.js';
 
-const options = { nodeNames: ['node1', 'node2', 'node3'], smallDiskNode: 'node3', seconds: 600 };
+const options = {
+  nodeNames: ['node1', 'node2', 'node3'],
+  smallDiskNode: 'node3',
+  seconds: 600,
+  isSecure: false,
+};
 
 await t.test('the same seed plans the same faults, and another one others', (t) => {
   const plan = planFaults(new SeededRandom(1), options);
@@ -13,7 +18,7 @@ await t.test('the same seed plans the same faults, and another one others', (t) 
 
 await t.test('every kind has its turn, in order, and ends in time', (t) => {
   const plan = planFaults(new SeededRandom(3), options);
-  t.same([...new Set(plan.map(({ kind }) => kind))].sort(), [...faultNames].sort());
+  t.same([...new Set(plan.map(({ kind }) => kind))].sort(), [...faultNames(false)].sort());
   let beforeMs = 0;
   const wrong = plan.filter(({ kind, startMs, endMs, node, other }) => {
     const isInOrder = startMs >= beforeMs && endMs > startMs && endMs <= 600_000;
@@ -35,6 +40,20 @@ await t.test('no process is killed, frozen or stopped while something else is do
     }),
   );
   t.ok(busy.length > 50, `${busy.length} faults`);
+  t.same(overlaps, []);
+  t.end();
+});
+
+await t.test('only where nodes ask who calls, tokens and certificates are replaced', (t) => {
+  const plan = planFaults(new SeededRandom(5), { ...options, isSecure: true });
+  t.same([...new Set(plan.map(({ kind }) => kind))].sort(), [...faultNames(true)].sort());
+  const more = faultNames(true).filter((name) => !faultNames(false).includes(name));
+  t.same(more, ['rotate tokens', 'renew certificate']);
+  const rotations = plan.filter(({ kind }) => kind === 'rotate tokens');
+  t.ok(rotations.length > 5, `${rotations.length} rotations`);
+  const overlaps = rotations.filter(
+    ({ startMs }, index) => startMs < (rotations[index - 1]?.endMs ?? 0),
+  );
   t.same(overlaps, []);
   t.end();
 });

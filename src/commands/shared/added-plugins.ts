@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { makeDirectory } from '../../common/make-directory.js';
 import { type AddedPackage, UserPlugins } from '../../plugin-host/user-plugins.js';
 import { DirectoryLock } from '../../storage/directory-lock.js';
 
@@ -10,7 +10,7 @@ export async function changeUserPlugins<T>(
   dataDirectory: string,
   change: (added: UserPlugins) => Promise<T>,
 ): Promise<T> {
-  await mkdir(dataDirectory, { recursive: true });
+  await makeDirectory(dataDirectory);
   const lock = await DirectoryLock.take(
     dataDirectory,
     'another command that adds or removes plugins',

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from '../../client/client.js';
 import { retryOnNodes } from '../../client/retry-on-nodes.js';
@@ -103,7 +102,6 @@ export class RunTask {
     use: (client: Client, state: StateJournal) => Promise<void>,
   ): Promise<void> {
     signal.throwIfAborted();
-    await mkdir(this.#ports.stateDirectory, { recursive: true });
     const state = await openPipelineState(join(this.#ports.stateDirectory, name));
     const { server } = settings;
     const client = new Client({ server, ...(await readCredentials(credentials)) });
