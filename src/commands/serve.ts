@@ -1,4 +1,5 @@
 import { nodeOptionsSchema } from '../node/node-options-schema.js';
+import type { RunningNode } from '../node/start-node.js';
 import { BaseCommand } from './shared/base-command.js';
 import { configFlag } from './shared/flags.js';
 import { relaxHeapLimit } from './shared/heap-limit.js';
@@ -40,9 +41,16 @@ export default class Serve extends BaseCommand {
     );
     const { startNode } = await import('../node/start-node.js');
     await runUntilSignal(async (signal) => {
-      const node = await startNode(options, { log: this.logger });
-      const reload = (): void => void node.reload();
+      let node: RunningNode | undefined;
+      let isReloadDue = false;
+      // From now on: by itself it would end a node that is about to start, which has read its files perhaps.
+      const reload = (): void => {
+        if (node === undefined) isReloadDue = true;
+        else void node.reload();
+      };
       process.on('SIGHUP', reload);
+      node = await startNode(options, { log: this.logger });
+      if (isReloadDue) reload();
       if (!signal.aborted)
         await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
       process.off('SIGHUP', reload);

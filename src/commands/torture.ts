@@ -48,7 +48,9 @@ export default class Torture extends BaseCommand {
       description:
         'with TLS, certificates on both sides, tokens with rights by role and an etcd that asks who calls; tokens and certificates are replaced meanwhile, and calls without a right are tried',
     }),
-    keep: Flags.string({ description: 'directory to keep all data and logs in' }),
+    keep: Flags.string({
+      description: 'directory to keep all data and logs in, which has to be empty',
+    }),
     report: Flags.string({ description: 'file for the report as JSON' }),
     json: jsonFlag,
     ...logFlags,

@@ -79,11 +79,9 @@ export class GroupReader {
   async run(): Promise<void> {
     while (this.#stoppedBy === 'nobody') {
       const node = this.#options.nodes[this.#at] as NodeProcess;
-      const client = this.#options.callers.client(node, 'reader');
       let hasRead = false;
       try {
-        if (client === undefined) this.#goOn(`${node.name} takes no calls`);
-        else hasRead = await this.#readOnce(node, client);
+        hasRead = await this.#readOnce(node);
       } catch (error) {
         this.#goOn(`${node.name}: ${errorMessage(error)}`);
         if (!(error instanceof ChukchaError && error.retryable)) {
@@ -96,9 +94,9 @@ export class GroupReader {
   }
 
   /** Reads all that is listed at a node once; tells whether that brought anything. */
-  async #readOnce(node: NodeProcess, client: Client): Promise<boolean> {
+  async #readOnce(node: NodeProcess): Promise<boolean> {
     const { category, group } = this.#options;
-    const { chunks }: ChunkListing = await client.listChunks(category, { group });
+    const { chunks }: ChunkListing = await this.#client(node).listChunks(category, { group });
     let hasRead = false;
     let isWhole = true;
     for (const { name } of chunks) {
@@ -108,8 +106,8 @@ export class GroupReader {
       if (ackedAt !== undefined) continue;
       const progress = this.#chunks.get(name) ?? this.#newProgress(name);
       const before = progress.parser.offset;
-      if (!(await this.#readChunk(client, name, progress))) isWhole = false;
-      else if (!this.#holdsAcks) await this.#ack(node, client, name, progress);
+      if (!(await this.#readChunk(node, name, progress))) isWhole = false;
+      else if (!this.#holdsAcks) await this.#ack(node, name, progress);
       hasRead ||= progress.parser.offset > before;
     }
     if (isWhole && !hasRead) this.#wholeRoundCount += 1;
@@ -118,12 +116,12 @@ export class GroupReader {
   }
 
   /** Reads what there is now; tells whether that is all that the chunk will ever have. */
-  async #readChunk(client: Client, chunk: string, progress: ChunkProgress): Promise<boolean> {
+  async #readChunk(node: NodeProcess, chunk: string, progress: ChunkProgress): Promise<boolean> {
     const { parser } = progress;
     for (;;) {
       let answer: ReadAnswer;
       try {
-        answer = await client.read(this.#options.category, {
+        answer = await this.#client(node).read(this.#options.category, {
           chunk,
           offset: parser.offset,
           byteCountMax: readBytesMax,
@@ -143,15 +141,10 @@ export class GroupReader {
     }
   }
 
-  async #ack(
-    node: NodeProcess,
-    client: Client,
-    chunk: string,
-    { parser }: ChunkProgress,
-  ): Promise<void> {
+  async #ack(node: NodeProcess, chunk: string, { parser }: ChunkProgress): Promise<void> {
     const { category, group } = this.#options;
     try {
-      await client.ack(category, chunk, parser.offset, { group });
+      await this.#client(node).ack(category, chunk, parser.offset, { group });
     } catch (error) {
       // An earlier acknowledgement, of which the answer did not come, has arrived here meanwhile.
       if (errorCode(error) !== 'chunk_not_found') throw error;
@@ -160,6 +153,13 @@ export class GroupReader {
     this.#acked.set(chunk, nodes);
     nodes.add(node.name);
     this.#chunks.delete(chunk);
+  }
+
+  /** Asked for anew for each call: a round may take longer than the tokens with which it began are accepted. */
+  #client(node: NodeProcess): Client {
+    const client = this.#options.callers.client(node, 'reader');
+    if (client !== undefined) return client;
+    throw new ChukchaError('server_unreachable', 'it takes no calls');
   }
 
   /** What a node has acknowledged is there again at the same node. */

@@ -1,4 +1,4 @@
-import { cp } from 'node:fs/promises';
+import { cp, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../common/clock.js';
@@ -96,9 +96,10 @@ export async function runTorture(
 }
 
 async function makeKeepDirectory(directory: string): Promise<string> {
+  let present: string[];
   try {
     await makeDirectory(directory);
-    return directory;
+    present = await readdir(directory);
   } catch (cause) {
     throw new ChukchaError(
       'invalid_option',
@@ -106,6 +107,12 @@ async function makeKeepDirectory(directory: string): Promise<string> {
       { cause },
     );
   }
+  // What nodes and etcd remember of an earlier run would count as faults of this one.
+  if (present.length === 0) return directory;
+  throw new ChukchaError(
+    'invalid_option',
+    `--keep is ${directory}, which has something in it (${present[0]}): expected an empty directory, or one that is not there.`,
+  );
 }
 
 /** What is in memory only would be gone with its mount. */

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -93,4 +94,16 @@ t.test('a mistake in the file is told in one sentence, and nothing is started', 
   t.equal(missing.exit, 2);
   t.match(missing.stderr, /x\.yaml cannot be read \(ENOENT/);
   t.notOk(existsSync(data), 'no data directory was made');
+});
+
+t.test('SIGHUP does not end a node that is about to start', async (t) => {
+  const data = join(testDirectory(t), 'data');
+  // It waits for an etcd that is not there, and gives up after some seconds.
+  const words = ['--data', data, '--name', 'a', '--listen', '127.0.0.1:0'];
+  const { child, result } = startCli(['serve', ...words, '--etcd', 'http://127.0.0.1:1']);
+  await once(child.stderr, 'data');
+  child.kill('SIGHUP');
+  const { exit, stderr } = await result;
+  t.equal(exit, 1);
+  t.match(stderr, /cannot join the cluster .* does not answer/);
 });

@@ -113,10 +113,17 @@ await t.test('without an etcd it says what to do', async (t) => {
   t.match(stderr, /no etcd that can be run as "\/nonexistent\/etcd": install etcd/);
 });
 
-await t.test('a directory that cannot be made is told', { skip }, async (t) => {
+await t.test('a directory that cannot be made, or is not empty, is told', { skip }, async (t) => {
   const { exit, stderr } = await runCli(['torture', '--keep', '/proc/torture']);
   t.equal(exit, 2);
   t.match(stderr, /--keep is \/proc\/torture, which cannot be made \(ENOENT/);
+  const used = testDirectory(t, { 'node1.log': '' });
+  const again = await runCli(['torture', '--keep', used]);
+  t.equal(again.exit, 2);
+  t.match(
+    again.stderr,
+    /--keep is .*, which has something in it \(node1\.log\): expected an empty/,
+  );
 });
 
 await t.test('more replicas than there are peers are refused at once', async (t) => {

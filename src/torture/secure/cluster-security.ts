@@ -59,6 +59,7 @@ export class ClusterSecurity {
   readonly #certificates = new Map<string, IssuedCertificate>();
   readonly #ring: TokenRing;
   readonly #rotating = new Mutex();
+  readonly #renewing = new Mutex();
   #current: TokenGeneration;
   #withdrawn: TokenGeneration | undefined;
   #credentials: ReadonlyMap<Role, Credentials>;
@@ -159,18 +160,22 @@ export class ClusterSecurity {
     });
   }
 
-  /** Gives a node another certificate for its key, and tells it so. Resolves when it shows that one. */
+  /** Gives a node another certificate for its key, and tells it so. Resolves when it shows that one, or a newer one. */
   async renewCertificate(node: CalledNode & Pick<NodeProcess, 'reload'>): Promise<void> {
-    const before = this.#certificates.get(node.name) as IssuedCertificate;
-    const issued = this.#authority.issue(node.name, before.key);
-    this.#certificates.set(node.name, issued);
-    // Only this file changes: a node that starts just now reads it and the key one after the other.
-    await replaceFile(this.#path(`${node.name}.pem`), issued.cert);
+    await this.#renewing.run(async () => {
+      const before = this.#certificates.get(node.name) as IssuedCertificate;
+      const issued = this.#authority.issue(node.name, before.key);
+      this.#certificates.set(node.name, issued);
+      // Only this file changes: a node that starts just now reads it and the key one after the other.
+      await replaceFile(this.#path(`${node.name}.pem`), issued.cert);
+    });
     node.reload();
-    const { serialNumber } = new X509Certificate(issued.cert);
-    await this.#waitForAll([node], 'its new certificate', this.notTaken, async (_, url) =>
-      (await this.#shownSerialNumber(url)) === serialNumber ? true : 'it shows another one',
-    );
+    await this.#waitForAll([node], 'its new certificate', this.notTaken, async ({ name }, url) => {
+      const shown = await this.#shownSerialNumber(url);
+      // While the node was away, it may have been given a newer one.
+      const { cert } = this.#certificates.get(name) as IssuedCertificate;
+      return shown === new X509Certificate(cert).serialNumber || 'it shows another one';
+    });
     this.certificateRenewalCount += 1;
   }
 

@@ -89,9 +89,10 @@ await t.test('a node with tokens and certificates refuses all that is tried', as
   t.match(await callers.client(node, 'reader')?.groups('events'), []);
 
   const { name, url } = node;
-  await security.renewCertificate({ name, url, reload: () => void node.reload() });
-  t.same(security.notTaken.sentences, []);
-  t.equal(security.certificateRenewalCount, 1);
+  const renewed = { name, url, reload: () => void node.reload() };
+  await Promise.all([security.renewCertificate(renewed), security.renewCertificate(renewed)]);
+  t.same(security.notTaken.sentences, [], 'the one before the last one is not missed');
+  t.equal(security.certificateRenewalCount, 2);
   t.match(await callers.client(node, 'observer')?.status(), { state: 'running' });
 });
 
