@@ -69,8 +69,8 @@ interface WaitingPart {
  * What one category of a shipper is sent, in order, one write at a time: what comes while a write is under way goes with the
  * next one. Before a write is sent that its input could give again, it is remembered as an intent; when it is accepted, its
  * batches are acknowledged and the intent is forgotten. After the first write that failed for good nothing more is
- * sent, so that nothing is stored out of order; but for a batch of a client that has used its key before, which is
- * refused alone.
+ * sent, so that nothing is stored out of order; but for a batch of a client that has used its key before, or names one category
+ * too many, which is refused alone.
  */
 export class ShipLane {
   readonly #options: ShipLaneOptions;
@@ -245,7 +245,7 @@ export class ShipLane {
       const isDuplicate = await this.#send(write);
       onAccepted({ byteCount, messageCount: messageCountOf(write), isDuplicate });
     } catch (error) {
-      if (!isReusedKey(write, error)) this.#fail(error);
+      if (!isRefusedAlone(write, error)) this.#fail(error);
       onSettled(byteCount);
       for (const { batch } of write.parts) await this.#nack(batch, error);
       return;
@@ -256,7 +256,8 @@ export class ShipLane {
   }
 
   /** Resolves with whether the bus had the write already. */
-  async #send({ pieces, stamp, isRepeated }: ShipWrite): Promise<boolean> {
+  async #send(write: ShipWrite): Promise<boolean> {
+    const { pieces, stamp, isRepeated } = write;
     const { client, clock, random, signal } = this.#ports;
     const { category, sync, minSyncReplicas, giveUpAfterMs, onRetry } = this.#options;
     const options = {
@@ -269,7 +270,7 @@ export class ShipLane {
       const receipt = await retryOnNodes(client, () => client.write(category, pieces, options), {
         clock,
         random,
-        decide: decideRetry,
+        decide: (error) => (isRefusedAlone(write, error) ? 'fail' : decideRetry(error)),
         onRetry,
         giveUpAfterMs,
         signal,
@@ -321,12 +322,15 @@ function intentOf(
 }
 
 /**
- * Whether one client has given two of its requests the same key. That is between it and its input, which tells it so: the
- * batches of others must not be held up by it.
+ * Whether it is by its own doing that what one client has sent is refused: it has given two of its requests the same key, or
+ * it asks for a category that there is no room for. That is between it and its input, which tells it so: the batches of
+ * others must not be held up by it.
  */
-function isReusedKey({ parts, intent }: ShipWrite, error: unknown): boolean {
-  const hasClient = parts[0]?.batch.idempotencyKey !== undefined && intent === undefined;
-  return hasClient && errorCode(error) === 'sequence_reused';
+function isRefusedAlone({ parts, intent }: ShipWrite, error: unknown): boolean {
+  if (intent !== undefined) return false;
+  if (errorCode(error) === 'sequence_reused') return parts[0]?.batch.idempotencyKey !== undefined;
+  if (errorCode(error) !== 'too_many_categories') return false;
+  return parts.every(({ batch }) => batch.category !== undefined);
 }
 
 /** A producer's name for whatever a client calls its batch. */

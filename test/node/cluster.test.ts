@@ -1,6 +1,14 @@
 import { rm } from 'node:fs/promises';
 import t, { type Test } from 'tap';
+import { ClusterTable } from '../../src/coordination/cluster-table.js';
+import { MemoryCoordinator } from '../../src/coordination/memory-coordinator.js';
+import { MemoryTable } from '../../src/coordination/memory-table.js';
+import { GroupAgreement } from '../../src/node/group-agreement.js';
+import { FakeClock } from '../support/fake-clock.js';
+import { RecordingLogger } from '../support/recording-logger.js';
 import { line, TestCluster } from '../support/test-cluster.js';
+import { testDirectory } from '../support/test-directory.js';
+import { openStore } from '../support/test-store.js';
 import { until } from '../support/until.js';
 
 async function trio(t: Test, options: Record<string, unknown> = {}): Promise<TestCluster> {
@@ -89,6 +97,29 @@ await t.test('groups are known everywhere, and hold messages until they are remo
   for (const { client } of cluster.members.values()) {
     await until(async () => (await client.status()).categories[0]?.chunks === 0);
   }
+});
+
+await t.test('a group that is one too many is not agreed on', async (t) => {
+  const clock = new FakeClock();
+  const log = new RecordingLogger();
+  const store = await openStore({ directory: testDirectory(t), clock, log, categoryCountMax: 1 });
+  const coordinator = new MemoryCoordinator(new MemoryTable(clock));
+  const table = new ClusterTable(coordinator);
+  const agreement = new GroupAgreement({ table, store, log });
+  const category = await store.category('logs');
+  const names = Array.from({ length: 999 }, (_, index) => `g${index}`);
+  const groups = names.map((name) => [name, { generation: 1, acked: {} }] as const);
+  const records = { groups: Object.fromEntries(groups), expired: {} };
+  await category.mergeAcks({ records, sizes: [] });
+  t.match(await agreement.register('logs', 'last', 'earliest'), { created: true });
+  await t.rejects(agreement.register('logs', 'more', 'earliest'), { code: 'too_many_groups' });
+  await t.rejects(agreement.register('other', 'g', 'latest'), { code: 'too_many_categories' });
+  t.same(
+    table.groups.map(({ group }) => group),
+    ['last'],
+  );
+  await coordinator.close();
+  await store.close();
 });
 
 await t.test(

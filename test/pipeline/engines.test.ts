@@ -21,6 +21,7 @@ import { nodeDisk } from '../../src/storage/node-disk.js';
 import { RecordingLogger } from '../support/recording-logger.js';
 import { testDirectory } from '../support/test-directory.js';
 import { listenAddress, startTestNode } from '../support/test-node.js';
+import { startServer } from '../support/test-server.js';
 import { until } from '../support/until.js';
 
 const never = new AbortController().signal;
@@ -370,6 +371,38 @@ t.test('a client that gives two batches one key is told so, and the others go on
   t.same(fates, ['a accepted', 'b sequence_reused', 'a accepted', 'c accepted']);
   t.same(totals, { readBytes: 8, acceptedBytes: 6, acceptedMessages: 3, duplicateWrites: 1 });
   t.equal(await readAll(bed.client), 'a\nc\n');
+});
+
+t.test('a client that names one category too many is refused, and the others go on', async (t) => {
+  const directory = testDirectory(t);
+  const server = await startServer({ directory: join(directory, 'data'), categoryCountMax: 2 });
+  const client = new Client({ server: server.url });
+  const fates: string[] = [];
+  const input: Input = {
+    async *batches() {
+      for (const category of ['one', 'two', 'three', 'one', 'four', undefined]) {
+        const ack = async () => void fates.push(`${category} accepted`);
+        const nack = async (error: Error) => {
+          fates.push(`${category} ${(error as Error & { code?: string }).code}`);
+        };
+        const batch = { bytes: Buffer.from('a\n'), ack, nack };
+        yield category === undefined ? batch : { ...batch, category };
+      }
+    },
+    close: async () => {},
+  };
+  const totals = await ship({ client, directory }, input, { category: 'two' });
+  t.same(fates.sort(), [
+    'four too_many_categories',
+    'one accepted',
+    'one accepted',
+    'three too_many_categories',
+    'two accepted',
+    'undefined accepted',
+  ]);
+  t.same(totals, { readBytes: 12, acceptedBytes: 8, acceptedMessages: 4, duplicateWrites: 0 });
+  client.close();
+  await server.close();
 });
 
 async function runSink(
