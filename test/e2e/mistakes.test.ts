@@ -166,7 +166,8 @@ t.test(
   async (t) => {
     const directory = testDirectory(t, { 'app.log': 'one\n' });
     const from = ['--from', `file:${join(directory, 'app.log')}`];
-    const state = ['--server', nobody, '--state', '/proc/none/below'];
+    const node = await CliNode.start(directory);
+    const state = ['--server', node.url, '--state', '/proc/none/below'];
     await Promise.all([
       checkFailure(t, ['serve', '--data', '/proc/none', '--listen', '127.0.0.1:0'], {
         exit: 1,
@@ -180,11 +181,12 @@ t.test(
         exit: 1,
         sentence: /State directory \/proc\/none\/below cannot be made \(ENOENT.* --state/,
       }),
-      checkFailure(t, ['plugins', 'create', 'mine', '--directory', '/proc/none'], {
+      checkFailure(t, ['plugins', 'create', 'input', 'mine', '--directory', '/proc/none'], {
         exit: 1,
         sentence: /Directory \/proc\/none cannot be made \(ENOENT.* --directory/,
       }),
     ]);
+    await node.stop();
   },
 );
 
