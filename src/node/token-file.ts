@@ -11,10 +11,14 @@ const tokenCountMax = 1_000;
 /** The largest file that is read. */
 const fileBytesMax = 4 * 1024 * 1024;
 
+/** Whom a token is for, and which categories a right is for; as regular expressions. */
+export const tokenNamePattern = '^[A-Za-z0-9_.-]{1,64}$';
+export const categoryPatternPattern = '^([A-Za-z0-9_-]{1,255}\\*?|\\*)$';
+
 const patternList = {
   type: 'array',
   maxItems: 1_000,
-  items: { type: 'string', pattern: '^([A-Za-z0-9_-]{1,255}\\*?|\\*)$' },
+  items: { type: 'string', pattern: categoryPatternPattern },
 };
 
 const schema = {
@@ -30,7 +34,7 @@ const schema = {
         additionalProperties: false,
         required: ['name', 'sha256'],
         properties: {
-          name: { type: 'string', pattern: '^[A-Za-z0-9_.-]{1,64}$' },
+          name: { type: 'string', pattern: tokenNamePattern },
           sha256: { type: 'string', pattern: '^[0-9a-f]{64}$' },
           ...Object.fromEntries(rights.map((right) => [right, patternList])),
         },

@@ -125,6 +125,9 @@ export class DeliveryCutter {
       const rest = batch.bytes.subarray(held.cutTo);
       const cut = this.#cutOf(held, rest, byteCount, messageCount);
       if (cut.byteCount === 0) break;
+      // Pieces are copied together, so that is only for small deliveries and for batches that go with them as a whole.
+      const isPart = cut.byteCount < rest.length;
+      if (isPart && this.#isHalfFull(byteCount, messageCount)) break;
       pieces.push(rest.subarray(0, cut.byteCount));
       sources.push(held);
       held.unreleased += 1;
@@ -145,6 +148,11 @@ export class DeliveryCutter {
       messageCount,
       release: () => this.#release(sources),
     };
+  }
+
+  #isHalfFull(byteCount: number, messageCount: number): boolean {
+    const { bytesMax, messagesMax } = this.#limits;
+    return 2 * byteCount >= bytesMax || 2 * messageCount >= messagesMax;
   }
 
   /** How much of the bytes goes with a delivery that has so much already. */

@@ -1,4 +1,5 @@
 import { Args } from '@oclif/core';
+import { ChukchaError } from '../../protocol/chukcha-error.js';
 import { BaseCommand } from '../shared/base-command.js';
 import { positionsStateFlag } from '../shared/flags.js';
 
@@ -15,13 +16,19 @@ export default class PositionsSet extends BaseCommand {
 
   static override args = {
     source: Args.string({ description: 'the source, or its id', required: true }),
-    offset: Args.integer({ description: 'where to go on, in bytes', required: true, min: 0 }),
+    offset: Args.integer({ description: 'where to go on, in bytes', required: true }),
   };
 
   static override flags = { state: positionsStateFlag };
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(PositionsSet);
+    if (args.offset < 0) {
+      throw new ChukchaError(
+        'invalid_option',
+        `The offset is ${args.offset}: expected a number of bytes from the beginning of the source, 0 or more.`,
+      );
+    }
     const { changePosition } = await import('../shared/change-position.js');
     const changed = await changePosition(
       { config: this.config, say: (sentence) => this.say(sentence) },

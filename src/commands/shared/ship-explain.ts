@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { InputDescriptor, PluginOptions, SourceReport } from '@chukcha/plugin-api';
+import type { InputDescriptor, PluginLog, PluginOptions, SourceReport } from '@chukcha/plugin-api';
 import type { Client } from '../../client/client.js';
 import type { Logger } from '../../common/logger.js';
 import { formatBytes } from '../../common/quantity.js';
@@ -41,7 +41,7 @@ export async function readReports(run: ShipExplain): Promise<readonly SourceRepo
   const entries = await StateJournal.read(nodeDisk, join(directory, stateJournalName));
   const { open } = await descriptor.load();
   const input = await open(options, {
-    log: { ...log, info: () => undefined, debug: () => undefined },
+    log: warningsOf(log),
     metrics: new MetricsBook(),
     // A copy: a look must not move anything.
     state: new StateSnapshot(entries, 'input'),
@@ -56,6 +56,16 @@ export async function readReports(run: ShipExplain): Promise<readonly SourceRepo
   } finally {
     await input.close();
   }
+}
+
+/** What an input says of its progress is no news to who looks at it. */
+function warningsOf(log: Logger): PluginLog {
+  return {
+    debug: () => undefined,
+    info: () => undefined,
+    warn: (sentence, fields) => log.warn(sentence, fields),
+    error: (sentence, fields) => log.error(sentence, fields),
+  };
 }
 
 async function describeNode(client: Client): Promise<string> {

@@ -47,6 +47,24 @@ export default class TokenCreate extends BaseCommand {
         `A token without rights is of no use: give it one or more of ${rights.map((right) => `--${right}`).join(', ')}, for example --write logs.`,
       );
     }
+    const { parseTokens, tokenNamePattern, categoryPatternPattern } = await import(
+      '../../node/token-file.js'
+    );
+    if (!new RegExp(tokenNamePattern).test(args.name)) {
+      throw new ChukchaError(
+        'invalid_option',
+        `${JSON.stringify(args.name)} is no name of a token: expected 1 to 64 of A-Z a-z 0-9 _ . -`,
+      );
+    }
+    const isPattern = new RegExp(categoryPatternPattern);
+    for (const [right, patterns] of given) {
+      const odd = patterns.find((pattern) => !isPattern.test(pattern));
+      if (odd === undefined) continue;
+      throw new ChukchaError(
+        'invalid_option',
+        `--${right} has ${JSON.stringify(odd)}: expected names of categories, or beginnings of names with * behind, separated by commas, for example logs,app-*.`,
+      );
+    }
     const token = `chukcha_${randomBytes(tokenBytes).toString('base64url')}`;
     const sha256 = createHash('sha256').update(token).digest('hex');
     const lines = [
@@ -54,7 +72,6 @@ export default class TokenCreate extends BaseCommand {
       `    sha256: ${sha256}`,
       ...given.map(([right, patterns]) => `    ${right}: ${JSON.stringify(patterns)}`),
     ];
-    const { parseTokens } = await import('../../node/token-file.js');
     parseTokens(['tokens:', ...lines].join('\n'), 'of the new token');
     if (flags.json) {
       const entry = { name: args.name, sha256, ...Object.fromEntries(given) };
