@@ -144,6 +144,8 @@ export class Consumer implements AsyncIterable<ConsumerBatch> {
   /** Ends the iteration and waits for acknowledgements that are under way; idempotent. */
   async close(): Promise<void> {
     this.stopReading();
+    // An acknowledgement may have failed with its node when nothing came after it that would have given it again.
+    for (const cursor of this.#cursors) this.#ackFinished(cursor);
     await this.#acker.settle(closeMsMax);
     this.#end.abort();
   }

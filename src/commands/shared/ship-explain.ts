@@ -63,8 +63,8 @@ function warningsOf(log: Logger): PluginLog {
   return {
     debug: () => undefined,
     info: () => undefined,
-    warn: (sentence, fields) => log.warn(sentence, fields),
-    error: (sentence, fields) => log.error(sentence, fields),
+    warn: log.warn.bind(log),
+    error: log.error.bind(log),
   };
 }
 
